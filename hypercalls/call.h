@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// The shape of every hypercall handler, and the shell for multiplexed calls.
+//
+// A handler gets its arguments as words and returns a value >= 0 or what refuse() gave it. It
+// validates everything first, then acts. To be continued it stores its progress in `arg[]` and
+// returns CALL_CONTINUE: dispatch writes the arguments back to the registers (or to the multicall
+// entry) and the guest executes the same instruction again; nothing earlier is trusted then.
+#ifndef HYPERCALLS_CALL_H
+#define HYPERCALLS_CALL_H
+
+#include "hypervisor/domain.h"
+#include "hypervisor/guestcopy.h"
+#include "hypervisor/refusal.h"
+
+#define CALL_ARGS 6
+#define CALL_CONTINUE (-0x7fff0000l)
+
+// A handler that has replaced the guest's registers (iret) or blocked the vcpu returns this: the
+// result register is then left alone.
+#define CALL_NO_RESULT (-0x7fff0001l)
+
+struct hypercall {
+    struct vcpu *vcpu;
+    struct domain *domain; // of vcpu
+    unsigned number;       // __HYPERVISOR_*
+    uint64_t arg[CALL_ARGS];
+    uint32_t subop;        // set by the sub-op shell, for the reason record
+    bool in_multicall;
+    uint64_t rip;
+};
+
+typedef long hypercall_handler(struct hypercall *c);
+
+#define HYPERCALL(name, arguments, summary) hypercall_handler hypercall_##name;
+#include "hypercalls/table.h"
+#undef HYPERCALL
+
+// Record why the call is refused and give the value to return. `index` is the number of the argument
+// or of the batch entry at fault. REFUSE_NONE gives 0, REFUSE_CONTINUE gives CALL_CONTINUE.
+long refuse(struct hypercall *c, enum refusal r, unsigned index);
+
+// True when a long operation should stop and continue: an event or softirq is pending.
+bool call_should_yield(void);
+
+// One sub-operation of a multiplexed call whose argument is a pointer to a structure.
+enum subop_copy { SUBOP_NONE, SUBOP_IN, SUBOP_OUT, SUBOP_INOUT };
+enum subop_right { SUBOP_ANY, SUBOP_PRIVILEGED };
+
+struct subop {
+    uint32_t command;
+    const char *name;
+    uint16_t size; // of the structure behind the pointer
+    uint8_t copy;  // enum subop_copy
+    uint8_t right; // enum subop_right
+    // `argument` is the copied structure; returns as a handler does. On a value >= 0 the structure is
+    // copied back when the direction says so.
+    long (*handler)(struct hypercall *c, void *argument);
+};
+
+#define SUBOP_MAX_SIZE 256
+
+// Find `command` in the table, check the right, copy in, call, copy out. An unknown command is
+// REFUSE_NO_SUBOP.
+long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
+               uint64_t guest_pointer);
+
+#endif

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Domains and their virtual CPUs: the plain structures and their life cycle.
+//
+// Owns: the domain list, references, pausing, death. Each subsystem keeps its own part in a member
+// that only it touches (events, grants, sched, traps, memory).
+// Life: domain_create -> (domctl fills memory and vcpus) -> running -> domain_kill (restartable
+// stages of CORE.md) -> last reference dropped -> freed. A domain with foreign references to its
+// frames, or mappings of its grants, stays as a zombie until they go.
+// Lookup: domain_get_by_id takes a reference that fails on a domain whose destruction has ended.
+// Locks: LOCK_DOMAIN guards page lists, counts and flags of one domain; domain_list changes are
+// made under LOCK_DOMCTL.
+#ifndef HYPERVISOR_DOMAIN_H
+#define HYPERVISOR_DOMAIN_H
+
+#include "event/event.h"
+#include "grant/grant.h"
+#include "hypervisor/access.h"
+#include "hypervisor/lock.h"
+#include "hypervisor/pagelist.h"
+#include "hypervisor/refusal.h"
+#include "hypervisor/timer.h"
+#include "hypervisor/types.h"
+#include "hypervisor/vcpu_traps.h"
+#include "sched/sched.h"
+#include <xen/domctl.h>
+#include <xen/vcpu.h>
+
+#define DOMAIN_MAX_VCPUS 32
+#define DOMID_IDLE_OWNER DOMID_IDLE
+
+struct refusal_record {
+    uint64_t time, rip;
+    uint32_t index;
+    uint16_t vcpu, refusal;
+    uint8_t call;
+    uint32_t subop;
+};
+
+// The last refusals of a domain, oldest overwritten first; `head` counts all records ever written.
+#define REFUSAL_RING 32
+struct refusal_ring {
+    uint64_t head;
+    struct refusal_record record[REFUSAL_RING];
+};
+
+struct vcpu {
+    unsigned id;
+    struct domain *domain;
+
+    // --- the guest's machine state; owned by ENTRY (hypervisor/context.c, traps.c)
+    struct cpu_user_regs regs; // valid while not running; else on the stack of `running_on`
+    struct vcpu_traps traps;   // trap table, callbacks, segments, GDT/LDT, debug registers, FPU
+
+    // --- page-table roots; each holds a type reference (or none: mfn invalid). Owned by MM.
+    mfn_t root_kernel, root_user;
+    bool in_kernel; // which root is the current one
+    bool is_initialised;
+    uint32_t vm_assist; // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
+
+    // --- shared with the guest; the pointer is never NULL once the vcpu exists
+    struct vcpu_info *info; // in shared_info, in a registered page, or in a dummy page
+    mfn_t info_mfn;         // the registered page (held as writable), or invalid
+
+    struct event_vcpu events;
+    struct sched_vcpu sched;
+    struct vcpu_runstate_info runstate;
+    uint64_t runstate_area, time_area; // registered linear addresses, 0 = none
+    struct timer singleshot_timer, periodic_timer;
+    uint64_t periodic_period; // ns, 0 = off
+
+    unsigned pause_count; // > 0: not runnable (domain pauses are counted in the domain)
+    bool is_online;       // VCPUOP_up
+};
+
+struct domain {
+    domid_t id;
+    unsigned ref_count; // atomic
+    bool is_privileged; // dom0: may use domctl, sysctl, foreign frames
+    bool is_idle;
+    bool is_dying;  // no new references to its resources may be made
+    bool is_dead;   // resources are gone, only references keep the structure
+    bool is_shutdown;
+    uint8_t shutdown_code;
+    bool is_paused_by_controller;
+    unsigned controller_pause_count, pause_count;
+    uint32_t vm_assist; // VMASST_TYPE_* bits
+    uint32_t ssidref, create_flags;
+    xen_domain_handle_t handle;
+    struct spinlock lock; // LOCK_DOMAIN
+
+    // --- memory; owned by MM. Counts in frames.
+    struct page_list pages;     // frames that it owns, in PGC_allocated state
+    struct page_list xen_pages; // frames shared with it (shared_info, grant table): owned, not counted
+    uint64_t tot_pages, max_pages;
+    uint64_t kill_cursor; // progress of relinquishing memory
+    bool is_32bit;        // set_address_size 32 is refused; always false
+
+    struct shared_info *shared_info;
+    mfn_t shared_info_mfn;
+    struct vcpu_info *dummy_vcpu_info;
+
+    unsigned max_vcpus;
+    struct vcpu *vcpu[DOMAIN_MAX_VCPUS];
+
+    struct event_domain events;
+    struct grant_domain grants;
+    struct sched_domain sched;
+    struct access_domain access; // permitted I/O memory, ports, interrupts (hypervisor/access.h)
+    struct irq_domain *irqs;     // pirq bindings (hypervisor/irq.c), NULL = none
+
+    uint64_t wallclock_offset; // s, settime and settimeoffset
+    uint64_t hypercall_count;
+    struct refusal_ring refusals;
+    char exit_reason[128]; // why domain_crash was called, "" = it was not
+    unsigned kill_stage;
+    struct domain *next; // domain list, ascending id
+};
+
+extern struct domain *domain_dom0;   // NULL until it is built
+extern struct domain domain_idle;    // DOMID_IDLE: owner of idle vcpus
+extern struct domain domain_system;  // DOMID_XEN: owner of the hypervisor's shareable frames (M2P)
+extern struct domain domain_io;      // DOMID_IO: names device frames in foreign mappings
+
+// Take a reference to domain `id` (DOMID_SELF is not resolved here); NULL if there is none or it is dead.
+struct domain *domain_get_by_id(domid_t id);
+bool domain_get(struct domain *d); // false when the last reference has already gone
+void domain_put(struct domain *d);
+
+// Resolve `id` for a call of `caller`: DOMID_SELF, its own id, or (privileged only) another domain.
+// On success *out holds a reference.
+enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out);
+
+struct vcpu *domain_vcpu(struct domain *d, unsigned id); // NULL if out of range or not allocated
+
+// Create a domain without memory; vcpus come by domain_alloc_vcpus.
+enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged,
+                           struct domain **out);
+enum refusal domain_alloc_vcpus(struct domain *d, unsigned count);
+
+void domain_pause(struct domain *d);        // waits until every vcpu is off its CPU; nests
+void domain_pause_nosync(struct domain *d); // the same without waiting
+void domain_unpause(struct domain *d);
+void domain_unpause_by_controller(struct domain *d);
+
+// Ends the guest's execution with a SHUTDOWN_* code and tells dom0 by VIRQ_DOM_EXC.
+void domain_shutdown(struct domain *d, uint8_t code);
+
+// The worst that a guest can reach: says why on the console, keeps it in exit_reason, shuts the
+// domain down with SHUTDOWN_crash. Returns; the vcpu does not return to the guest.
+void domain_crash(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// One restartable step of destruction; REFUSE_CONTINUE until it has ended.
+enum refusal domain_kill(struct domain *d);
+
+// "d3v0" and what ran, for crash reports.
+void domain_describe_current(char *buffer, size_t size);
+
+// Set up a fresh vcpu from a guest context (VCPUOP_initialise and setvcpucontext).
+enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *context);
+
+// Raise a virq at the vcpu or, for global ones, at its owner (dom0). Callable from interrupts.
+void domain_send_global_virq(unsigned virq);
+
+#endif
