@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The domain's console: the shared ring of start_info in a domU, console_io in dom0. Works before
+ * anything else is up (output blocks by yielding or polling while the ring is full; text is never
+ * dropped). Bytes go out as they are, except that console_print, stdout and stderr turn "\n" into
+ * "\r\n" in a domU (dom0's hypervisor console does that itself).
+ */
+#ifndef PVGUEST_CONSOLE_H
+#define PVGUEST_CONSOLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void console_write(const void *buffer, size_t length);
+void console_print(const char *text);
+/* As printf, without newlib (no floats, %s %c %d %u %x %p with l, ll, z and widths): for early
+ * start-up, handlers and crash reports. At most 512 bytes a call. */
+void console_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Bytes read (0 if none waits). */
+size_t console_read(void *buffer, size_t length);
+/* Blocks the thread until console_read would give something. */
+void console_wait(void);
+
+#endif
