@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Hypercalls of a 64-bit PV guest. Every wrapper returns what the hypervisor returns: a result
- * >= 0 or -XEN_E* (Xen's numbers). Arguments and structures are those of xen/*.h. Memory passed by
- * address must be mapped.
+ * >= 0 or -XEN_E* (Xen's numbers). Arguments and structures are those of the public headers.
+ * Memory passed by address must be mapped.
  *
  * iret has no wrapper: its stub is jumped to with a frame on the stack (entry.S). It and
  * set_callbacks, which callback_op replaces, are the only PV calls that are absent here.
