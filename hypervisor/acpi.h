@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The ACPI tables that the hypervisor itself needs: MADT (CPUs, IO-APICs, overrides) and FADT.
+// Everything else is dom0's business. Tables are untrusted in length, checked by checksum.
+#ifndef HYPERVISOR_ACPI_H
+#define HYPERVISOR_ACPI_H
+
+#include "hypervisor/layout.h"
+#include "hypervisor/types.h"
+
+#define ACPI_MAX_IOAPICS 8
+#define ACPI_MAX_OVERRIDES 24
+
+struct acpi_header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum;
+    char oem_id[6], oem_table_id[8];
+    uint32_t oem_revision, creator_id, creator_revision;
+} __attribute__((packed));
+
+struct acpi_ioapic {
+    uint32_t id, address, gsi_base;
+};
+
+// ISA interrupt `source` arrives at `gsi`; flags as in the MADT (bits 0-1 polarity, 2-3 trigger).
+struct acpi_override {
+    uint8_t source;
+    uint16_t flags;
+    uint32_t gsi;
+};
+
+struct acpi_info {
+    uint64_t rsdp; // machine address of the root pointer, 0 = none
+    uint32_t lapic_address;
+    unsigned cpu_count, ioapic_count, override_count;
+    uint32_t cpu_apic_id[HV_MAX_CPUS];
+    struct acpi_ioapic ioapic[ACPI_MAX_IOAPICS];
+    struct acpi_override override[ACPI_MAX_OVERRIDES];
+    // FADT
+    uint16_t pm1a_control, pm1b_control, pm1a_event, pm1b_event, pm_timer, sci_irq;
+    uint8_t pm1_event_length;
+    bool pm_timer_32bit, has_reset_register;
+    uint64_t reset_address;
+    uint8_t reset_space, reset_value;
+};
+extern struct acpi_info acpi_info;
+
+void acpi_init(void);
+
+// A table by its signature ("APIC", "MCFG", ...), mapped; NULL if missing or broken. Valid for good.
+const struct acpi_header *acpi_find(const char *signature);
+
+#endif

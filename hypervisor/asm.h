@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// The one header of inline assembly: privileged instructions as functions. Nothing here has policy.
+#ifndef HYPERVISOR_ASM_H
+#define HYPERVISOR_ASM_H
+
+#include "hypervisor/types.h"
+#include "hypervisor/x86.h"
+
+static inline void cpu_relax(void)
+{
+    __asm__ volatile("pause" ::: "memory");
+}
+
+static inline void irq_disable(void)
+{
+    __asm__ volatile("cli" ::: "memory");
+}
+
+static inline void irq_enable(void)
+{
+    __asm__ volatile("sti" ::: "memory");
+}
+
+// Enable interrupts and sleep until the next one; no interrupt can slip in between the two.
+static inline void irq_enable_and_halt(void)
+{
+    __asm__ volatile("sti; hlt" ::: "memory");
+}
+
+static inline void cpu_halt(void)
+{
+    __asm__ volatile("hlt" ::: "memory");
+}
+
+static inline uint64_t read_flags(void)
+{
+    uint64_t flags;
+    __asm__ volatile("pushfq; popq %0" : "=r"(flags)::"memory");
+    return flags;
+}
+
+static inline bool irq_enabled(void)
+{
+    return read_flags() & EFLAGS_IF;
+}
+
+static inline uint64_t irq_save(void)
+{
+    uint64_t flags = read_flags();
+    irq_disable();
+    return flags;
+}
+
+static inline void irq_restore(uint64_t flags)
+{
+    if (flags & EFLAGS_IF)
+        irq_enable();
+    else
+        irq_disable();
+}
+
+static inline uint64_t read_rsp(void)
+{
+    uint64_t rsp;
+    __asm__ volatile("movq %%rsp, %0" : "=r"(rsp));
+    return rsp;
+}
+
+#define ASM_READ_REGISTER(name)                                                                    \
+    static inline uint64_t read_##name(void)                                                       \
+    {                                                                                              \
+        uint64_t value;                                                                            \
+        __asm__ volatile("movq %%" #name ", %0" : "=r"(value)::"memory");                          \
+        return value;                                                                              \
+    }
+#define ASM_WRITE_REGISTER(name)                                                                   \
+    static inline void write_##name(uint64_t value)                                                \
+    {                                                                                              \
+        __asm__ volatile("movq %0, %%" #name ::"r"(value) : "memory");                             \
+    }
+ASM_READ_REGISTER(cr0)
+ASM_READ_REGISTER(cr2)
+ASM_READ_REGISTER(cr3)
+ASM_READ_REGISTER(cr4)
+ASM_READ_REGISTER(dr0)
+ASM_READ_REGISTER(dr1)
+ASM_READ_REGISTER(dr2)
+ASM_READ_REGISTER(dr3)
+ASM_READ_REGISTER(dr6)
+ASM_READ_REGISTER(dr7)
+ASM_WRITE_REGISTER(cr0)
+ASM_WRITE_REGISTER(cr2)
+ASM_WRITE_REGISTER(cr3)
+ASM_WRITE_REGISTER(cr4)
+ASM_WRITE_REGISTER(dr0)
+ASM_WRITE_REGISTER(dr1)
+ASM_WRITE_REGISTER(dr2)
+ASM_WRITE_REGISTER(dr3)
+ASM_WRITE_REGISTER(dr6)
+ASM_WRITE_REGISTER(dr7)
+
+static inline void clts(void)
+{
+    __asm__ volatile("clts" ::: "memory");
+}
+
+static inline void invlpg(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
+static inline void wbinvd(void)
+{
+    __asm__ volatile("wbinvd" ::: "memory");
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+    __asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
+}
+
+// rdtsc that is not executed before earlier loads have completed.
+static inline uint64_t rdtsc_ordered(void)
+{
+    __asm__ volatile("lfence" ::: "memory");
+    return rdtsc();
+}
+
+static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(subleaf));
+}
+
+static inline uint64_t xgetbv(uint32_t index)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void xsetbv(uint32_t index, uint64_t value)
+{
+    __asm__ volatile("xsetbv" ::"c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+// Supervisor access to user pages under SMAP; both need a CPU that has SMAP.
+static inline void stac(void)
+{
+    __asm__ volatile("stac" ::: "memory");
+}
+
+static inline void clac(void)
+{
+    __asm__ volatile("clac" ::: "memory");
+}
+
+struct descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+static inline void lgdt(const struct descriptor_pointer *p)
+{
+    __asm__ volatile("lgdt %0" ::"m"(*p) : "memory");
+}
+
+static inline void lidt(const struct descriptor_pointer *p)
+{
+    __asm__ volatile("lidt %0" ::"m"(*p) : "memory");
+}
+
+static inline void ltr(uint16_t selector)
+{
+    __asm__ volatile("ltr %0" ::"r"(selector) : "memory");
+}
+
+static inline void lldt(uint16_t selector)
+{
+    __asm__ volatile("lldt %0" ::"r"(selector) : "memory");
+}
+
+#define ASM_PORT(width, type, suffix)                                                              \
+    static inline type in##width(uint16_t port)                                                    \
+    {                                                                                              \
+        type value;                                                                                \
+        __asm__ volatile("in" suffix " %1, %0" : "=a"(value) : "Nd"(port) : "memory");             \
+        return value;                                                                              \
+    }                                                                                              \
+    static inline void out##width(uint16_t port, type value)                                       \
+    {                                                                                              \
+        __asm__ volatile("out" suffix " %0, %1" ::"a"(value), "Nd"(port) : "memory");              \
+    }
+ASM_PORT(8, uint8_t, "b")
+ASM_PORT(16, uint16_t, "w")
+ASM_PORT(32, uint32_t, "l")
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The serial console: output of the log and of dom0, input for dom0, and the log ring.
+#ifndef HYPERVISOR_CONSOLE_H
+#define HYPERVISOR_CONSOLE_H
+
+#include "hypervisor/types.h"
+
+// Set the port up (com1=BAUD,8n1); before it, output only goes to the ring.
+void console_init(void);
+// Interrupt-driven input from now on; needs the IO-APIC (call after irq set-up). Until then, and
+// where the interrupt does not arrive, input is polled from console_poll().
+void console_init_irq(void);
+
+// Raw output (dom0's console_io write): to the port and, with `log`, to the ring. '\n' becomes "\r\n".
+void console_write(const char *text, size_t bytes);
+
+// Up to `bytes` of typed input; returns the count (console_io read).
+size_t console_read(char *buffer, size_t bytes);
+
+// Called (from a softirq) when input has arrived; set by main.c to raise VIRQ_CONSOLE.
+extern void (*console_input_ready)(void);
+
+// Fetch what has arrived at the port; from the interrupt handler, the timer or idle.
+void console_poll(void);
+
+// The log ring as sysctl readconsole sees it: copy the text from position *index on (advanced when
+// `incremental`), `clear` empties it. Returns the number of bytes.
+size_t console_ring_read(char *buffer, size_t bytes, uint32_t *index, bool clear, bool incremental);
+
+// For panic: take over the port whatever lock is held, stop waiting for it.
+void console_force(void);
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The lock order of the hypervisor. A lock may be taken only while all locks held by the CPU have a
+// lower rank; two locks of one rank are taken in the order of their domain ids (spin_lock_second).
+// Debug builds check it.
+#ifndef HYPERVISOR_LOCK_RANK_H
+#define HYPERVISOR_LOCK_RANK_H
+
+enum lock_rank {
+    LOCK_DOMCTL,      // domain control: one controlling operation at a time, domain list
+    LOCK_DOMAIN,      // one domain: page lists, counts, flags
+    LOCK_VCPU,        // pause state of a vcpu
+    LOCK_GRANT_TABLE, // one grant table; lower domid first
+    LOCK_GRANT_ENTRY, // one active grant
+    LOCK_EVENT,       // event ports of one domain
+    LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
+    LOCK_PAGE_TABLE,  // the table whose entries are written
+    LOCK_ALLOC,       // page and small-object allocators
+    LOCK_SCHED,       // run queue of a CPU; taken from interrupts, with interrupts off
+    LOCK_TIMER,       // timer heap of a CPU; the same
+    LOCK_CALL,        // cpu_call() and flush requests under way
+    LOCK_CONSOLE,     // serial port and log ring; with interrupts off
+    LOCK_RANK_COUNT
+};
+
+#endif

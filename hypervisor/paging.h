@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The hypervisor's own mappings: direct map, image, M2P, frame table, devices, CPU windows.
+//
+// All tables are built at boot; afterwards only cpu_window_set and ioremap change entries. Permanent
+// mappings are global (G), windows and guest mappings are not. Nothing is writable and executable.
+#ifndef HYPERVISOR_PAGING_H
+#define HYPERVISOR_PAGING_H
+
+#include "hypervisor/layout.h"
+#include "hypervisor/types.h"
+#include "hypervisor/x86.h"
+
+#define PTES 512
+
+extern uint64_t *idle_l4; // the root without a guest; slots 256..271 are the template for guests
+maddr_t idle_l4_maddr(void);
+
+// Build the final tables and switch to them (boot CPU).
+void paging_init(void);
+
+// RAM below boot_info.ram_end only.
+static inline void *maddr_to_virt(maddr_t maddr)
+{
+    return (void *)(DIRECT_MAP_START + maddr.v);
+}
+
+static inline void *mfn_to_virt(mfn_t mfn)
+{
+    return maddr_to_virt(mfn_to_maddr(mfn));
+}
+
+// Of an address in the direct map.
+static inline maddr_t virt_to_maddr(const void *address)
+{
+    return MADDR((uint64_t)address - DIRECT_MAP_START);
+}
+
+static inline mfn_t virt_to_mfn(const void *address)
+{
+    return maddr_to_mfn(virt_to_maddr(address));
+}
+
+// Machine address of a symbol of the image.
+maddr_t image_to_maddr(const void *symbol);
+
+// Map fresh zeroed frames, writable, for [start, start + bytes) rounded to pages; boot only (frame
+// table). Parts that are already mapped stay.
+void paging_map_fresh(uint64_t start, uint64_t bytes);
+
+// Map device memory, uncached. Never undone, so for what lasts; NULL when the window is full. The
+// same frames asked for again give the same address.
+void *ioremap(maddr_t maddr, size_t bytes);
+
+// The machine-to-phys table: ~0 is "no owner or hole". Writes to holes are ignored.
+static inline uint64_t m2p_get(mfn_t mfn)
+{
+    return ((volatile uint64_t *)M2P_START)[mfn.v];
+}
+void m2p_set(mfn_t mfn, uint64_t value);
+
+// Copy our 16 slots into a guest's L4.
+void paging_copy_slots(uint64_t *l4);
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The log. Each line starts with "(PV) " and goes to the serial console and to the log ring.
+//
+// Formats: %d %i %u %x %X %p %s %c %% with h, l, ll, z, width, 0, - and precision. Callable from
+// anywhere, interrupts and exceptions included. Lines of one call are not torn by other CPUs.
+#ifndef HYPERVISOR_PRINTK_H
+#define HYPERVISOR_PRINTK_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+// Messages above this level are dropped; loglvl=error|warning|info|debug|all on the command line.
+extern enum log_level log_level;
+
+void printk(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vprintk(enum log_level level, const char *format, va_list args);
+
+#define log_error(...) printk(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...) printk(LOG_WARN, __VA_ARGS__)
+#define log_info(...) printk(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) printk(LOG_DEBUG, __VA_ARGS__)
+
+// As the C library's: the length that the whole text has, always terminated when size > 0.
+int snprintf(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
+
+#endif

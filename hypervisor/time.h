@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// System time and the local timer.
+//
+// System time: nanoseconds since boot, from the TSC, monotonic over all CPUs. The local timer never
+// fires early in system time: its handler compares, re-arms if needed, then raises SOFTIRQ_TIMER.
+#ifndef HYPERVISOR_TIME_H
+#define HYPERVISOR_TIME_H
+
+#include "hypervisor/types.h"
+
+#define NS_PER_S 1000000000ull
+#define NS_PER_MS 1000000ull
+#define NS_PER_US 1000ull
+#define TIME_NEVER UINT64_MAX
+
+void time_init(void);       // boot CPU: calibrate TSC and local timer, read the RTC
+void time_init_local(void); // each CPU, before it needs time
+
+uint64_t time_now(void);
+
+// What vcpu_time_info wants: system_time at tsc_timestamp, and
+// ns = ((ticks shifted left by tsc_shift, right if negative) * tsc_to_system_mul) >> 32.
+struct time_scale {
+    uint64_t tsc_timestamp, system_time;
+    uint32_t tsc_to_system_mul;
+    int8_t tsc_shift;
+};
+// The scale of the running CPU. Guests that extrapolate with it agree with time_now().
+struct time_scale time_scale_get(void);
+
+uint64_t time_tsc_khz(void);
+uint64_t time_tsc_to_ns(uint64_t ticks);
+
+// Wall clock in ns since 1970 (UTC) at system time 0; settime64 changes it.
+uint64_t time_wall_at_boot(void);
+uint64_t time_wall_now(void);
+void time_wall_set(uint64_t wall_ns, uint64_t system_ns); // wall clock was wall_ns at system_ns
+
+// Arm the running CPU's timer for system time `ns` (TIME_NEVER: off). A time in the past fires at
+// once. SOFTIRQ_TIMER is raised when it has come.
+void time_deadline_set(uint64_t ns);
+
+// Busy wait.
+void time_delay_us(unsigned us);
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// What the host stand-ins of this folder need behind them. Linked into every unit test of a
+// hypervisor core; see tests/unit/host/hypervisor/*.h.
+#include "hypervisor/cpu.h"
+#include "hypervisor/lock.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/string.h"
+#include <stdlib.h>
+
+struct cpu cpu_table[HV_MAX_CPUS];
+unsigned host_cpu_current, host_cpu_count = 1;
+struct vcpu *host_vcpu_current;
+
+static void (*softirq_handlers[SOFTIRQ_COUNT])(void);
+
+void softirq_register(enum softirq s, void (*handler)(void))
+{
+    softirq_handlers[s] = handler;
+}
+
+void softirq_process(void)
+{
+    for (unsigned s = 0; s < SOFTIRQ_COUNT; s++) {
+        if (!(this_cpu()->softirq_pending >> s & 1))
+            continue;
+        this_cpu()->softirq_pending &= ~(1u << s);
+        if (softirq_handlers[s])
+            softirq_handlers[s]();
+    }
+}
+
+void softirq_raise_here(enum softirq s)
+{
+    this_cpu()->softirq_pending |= 1u << s;
+}
+
+void softirq_raise(unsigned cpu, enum softirq s)
+{
+    cpu_table[cpu].softirq_pending |= 1u << s;
+}
+
+void panic(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    abort();
+}
+
+void printk(enum log_level level, const char *format, ...)
+{
+    va_list args;
+    (void)level;
+    if (!getenv("HOST_LOG"))
+        return;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+}
+
+static void lock_take(struct spinlock *l, bool second)
+{
+    ASSERT(!l->is_held);
+    for (unsigned rank = l->rank + (second ? 1u : 0u); rank < LOCK_RANK_COUNT; rank++)
+        ASSERT(this_cpu()->locks_held[rank] == 0);
+    l->is_held = true;
+    this_cpu()->locks_held[l->rank]++;
+}
+
+void spin_lock(struct spinlock *l)
+{
+    lock_take(l, false);
+}
+
+void spin_lock_second(struct spinlock *l)
+{
+    lock_take(l, true);
+}
+
+bool spin_trylock(struct spinlock *l)
+{
+    if (l->is_held)
+        return false;
+    l->is_held = true;
+    this_cpu()->locks_held[l->rank]++;
+    return true;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+    ASSERT(l->is_held);
+    l->is_held = false;
+    ASSERT(this_cpu()->locks_held[l->rank] > 0);
+    this_cpu()->locks_held[l->rank]--;
+}
+
+uint64_t spin_lock_irqsave(struct spinlock *l)
+{
+    lock_take(l, false);
+    return 0;
+}
+
+void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags)
+{
+    (void)flags;
+    spin_unlock(l);
+}
+
+bool spin_is_locked(const struct spinlock *l)
+{
+    return l->is_held;
+}
+
+size_t strlcpy(char *to, const char *from, size_t size)
+{
+    size_t length = strlen(from);
+    if (size > 0) {
+        size_t n = length < size ? length : size - 1;
+        memcpy(to, from, n);
+        to[n] = 0;
+    }
+    return length;
+}
+
+void page_clear(void *page)
+{
+    memset(page, 0, PAGE_SIZE);
+}
+
+void page_copy(void *to, const void *from)
+{
+    memcpy(to, from, PAGE_SIZE);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for hypervisor/cpu.h: simulated CPUs. A test chooses the running one and its vcpu by
+// host_cpu_current and host_vcpu_current; softirqs are only recorded.
+#ifndef HYPERVISOR_CPU_H
+#define HYPERVISOR_CPU_H
+
+#include "hypervisor/layout.h"
+#include "hypervisor/lock_rank.h"
+#include "hypervisor/types.h"
+
+struct vcpu;
+struct timer_heap;
+struct sched_cpu;
+
+struct cpu {
+    unsigned id;
+    bool is_online;
+    struct vcpu *idle;
+    uint32_t softirq_pending;
+    uint64_t tlb_stamp;
+    uint64_t flush_count;
+    struct timer_heap *timers;
+    struct sched_cpu *sched;
+    uint8_t locks_held[LOCK_RANK_COUNT];
+    uint64_t deadline;
+};
+
+extern struct cpu cpu_table[HV_MAX_CPUS];
+extern unsigned host_cpu_current, host_cpu_count;
+extern struct vcpu *host_vcpu_current;
+
+static inline struct cpu *this_cpu(void)
+{
+    return &cpu_table[host_cpu_current];
+}
+
+static inline unsigned this_cpu_id(void)
+{
+    return host_cpu_current;
+}
+
+static inline struct vcpu *current_vcpu(void)
+{
+    return host_vcpu_current;
+}
+
+static inline unsigned cpu_count(void)
+{
+    return host_cpu_count;
+}
+
+static inline struct cpu *cpu_get(unsigned id)
+{
+    return &cpu_table[id];
+}
+
+static inline void cpu_relax(void)
+{
+}
+
+#include "hypervisor/cpumask.h"
+#include "hypervisor/softirq.h"
+
+#endif

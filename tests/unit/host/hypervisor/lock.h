@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for hypervisor/lock.h: tests run on one thread, so a lock only checks its use
+// (never taken twice, always released by its taker, rank order kept) and stops the test when broken.
+#ifndef HYPERVISOR_LOCK_H
+#define HYPERVISOR_LOCK_H
+
+#include "hypervisor/lock_rank.h"
+#include "hypervisor/types.h"
+
+struct spinlock {
+    bool is_held;
+    uint8_t rank;
+};
+
+#define SPINLOCK(r) ((struct spinlock){.rank = (r)})
+#define SPINLOCK_INIT(r) {.rank = (r)}
+
+static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
+{
+    *l = SPINLOCK(rank);
+}
+
+void spin_lock(struct spinlock *l);
+void spin_lock_second(struct spinlock *l);
+bool spin_trylock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+uint64_t spin_lock_irqsave(struct spinlock *l);
+void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags);
+bool spin_is_locked(const struct spinlock *l);
+
+#endif

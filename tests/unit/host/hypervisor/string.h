@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for hypervisor/string.h: the C library's functions.
+#ifndef HYPERVISOR_STRING_H
+#define HYPERVISOR_STRING_H
+
+#include "hypervisor/types.h"
+#include <string.h>
+
+size_t strlcpy(char *to, const char *from, size_t size);
+void page_clear(void *page);
+void page_copy(void *to, const void *from);
+
+#endif
