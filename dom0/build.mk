@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+
+DOM0_SRCS += $(wildcard dom0/*.c dom0/*.S)

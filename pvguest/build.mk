@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+
+PVGUEST_SRCS += $(filter-out %/asm_offsets.c,$(wildcard pvguest/*.c pvguest/*.S))

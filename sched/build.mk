@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+
+HV_SRCS += $(filter-out %/asm_offsets.c,$(wildcard sched/*.c sched/*.S))

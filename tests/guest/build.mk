@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+
+CONFORMANCE_SRCS += $(wildcard tests/guest/*.c tests/guest/*.S)

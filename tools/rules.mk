@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+# Rules and targets. The component lists (HV_SRCS, PVGUEST_SRCS, DOM0_SRCS, UNIT_TESTS, ...) are
+# complete when this file is read; a component whose list is empty is left out.
+
+# Objects: one folder for each way of compiling ------------------------------------------------------
+hv_objs    = $(patsubst %,$(B)/obj/hv/%.o,$(basename $1))
+guest_objs = $(patsubst %,$(B)/obj/guest/%.o,$(basename $1))
+HV_OBJS       := $(call hv_objs,$(HV_SRCS))
+PVGUEST_OBJS  := $(call guest_objs,$(PVGUEST_SRCS))
+DOM0_OBJS     := $(call guest_objs,$(DOM0_SRCS))
+CONF_OBJS     := $(call guest_objs,$(CONFORMANCE_SRCS))
+ALL_OBJS      := $(HV_OBJS) $(PVGUEST_OBJS) $(DOM0_OBJS) $(CONF_OBJS)
+
+# Assembly offsets: COMPONENT/asm_offsets.c emits lines "->NAME VALUE"; .S files include
+# "COMPONENT/asm_offsets.h".
+ASM_OFFSETS := $(patsubst %.c,$(B)/gen/%.h,$(wildcard */asm_offsets.c))
+offsets_header = sed -n 's/^.*->\([A-Za-z_0-9]*\) *\$$*\([-0-9][0-9]*\).*/\#define \1 \2/p'
+
+$(B)/gen/hypervisor/asm_offsets.h: hypervisor/asm_offsets.c | $(B)/inc/xen
+	@echo "  GEN $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -g,$(HV_CFLAGS)) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
+	@$(offsets_header) $@.s >$@
+
+$(B)/gen/pvguest/asm_offsets.h: pvguest/asm_offsets.c $(NEWLIB_DONE) $(LWIP_DONE) | $(B)/inc/xen
+	@echo "  GEN $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -g,$(GUEST_CFLAGS)) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
+	@$(offsets_header) $@.s >$@
+
+HV_OFFSETS    := $(filter $(B)/gen/hypervisor/%,$(ASM_OFFSETS))
+GUEST_OFFSETS := $(filter $(B)/gen/pvguest/%,$(ASM_OFFSETS))
+
+$(B)/obj/hv/%.o: %.c | $(B)/inc/xen $(HV_OFFSETS)
+	@echo "  CC  $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/obj/hv/%.o: %.S | $(B)/inc/xen $(HV_OFFSETS)
+	@echo "  AS  $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+$(B)/obj/hv/%.o: $(B)/gen/%.S | $(B)/inc/xen
+	@echo "  AS  $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+# A guest sees the public interface; dom0 and its tools also the toolstack's part of it.
+GUEST_ABI = -D__XEN_INTERFACE_VERSION__=0x00040e00
+$(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/%.o: GUEST_ABI = -D__XEN_TOOLS__
+GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
+
+$(B)/obj/guest/%.o: %.c | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
+	@echo "  CC  $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/obj/guest/%.o: %.S | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
+	@echo "  AS  $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+-include $(ALL_OBJS:.o=.d) $(ASM_OFFSETS:=.d)
+
+# Hypervisor -------------------------------------------------------------------------------------------
+HV_ELF := $(B)/hypervisor/paravane.elf
+HV_LDS ?= hypervisor/link.ld
+
+$(HV_ELF): $(HV_OBJS) $(HV_LDS)
+	@echo "  LD  $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_LDFLAGS) -T $(HV_LDS) $(HV_OBJS) -o $@ $(GCC_LIB)
+
+# Guests -----------------------------------------------------------------------------------------------
+PVGUEST_LIB := $(B)/pvguest/libpvguest.a
+PVGUEST_LDS ?= pvguest/link.ld
+GUEST_LIBS   = $(PVGUEST_LIB) $(LWIP_LIB) $(NEWLIB)/lib/libc.a $(NEWLIB)/lib/libm.a
+guest_link   = $(CC) $(GUEST_LDFLAGS) -T $(PVGUEST_LDS) $1 -o $@ \
+	-Wl,--start-group $(GUEST_LIBS) $2 $(GCC_LIB) -Wl,--end-group
+
+$(PVGUEST_LIB): $(PVGUEST_OBJS)
+	@echo "  AR  $@"
+	@mkdir -p $(@D) && rm -f $@
+	@ar rcs $@ $^
+
+DOM0_ELF := $(B)/dom0/dom0.elf
+$(DOM0_ELF): $(DOM0_OBJS) $(PVGUEST_LIB) $(LWIP_LIB) $(PVGUEST_LDS)
+	@echo "  LD  $@"
+	@mkdir -p $(@D)
+	$(Q)$(call guest_link,$(DOM0_OBJS))
+
+CONFORMANCE_ELF := $(B)/guests/conformance.elf
+$(CONFORMANCE_ELF): $(CONF_OBJS) $(PVGUEST_LIB) $(LWIP_LIB) $(CUNIT_DONE) $(PVGUEST_LDS)
+	@echo "  LD  $@"
+	@mkdir -p $(@D)
+	$(Q)$(call guest_link,$(CONF_OBJS),$(CUNIT)/libcunit.a)
+
+# Each folder of pvguest/examples is one guest: its C files make build/guests/NAME.elf, its
+# configuration goes beside it.
+GUESTS := $(patsubst pvguest/examples/%/,%,$(dir $(wildcard pvguest/examples/*/*.cfg)))
+define guest_rule
+GUEST_OBJS_$1 := $$(call guest_objs,$$(wildcard pvguest/examples/$1/*.c pvguest/examples/$1/*.S))
+-include $$(GUEST_OBJS_$1:.o=.d)
+$(B)/guests/$1.elf: $$(GUEST_OBJS_$1) $(PVGUEST_LIB) $(LWIP_LIB) $(PVGUEST_LDS)
+	@echo "  LD  $$@"
+	@mkdir -p $$(@D)
+	$(Q)$$(call guest_link,$$(GUEST_OBJS_$1))
+endef
+$(foreach g,$(GUESTS),$(eval $(call guest_rule,$g)))
+GUEST_ELFS := $(GUESTS:%=$(B)/guests/%.elf)
+
+# The boot archive: dom0's initrd with guest kernels and configurations below /guests.
+INITRD := $(B)/boot/initrd.cpio
+GUEST_CFGS := $(wildcard pvguest/examples/*/*.cfg)
+$(INITRD): $(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES) tools/mkinitrd.py
+	@echo "  GEN $@"
+	@mkdir -p $(@D)
+	$(Q)python3 tools/mkinitrd.py $@ $(foreach f,$(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES),/guests/$(notdir $f)=$f)
+
+# Host tests -------------------------------------------------------------------------------------------
+define unit_rule
+UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(UNIT_$1_SRCS)))
+-include $$(UNIT_OBJS_$1:.o=.d)
+$(B)/obj/unit/$1/%.o: %.c | $(B)/packages.ok
+	@echo "  CC  $$< ($1)"
+	@mkdir -p $$(@D)
+	$(Q)gcc $(UNIT_CFLAGS) $$(UNIT_$1_CFLAGS) -MMD -MP -c $$< -o $$@
+$(B)/unit/$1: $$(UNIT_OBJS_$1)
+	@echo "  LD  $$@"
+	@mkdir -p $$(@D)
+	$(Q)gcc -fsanitize=address,undefined $$^ -lcunit -o $$@
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$t)))
+UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)
+
+# Targets ----------------------------------------------------------------------------------------------
+BUILT := $(if $(HV_SRCS),$(HV_ELF)) $(if $(PVGUEST_SRCS),$(PVGUEST_LIB) $(GUEST_ELFS)) \
+	$(if $(DOM0_SRCS),$(DOM0_ELF) $(INITRD)) $(if $(CONFORMANCE_SRCS),$(CONFORMANCE_ELF))
+
+## make               builds the hypervisor, dom0 and the guests
+all: $(BUILT)
+
+## make run           installs what is missing, builds, boots Paravane with dom0 and the web guest
+.PHONY: run
+run:
+	@tools/packages.sh install
+	@$(MAKE) all $(if $(filter xen,$(HV)),$(XEN_GZ))
+	@python3 tools/run.py --hv $(HV) $(RUN_ARGS)
+
+## make demo          boots, fetches page and files, compares, powers off (HV=xen: on Debian's Xen)
+.PHONY: demo
+demo: all $(if $(filter xen,$(HV)),$(XEN_GZ))
+	@python3 tests/demo.py --hv $(HV)
+
+## make test          all tests; the last line is "N passed, N failed"
+.PHONY: test
+test: all $(UNIT_PROGRAMS) $(XEN_GZ)
+	@python3 tests/run.py
+
+## make unit          host tests under the sanitizers (T=NAME runs one)
+.PHONY: unit
+unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
+	@python3 tests/run.py unit $(T)
+
+## make conformance   the conformance guest on Paravane and on Xen, side by side
+.PHONY: conformance
+conformance: $(CONFORMANCE_ELF) $(if $(HV_SRCS),$(HV_ELF)) $(XEN_GZ)
+	@python3 tests/conformance.py
+
+## make system        boots of the whole chain (T=NAME runs one)
+.PHONY: system
+system: all
+	@python3 tests/run.py system $(T)
+
+## make bench         speed and memory, counted in instructions where possible
+.PHONY: bench
+bench: all $(XEN_GZ)
+	@python3 tests/bench/bench.py
+
+## make size          ring-0 lines, text and read-only data
+.PHONY: size
+size: $(HV_ELF)
+	@python3 tools/size.py $(HV_ELF)
+
+## make check         format, headers, layers, sizes, hypercall coverage
+.PHONY: check
+check: | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
+	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE)" python3 tools/check.py
+
+## make format        formats the C sources in place
+.PHONY: format
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+## make gdb           QEMU waits for gdb with the symbols of hypervisor, dom0 and guest
+.PHONY: gdb
+gdb: all
+	@python3 tools/run.py --hv $(HV) --gdb $(RUN_ARGS)
+
+## make clean         removes what was built, keeps third-party builds (make distclean: those too)
+.PHONY: clean distclean
+clean:
+	@rm -rf $(filter-out $(B)/third_party $(B)/xen $(B)/apt,$(wildcard $(B)/*))
+distclean:
+	@rm -rf $(B)
