@@ -135,11 +135,21 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$t)))
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)
 
 # Targets ----------------------------------------------------------------------------------------------
-BUILT := $(if $(HV_SRCS),$(HV_ELF)) $(if $(PVGUEST_SRCS),$(PVGUEST_LIB) $(GUEST_ELFS)) \
-	$(if $(DOM0_SRCS),$(DOM0_ELF) $(INITRD)) $(if $(CONFORMANCE_SRCS),$(CONFORMANCE_ELF))
+HAVE_HV    := $(and $(HV_SRCS),$(wildcard $(HV_LDS)))
+HAVE_GUEST := $(and $(PVGUEST_SRCS),$(wildcard $(PVGUEST_LDS)))
+BUILT := $(if $(HAVE_HV),$(HV_ELF)) $(if $(HAVE_GUEST),$(PVGUEST_LIB) $(GUEST_ELFS)) \
+	$(if $(and $(HAVE_GUEST),$(DOM0_SRCS)),$(DOM0_ELF) $(INITRD)) \
+	$(if $(and $(HAVE_GUEST),$(CONFORMANCE_SRCS)),$(CONFORMANCE_ELF))
 
 ## make               builds the hypervisor, dom0 and the guests
 all: $(BUILT)
+
+## make objects       compiles everything and links nothing; also: make hypervisor, make dom0, make guests
+.PHONY: objects hypervisor dom0 guests
+objects: $(ALL_OBJS)
+hypervisor: $(HV_ELF)
+dom0: $(DOM0_ELF) $(INITRD)
+guests: $(GUEST_ELFS)
 
 ## make run           installs what is missing, builds, boots Paravane with dom0 and the web guest
 .PHONY: run
@@ -165,7 +175,7 @@ unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
 
 ## make conformance   the conformance guest on Paravane and on Xen, side by side
 .PHONY: conformance
-conformance: $(CONFORMANCE_ELF) $(if $(HV_SRCS),$(HV_ELF)) $(XEN_GZ)
+conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
 	@python3 tests/conformance.py
 
 ## make system        boots of the whole chain (T=NAME runs one)
