@@ -120,7 +120,7 @@ $(INITRD): $(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES) tools/mkinitrd.py
 
 # Host tests -------------------------------------------------------------------------------------------
 define unit_rule
-UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(UNIT_$1_SRCS)))
+UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(sort $$(UNIT_$1_SRCS) tests/report.c)))
 -include $$(UNIT_OBJS_$1:.o=.d)
 $(B)/obj/unit/$1/%.o: %.c | $(B)/packages.ok
 	@echo "  CC  $$< ($1)"
@@ -166,12 +166,12 @@ demo: all $(if $(filter xen,$(HV)),$(XEN_GZ))
 ## make test          all tests; the last line is "N passed, N failed"
 .PHONY: test
 test: all $(UNIT_PROGRAMS) $(XEN_GZ)
-	@python3 tests/run.py
+	@UNIT_TESTS="$(UNIT_TESTS)" python3 tests/run.py
 
 ## make unit          host tests under the sanitizers (T=NAME runs one)
 .PHONY: unit
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
-	@python3 tests/run.py unit $(T)
+	@UNIT_TESTS="$(UNIT_TESTS)" python3 tests/run.py unit $(T)
 
 ## make conformance   the conformance guest on Paravane and on Xen, side by side
 .PHONY: conformance
