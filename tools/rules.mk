@@ -196,7 +196,8 @@ size: $(HV_ELF)
 ## make check         format, headers, layers, sizes, hypercall coverage
 .PHONY: check
 check: | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
-	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE)" python3 tools/check.py
+	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE)" UNIT_CFLAGS="$(UNIT_CFLAGS)" \
+		python3 tools/check.py $(T)
 
 ## make format        formats the C sources in place
 .PHONY: format

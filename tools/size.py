@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What everybody has to trust: lines of the ring-0 sources, text and read-only data of the binary.
+
+    size.py HYPERVISOR.ELF
+"""
+
+import glob
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import csource  # noqa: E402
+
+FOLDERS = ("hypervisor", "event", "grant", "sched", "hypercalls")
+LINE_LIMIT = 15000
+BYTE_AIM = 200 * 1024
+
+
+def folder_lines(folder):
+    total = 0
+    for path in glob.glob(f"{folder}/**/*", recursive=True):
+        if path.endswith((".c", ".h", ".S", ".def", ".ld")):
+            with open(path, encoding="utf-8") as file:
+                total += csource.code_lines(path, file.read())
+    return total
+
+
+def section_bytes(elf):
+    """Bytes of allocated sections, by what they are: text, read-only, written."""
+    sizes = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
+    out = subprocess.run(["readelf", "-SW", elf], capture_output=True, text=True, check=True).stdout
+    for line in out.split("\n"):
+        fields = line.replace("[ ", "[").split()
+        if len(fields) < 9 or not fields[0].startswith("[") or fields[0] == "[Nr]":
+            continue
+        name, kind, size, flags = fields[1], fields[2], int(fields[5], 16), fields[7]
+        if "A" not in flags:
+            continue
+        if kind == "NOBITS":
+            sizes["bss"] += size
+        elif "X" in flags or name.startswith(".text"):
+            sizes["text"] += size
+        else:
+            sizes["data" if "W" in flags else "rodata"] += size
+    return sizes
+
+
+def main():
+    total = 0
+    for folder in FOLDERS:
+        lines = folder_lines(folder)
+        total += lines
+        print(f"  {folder + '/':14}{lines:7} lines")
+    print(f"  {'ring 0':14}{total:7} lines without blanks and comments (limit {LINE_LIMIT})")
+    sizes = section_bytes(sys.argv[1])
+    trusted = sizes["text"] + sizes["rodata"]
+    print(f"  text {sizes['text']}, read-only data {sizes['rodata']}: {trusted} bytes"
+          f" = {trusted / 1024:.1f} KiB (aim {BYTE_AIM // 1024} KiB)")
+    print(f"  data {sizes['data']}, zeroed {sizes['bss']} bytes")
+
+
+if __name__ == "__main__":
+    main()
