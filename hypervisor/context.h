@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Switching a CPU from one vcpu to another.
+//
+// Each CPU has one stack; a vcpu that does not run is a struct vcpu and nothing on a stack. So a
+// switch saves the registers from the top of the stack and what lives in the CPU (segments and their
+// bases, FPU, debug registers), loads the next one's and leaves by the exit path with a fresh stack.
+// Everything is saved and restored eagerly: nothing of one guest is ever visible to the next.
+#ifndef HYPERVISOR_CONTEXT_H
+#define HYPERVISOR_CONTEXT_H
+
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+
+// Make `next` the current vcpu of this CPU and run it. Called by the scheduler from SOFTIRQ_SCHEDULE
+// with interrupts off; does not return. `finished(prev)` is called once nothing of prev is in use on
+// this CPU any more, so that another CPU may run or inspect it.
+void context_switch(struct vcpu *prev, struct vcpu *next, void (*finished)(struct vcpu *prev))
+    __attribute__((noreturn));
+
+// Let this CPU's idle vcpu run for the first time; does not return.
+void context_start_idle(void) __attribute__((noreturn));
+
+// Enable FPU and extended states on this CPU as the hypervisor uses them; each CPU, at start.
+void fpu_init_local(void);
+
+// Change between guest kernel and guest user mode: root and GS bases. The running vcpu only.
+void toggle_guest_mode(struct vcpu *v);
+
+// Read the segment bases back from the CPU into v->traps. The running vcpu only.
+void vcpu_save_segments(struct vcpu *v);
+
+// Load CR4 and XCR0 as the running vcpu's virtual registers ask for.
+void context_load_cr4(const struct vcpu *v);
+
+// Copy the FXSAVE part of a vcpu that is off every CPU (512 bytes), or set it (sanitised).
+void fpu_get_image(const struct vcpu *v, void *image);
+void fpu_set_image(struct vcpu *v, const void *image);
+void fpu_reset(struct vcpu *v);
+
+// entry.S: continue at `target` with the stack reset to the guest registers.
+void stack_reset_and_jump(struct cpu_user_regs *regs, void (*target)(void)) __attribute__((noreturn));
+void exit_to_guest(void) __attribute__((noreturn));
+
+#endif

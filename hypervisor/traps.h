@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Exceptions and system calls: from the entry stubs (entry.S) to the guest or to a recovery.
+//
+// From a guest: #PF, #GP, #UD, #DB and #NM are looked at first (demand-mapped LDT pages, spurious
+// faults, privileged instructions), everything else is bounced to the guest's handler. From ring 0:
+// the fix-up table recovers guest accesses, segment loads and IRET; the rest is our own fault.
+#ifndef HYPERVISOR_TRAPS_H
+#define HYPERVISOR_TRAPS_H
+
+#include "hypervisor/cpu.h"
+#include "hypervisor/types.h"
+
+struct vcpu;
+
+// In regs->entry_vector: RCX and R11 need not be preserved, SYSRET may be used.
+#define ENTRY_SYSCALL 0x100
+
+// Called by entry.S with interrupts off.
+void trap_from_guest(struct cpu_user_regs *regs);
+void trap_from_hypervisor(struct cpu_user_regs *regs);
+void trap_double_fault(struct cpu_user_regs *regs);
+void trap_guest_syscall(struct cpu_user_regs *regs);   // SYSCALL from guest user mode
+void trap_guest_syscall32(struct cpu_user_regs *regs); // SYSCALL from compatibility mode
+void trap_return_work(struct cpu_user_regs *regs);     // events, NMIs, softirqs before the return
+
+// The hypercall entry, in hypercalls/dispatch.c. Interrupts enabled.
+void hypercall_dispatch(struct cpu_user_regs *regs);
+
+// --- bounce.c: entering the guest's kernel. Interrupts enabled; the running vcpu only.
+#define TRAP_NO_ERROR_CODE (~0u)
+
+// Deliver exception `vector` to the guest as its CPU would have raised it. Without a handler the
+// domain crashes.
+void guest_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t error_code);
+void guest_inject_page_fault(struct cpu_user_regs *regs, uint32_t error_code, uint64_t address);
+void guest_inject_failsafe(struct cpu_user_regs *regs);
+void guest_inject_event(struct cpu_user_regs *regs); // the event upcall
+void guest_inject_nmi(struct cpu_user_regs *regs);
+void guest_enter_callback(struct cpu_user_regs *regs, uint64_t address, bool masks_events);
+
+// Is there a handler for this exception?
+bool guest_has_handler(const struct vcpu *v, unsigned vector);
+
+// --- emulate.c
+// Try to emulate the instruction at regs->rip that raised #GP or #UD. True: done (registers advanced,
+// or an exception delivered). False: not one of ours.
+bool emulate_privileged(struct cpu_user_regs *regs);
+bool emulate_forced_cpuid(struct cpu_user_regs *regs);
+
+// --- cpuid.c: what a guest is told.
+struct domain;
+struct cpuid_result {
+    uint32_t a, b, c, d;
+};
+struct cpuid_result cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
+
+// Fill a guest's hypercall page: 32 bytes a call.
+void hypercall_page_init(void *page);
+
+#endif
