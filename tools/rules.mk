@@ -176,7 +176,7 @@ unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
 ## make conformance   the conformance guest on Paravane and on Xen, side by side
 .PHONY: conformance
 conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
-	@python3 tests/conformance.py
+	@python3 tests/conformance.py $(if $(T),--only $(T))
 
 ## make system        boots of the whole chain (T=NAME runs one)
 .PHONY: system

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`make conformance`: one guest binary, booted as dom0's kernel on Paravane and on Debian's Xen.
+
+Prints the table case | Paravane | Xen | verdict. A case is right when real Xen passes it; it counts
+as passed when both hypervisors pass. Cases that end the domain are booted one by one and are judged
+by what the hypervisor then says.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import boot  # noqa: E402
+import qemu  # noqa: E402
+
+KERNEL = "build/guests/conformance.elf"
+CASE = re.compile(r"(PASS|FAIL) ([\w-]+/[\w-]+)(?:: (.*))?$")
+CPUS = 2
+
+# Cases that end the domain, and what its end looks like: a regular expression for each hypervisor.
+CRASHED = {"paravane": r"[Dd]omain 0 crashed|d0.*crash", "xen": r"Domain 0 crashed"}
+FATAL = {
+    "fatal/shutdown_crash": CRASHED,
+    "fatal/trap_without_handler": CRASHED,
+    "fatal/stack_unmapped": CRASHED,
+    "fatal/iret_bad_frame": CRASHED,
+    "fatal/failsafe_missing": CRASHED,
+    "fatal/shutdown_poweroff": {"paravane": r"[Dd]omain 0 (halted|shut down|powered off)|[Hh]alting",
+                                "xen": r"Domain 0 halted"},
+}
+
+
+def boot_suite(hv, only, cpu):
+    """Runs all cases that survive; returns {case: None or reason} and the console's last lines."""
+    iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "",
+                        options=f"noreboot dom0_max_vcpus={CPUS}", bios_only=True)
+    results, note = {}, ""
+    with qemu.Machine(iso, serial=f"build/boot/conformance-{hv}.log", cpu=cpu, cpus=CPUS) as machine:
+        while True:
+            try:
+                line = machine.read_line(60)
+            except qemu.QemuTimeout as error:
+                note = f"{error}; {machine.tail()}"
+                break
+            if line is None:
+                note = f"QEMU ended; {machine.tail()}"
+                break
+            match = CASE.search(line)
+            if match:
+                results[match.group(2)] = None if match.group(1) == "PASS" else match.group(3)
+            if "RESULT " in line:
+                break
+            if re.search(CRASHED[hv], line):
+                note = f"the domain crashed; {machine.tail(12)}"
+                break
+    return results, note
+
+
+def boot_fatal(hv, case, cpu):
+    """Boots one case that ends the domain; None when its end is as expected."""
+    iso = boot.make_iso(f"conformance-{hv}-fatal", hv, KERNEL, f"fatal={case.split('/')[1]}",
+                        options="noreboot", bios_only=True)
+    with qemu.Machine(iso, serial=f"build/boot/conformance-{hv}-fatal.log", cpu=cpu) as machine:
+        try:
+            machine.wait_for(r"^FATAL begin", 30)
+            machine.wait_for(FATAL[case][hv], 15)
+        except qemu.QemuTimeout as error:
+            return str(error)
+    return None
+
+
+def run_hypervisor(hv, only, cpu):
+    """All cases on one hypervisor."""
+    if not boot.available(hv):
+        return {}, f"{boot.HYPERVISORS[hv]} is not built"
+    results, note = boot_suite(hv, only, cpu) if not (only or "").startswith("fatal") else ({}, "")
+    for case in FATAL:
+        if not only or only in case:
+            results[case] = boot_fatal(hv, case, cpu)
+    return results, note
+
+
+def word(results, case):
+    if case not in results:
+        return "-"
+    return "ok" if results[case] is None else "FAIL"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", metavar="TEXT", help="cases whose suite/name contains this")
+    parser.add_argument("--hv", choices=(*boot.HYPERVISORS, "both"), default="both")
+    parser.add_argument("--cpu", default="max")
+    args = parser.parse_args()
+    os.chdir(boot.ROOT)
+    hosts = list(boot.HYPERVISORS) if args.hv == "both" else [args.hv]
+    runs = {hv: run_hypervisor(hv, args.only, args.cpu) for hv in hosts}
+    cases = sorted({case for results, _ in runs.values() for case in results})
+    width = max([len(c) for c in cases] + [20])
+    print(f"{'case':{width}} | " + " | ".join(f"{hv:8}" for hv in hosts) + " | verdict")
+    passed = failed = 0
+    for case in cases:
+        words = [word(runs[hv][0], case) for hv in hosts]
+        good = all(w == "ok" for w in words)
+        print(f"{case:{width}} | " + " | ".join(f"{w:8}" for w in words)
+              + f" | {'same' if good else 'DIFFERENT' if len(set(words)) > 1 else 'test is wrong'}")
+        reasons = [f"{hv}: {runs[hv][0][case]}" for hv in hosts if runs[hv][0].get(case)]
+        missing = [f"{hv}: did not run" for hv in hosts if case not in runs[hv][0]]
+        print(f"PASS {case}" if good else f"FAIL {case}: {'; '.join(reasons + missing)}")
+        passed, failed = passed + good, failed + (not good)
+    for hv in hosts:
+        if runs[hv][1]:
+            failed += 1
+            print(f"FAIL conformance/{hv}: {runs[hv][1]}")
+    print(f"RESULT {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

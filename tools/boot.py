@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Boot images and machines for the runner and the tests: which files, which options, which devices.
+
+Everything is made below build/boot. The web guest's address is fixed because QEMU forwards a port to
+it and its user network knows the guests only by address.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import qemu  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BOOT = os.path.join(ROOT, "build", "boot")
+DOM0 = "build/dom0/dom0.elf"
+INITRD = "build/boot/initrd.cpio"
+WEB_ADDRESS = "10.0.2.80"
+WEB_PORT = 80
+
+HYPERVISORS = {"paravane": "build/hypervisor/paravane.elf", "xen": "build/xen/xen.gz"}
+CONSOLE = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all"
+HYPERVISOR_OPTIONS = {
+    "paravane": CONSOLE,
+    # What Paravane leaves out is switched off in the oracle as well.
+    "xen": f"{CONSOLE} gnttab=max-ver:1 pv-linear-pt=0",
+}
+
+
+def available(hv):
+    """True if the hypervisor has been built (or fetched)."""
+    return os.path.exists(os.path.join(ROOT, HYPERVISORS[hv]))
+
+
+def make_iso(name, hv, kernel, arguments="", *, initrd="", options="", memory="512M", bios_only=False):
+    """build/boot/NAME.iso that boots kernel as dom0 under hv; returns its path."""
+    out = os.path.join(BOOT, name + ".iso")
+    os.makedirs(BOOT, exist_ok=True)
+    all_options = f"{HYPERVISOR_OPTIONS[hv]} dom0_mem={memory} {options}".strip()
+    environment = dict(os.environ, MKISO_BIOS="1" if bios_only else "")
+    subprocess.run([os.path.join(ROOT, "tools", "mkiso.sh"), out, hv,
+                    os.path.join(ROOT, HYPERVISORS[hv]), all_options, os.path.join(ROOT, kernel),
+                    arguments, os.path.join(ROOT, initrd) if initrd else ""], check=True)
+    return out
+
+
+def make_volume(name, files):
+    """build/boot/NAME.img, an ISO 9660 file system with Rock Ridge names; files: {path: bytes}."""
+    out = os.path.join(BOOT, name + ".img")
+    os.makedirs(BOOT, exist_ok=True)
+    tree = tempfile.mkdtemp(prefix="volume-")
+    try:
+        for path, data in files.items():
+            full = os.path.join(tree, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "wb") as file:
+                file.write(data)
+        subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-V", "PARAVANE", "-o", out,
+                        tree], check=True, stderr=subprocess.DEVNULL)
+    finally:
+        shutil.rmtree(tree)
+    return out
+
+
+def pattern(length, seed):
+    """Bytes that repeat on every machine and compress badly."""
+    count = (length + 63) // 64
+    data = b"".join(hashlib.sha512(f"{seed}:{i}".encode()).digest() for i in range(count))
+    return data[:length]
+
+
+def free_port():
+    """A TCP port of this host that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def chain_iso(hv, name, arguments="", **options):
+    """The image of the whole chain: hypervisor, dom0, boot archive."""
+    return make_iso(name, hv, DOM0, arguments, initrd=INITRD, **options)
+
+
+def chain_machine(iso, disk, port, serial=None, on_line=None, **options):
+    """The machine of the whole chain: a disk, a network card, `port` forwarded to the web guest."""
+    return qemu.Machine(iso, serial=serial, on_line=on_line, disks=[disk] if disk else [],
+                        forwards=[f"{port}:{WEB_ADDRESS}:{WEB_PORT}"], **options)
