@@ -7,8 +7,8 @@
  * DMA addresses are machine addresses. Buffers are given page piece by page piece: neighbouring
  * pages of this domain are not neighbours in the machine.
  *
- * A driver: virtio_open, virtio_negotiate, virtio_queue_init for each queue, virtio_start, then
- * virtio_queue_add / virtio_queue_kick / virtio_queue_get. Queue functions take no lock: a queue
+ * A driver: virtio_open, virtio_negotiate, virtio_queue_init and virtio_queue_attach for each queue,
+ * virtio_start, then virtio_queue_add / virtio_queue_kick / virtio_queue_get. Queue functions take no lock: a queue
  * belongs to one thread, or its user masks upcalls (event_save) around calls that can collide.
  */
 #ifndef DOM0_VIRTIO_H
@@ -26,6 +26,7 @@
 #define VIRTIO_F_EVENT_IDX (1ULL << 29)
 #define VIRTIO_F_VERSION_1 (1ULL << 32)
 
+/* So that each of a queue's three parts fits into one page. */
 #define VIRTIO_QUEUE_SIZE_MAX 256U
 
 struct virtio_desc;
@@ -48,29 +49,33 @@ struct virtio_queue {
     uint16_t avail_next;
     uint16_t used_next;
     uint16_t kicked; /* avail_next at the last kick */
+    bool quiet;      /* interrupts are not wanted */
     struct virtio_desc *desc;
-    volatile struct virtio_avail *avail;
-    volatile struct virtio_used *used;
+    struct virtio_avail *avail; /* with the used ring in one page */
+    struct virtio_used *used;
     volatile uint16_t *notify;
-    void *memory; /* one machine-contiguous piece for the three */
-    unsigned int memory_order;
     struct msix_vector vector;
-    uint16_t chain_length[VIRTIO_QUEUE_SIZE_MAX]; /* of a chain in use, by its head; else 0 */
-    void *cookies[VIRTIO_QUEUE_SIZE_MAX];         /* by head */
+    struct virtio_desc *indirect[VIRTIO_QUEUE_SIZE_MAX]; /* a table for each head, or all NULL */
+    unsigned int indirect_max;                           /* descriptors of such a table */
+    uint16_t chain_length[VIRTIO_QUEUE_SIZE_MAX];        /* of a chain in use, by head; else 0 */
+    void *cookies[VIRTIO_QUEUE_SIZE_MAX];                /* by head */
+    struct virtio_queue *next;
 };
 
 struct virtio_device {
     struct pci_device *pci;
     unsigned int type;
-    uint64_t features; /* as negotiated */
+    uint64_t features;        /* as negotiated */
     volatile uint8_t *config; /* device-specific registers; NULL if none */
     uint32_t config_length;
+    bool broken; /* the device answered nonsense: its queues stand still */
     /* private */
     volatile uint8_t *common;
     volatile uint8_t *notify_base;
     uint32_t notify_length;
     uint32_t notify_multiplier;
-    bool broken;
+    struct msix_vector config_vector;
+    struct virtio_queue *queues;
 };
 
 /* Type of a virtio device, 0 for any other PCI device. */
@@ -78,36 +83,37 @@ unsigned int virtio_type(const struct pci_device *pci);
 /* Maps the registers, resets the device and says that there is a driver. 0 or -XEN_E*. */
 int virtio_open(struct virtio_device *device, struct pci_device *pci);
 /* Takes those of `wanted` that the device offers; device->features tells which. -XEN_EOPNOTSUPP:
- * `required` (besides VERSION_1) was not offered or the device refused. */
+ * one of `required` was not offered, or the device refused. */
 int virtio_negotiate(struct virtio_device *device, uint64_t wanted, uint64_t required);
-/*
- * Sets up queue `index` with at most `size_limit` descriptors. The queue's MSI-X entry is
- * index + 1 (entry 0 is for configuration changes). The handler runs in event context, once per
- * interrupt; NULL: the queue is polled and raises no interrupt.
- */
+/* Sets up queue `index` with at most `size_limit` descriptors; it is polled unless attached.
+ * -XEN_ENOENT: the device has no such queue. */
 int virtio_queue_init(struct virtio_device *device, struct virtio_queue *queue, uint16_t index,
                       uint16_t size_limit);
+/* Interrupts of the queue, by MSI-X entry index + 1, to a handler in event context. */
 int virtio_queue_attach(struct virtio_queue *queue, event_handler *handler, void *arg);
-/* Configuration changes (link up or down, capacity): optional, before virtio_start. */
-int virtio_config_attach(struct virtio_device *device, struct msix_vector *vector,
-                         event_handler *handler, void *arg);
+/* Chains of 2..chain_max buffers take one descriptor of the queue, if the device knows how
+ * (VIRTIO_F_INDIRECT_DESC negotiated); else this does nothing. */
+int virtio_queue_use_indirect(struct virtio_queue *queue, unsigned int chain_max);
+/* Interrupts of configuration changes (link, capacity), by MSI-X entry 0. */
+int virtio_config_attach(struct virtio_device *device, event_handler *handler, void *arg);
 /* DRIVER_OK: after it the queues run. */
 void virtio_start(struct virtio_device *device);
-/* Resets the device (all DMA has ended at the return) and frees the queues given. */
-void virtio_close(struct virtio_device *device, struct virtio_queue *queues, unsigned int count);
+/* Resets the device (its DMA has ended at the return), and frees what the queues hold. */
+void virtio_close(struct virtio_device *device);
 
 /*
  * Adds one chain: first `out` buffers that the device reads, then `in` buffers that it writes.
  * -XEN_ENOSPC: not enough free descriptors. The cookie (not NULL) comes back from
- * virtio_queue_get. The device sees it after virtio_queue_kick.
+ * virtio_queue_get. The device sees the chain after virtio_queue_kick.
  */
 int virtio_queue_add(struct virtio_queue *queue, const struct virtio_buffer *buffers,
                      unsigned int out, unsigned int in, void *cookie);
 void virtio_queue_kick(struct virtio_queue *queue);
-/* The cookie of the next chain that the device has finished and the bytes that it wrote, or NULL.
- * A device that answers nonsense is marked broken and gives NULL from then on. */
+/* The cookie of the next chain that the device has finished and the bytes that it wrote (written
+ * may be NULL), or NULL. */
 void *virtio_queue_get(struct virtio_queue *queue, uint32_t *written);
-/* Interrupts are advice only. enable gives true if a finished chain waits already: look again. */
+/* Interrupts off (advice only) and on; on gives true if a finished chain waits already: look
+ * again. They are on at first. */
 void virtio_queue_interrupt_disable(struct virtio_queue *queue);
 bool virtio_queue_interrupt_enable(struct virtio_queue *queue);
 
