@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The global flush clock: which CPUs may still hold translations to a frame. tlb.c has the argument.
+#ifndef HYPERVISOR_TLB_H
+#define HYPERVISOR_TLB_H
+
+#include "hypervisor/cpu.h"
+#include "hypervisor/types.h"
+
+extern uint32_t tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap
+
+// What a frame records when its last writable or table use ends, or when it is freed. The entries
+// that mapped it have been removed before.
+static inline uint32_t tlb_stamp_now(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // the removal is visible before the clock is read
+    return __atomic_load_n(&tlb_clock, __ATOMIC_RELAXED);
+}
+
+// Flush every CPU that has not flushed since `stamp`. Interrupts are on, and no lock that is taken
+// with interrupts off is held.
+void tlb_filter(uint32_t stamp);
+
+// The CPUs that tlb_filter(stamp) would flush.
+struct cpumask tlb_stale_cpus(uint32_t stamp);
+
+// Forget all translations of guests on this CPU and note it for the clock. Also the handler of the
+// flush interrupt. Callable with interrupts off.
+void tlb_flush_local(void);
+
+// The same as part of loading a root.
+void tlb_load_root(maddr_t root);
+
+// Flush the CPUs of the mask, the own one included if it is in it; waits.
+void tlb_flush_mask(struct cpumask mask);
+
+#endif
