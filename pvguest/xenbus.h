@@ -108,6 +108,8 @@ struct xenbus_transport {
 /* Before the first other call. -XEN_EEXIST if there is a transport already. */
 int xenbus_register_transport(struct xenbus_transport *transport);
 void xenbus_receive(const struct xsd_sockmsg *header, const void *payload);
+/* The connection has ended: requests fail with -XEN_EIO from now on, the waiting ones too. */
+void xenbus_disconnected(void);
 /* The ring of start_info (domU): used by the first call when nothing is registered. */
 int xenbus_ring_connect(void);
 
