@@ -1,3 +1,9 @@
 # SPDX-License-Identifier: MIT
 
-DOM0_SRCS += $(wildcard dom0/*.c dom0/*.S)
+DOM0_SRCS += $(wildcard dom0/*.c dom0/*.S) tools/libxenstore/xs.c
+
+# libxenstore is made to the declarations that libxen-dev installs.
+XENSTORE_HEADERS := $(B)/inc/xenstore.h $(B)/inc/xenstore_lib.h
+$(XENSTORE_HEADERS): $(B)/inc/%: | $(B)/inc/xen
+	@ln -sfn /usr/include/$* $@
+$(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/libxenstore/%.o: | $(XENSTORE_HEADERS)

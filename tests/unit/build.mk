@@ -2,3 +2,8 @@
 # Host tests. For each: UNIT_TESTS += NAME, UNIT_NAME_SRCS := its sources and those under test,
 # and if wanted UNIT_NAME_CFLAGS. The program becomes build/unit/NAME. tests/report.c is linked into
 # each: main() returns report_run("NAME", cases, count) and prints what tests/run.py reads.
+
+UNIT_TESTS += xenstore
+UNIT_xenstore_SRCS := tests/unit/test_xenstore.c dom0/xenstore.c dom0/xenstore_access.c \
+	dom0/xenstore_local.c dom0/xenstore_request.c dom0/xenstore_ring.c dom0/xenstore_transaction.c \
+	dom0/xenstore_tree.c dom0/xenstore_watch.c tools/libxenstore/xs.c
