@@ -6,4 +6,4 @@ DOM0_SRCS += $(wildcard dom0/*.c dom0/*.S) tools/libxenstore/xs.c
 XENSTORE_HEADERS := $(B)/inc/xenstore.h $(B)/inc/xenstore_lib.h
 $(XENSTORE_HEADERS): $(B)/inc/%: | $(B)/inc/xen
 	@ln -sfn /usr/include/$* $@
-$(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/libxenstore/%.o: | $(XENSTORE_HEADERS)
+$(patsubst %.c,$(B)/obj/guest/%.o,$(filter %.c,$(DOM0_SRCS))): | $(XENSTORE_HEADERS)
