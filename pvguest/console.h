@@ -13,6 +13,7 @@
 
 void console_write(const void *buffer, size_t length);
 void console_print(const char *text);
+void console_write_text(const char *text, size_t length); /* console_print, with a length */
 /* As printf, without newlib (no floats, %s %c %d %u %x %p with l, ll, z and widths): for early
  * start-up, handlers and crash reports. At most 512 bytes a call. */
 void console_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The ELF notes, the first instruction, the entries for exceptions and events, and the switch of
+ * stacks.
+ *
+ * The hypervisor enters on the interrupted stack (kernel mode never switches stacks) with
+ *
+ *      rsp -> rcx  r11  [error code]  rip  cs  rflags  rsp  ss
+ *
+ * and the processor's rcx and r11 lost. cs and ss show ring 0, so IRETQ from ring 3 needs their two
+ * low bits set again. We return by IRETQ, never by the iret hypercall: an exception does not
+ * change the upcall mask, and an upcall clears it itself (see event_upcall).
+ */
+#include <xen/elfnote.h>
+
+        .macro  NOTE type, kind, value:vararg
+        .pushsection .note.Xen, "a", @note
+        .balign 4
+        .long   4, 2f - 1f, \type
+        .asciz  "Xen"
+1:      \kind   \value
+2:      .balign 4
+        .popsection
+        .endm
+
+        NOTE    XEN_ELFNOTE_GUEST_OS, .asciz, "pvguest"
+        NOTE    XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
+        NOTE    XEN_ELFNOTE_XEN_VERSION, .asciz, "xen-3.0"
+        NOTE    XEN_ELFNOTE_LOADER, .asciz, "generic"
+        NOTE    XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
+        NOTE    XEN_ELFNOTE_VIRT_BASE, .quad, 0xffffffff80000000
+        NOTE    XEN_ELFNOTE_PADDR_OFFSET, .quad, 0
+        NOTE    XEN_ELFNOTE_ENTRY, .quad, _start
+        NOTE    XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
+        NOTE    XEN_ELFNOTE_FEATURES, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"
+        NOTE    XEN_ELFNOTE_SUPPORTED_FEATURES, .long, (1 << XENFEAT_DOM0)
+
+/* xen/features.h has C only; this is XENFEAT_dom0. */
+        .equ    XENFEAT_DOM0, 11
+
+        .section .text.start, "ax", @progbits
+        .globl  _start
+/* rsi: start_info; rsp: the hypervisor's small stack. */
+_start:
+        cld
+        mov     $boot_stack_end, %rsp
+        xor     %ebp, %ebp
+        mov     %rsi, %rdi
+        call    start_main
+        ud2
+
+        .section .text.hypercall_page, "ax", @progbits
+        .balign 4096
+        .globl  hypercall_page
+hypercall_page:
+        .fill   4096, 1, 0xcc
+
+        .bss
+        .balign 16
+boot_stack:
+        .skip   8192
+boot_stack_end:
+
+/* The shared info frame is mapped over this page. */
+        .section .bss.page, "aw", @nobits
+        .balign 4096
+        .globl  shared_info_area
+shared_info_area:
+        .skip   4096
+        .equ    upcall_pending, shared_info_area        /* vcpu_info[0].evtchn_upcall_pending */
+        .equ    upcall_mask, shared_info_area + 1       /* vcpu_info[0].evtchn_upcall_mask */
+
+/*
+ * SSE registers around a call of C: 16 of them and MXCSR, below an aligned stack pointer. The old
+ * stack pointer is kept in rbx.
+ */
+        .macro  CALL_WITH_SSE_SAVED function
+        mov     %rsp, %rbx
+        and     $-16, %rsp
+        sub     $272, %rsp
+        .irp    i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+        movaps  %xmm\i, 16*\i(%rsp)
+        .endr
+        stmxcsr 256(%rsp)
+        cld
+        call    \function
+        ldmxcsr 256(%rsp)
+        .irp    i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+        movaps  16*\i(%rsp), %xmm\i
+        .endr
+        mov     %rbx, %rsp
+        .endm
+
+        .text
+/* One stub a vector: makes the top of struct trap_frame out of the hypervisor's frame. */
+        .macro  EXCEPTION vector, has_error
+trap_entry_\vector:
+        mov     (%rsp), %rcx
+        mov     8(%rsp), %r11
+        .if     \has_error
+        add     $8, %rsp
+        .else
+        movq    $0, 8(%rsp)
+        .endif
+        movq    $\vector, (%rsp)
+        jmp     trap_common
+        .pushsection .rodata
+        .quad   trap_entry_\vector
+        .popsection
+        .endm
+
+        .section .rodata
+        .balign 8
+        .globl  trap_entries
+trap_entries:
+        .text
+        .irp    v, 0,1,2,3,4,5,6,7
+        EXCEPTION \v, 0
+        .endr
+        EXCEPTION 8, 1
+        EXCEPTION 9, 0
+        .irp    v, 10,11,12,13,14
+        EXCEPTION \v, 1
+        .endr
+        .irp    v, 15,16
+        EXCEPTION \v, 0
+        .endr
+        EXCEPTION 17, 1
+        .irp    v, 18,19,20
+        EXCEPTION \v, 0
+        .endr
+        EXCEPTION 21, 1
+        .irp    v, 22,23,24,25,26,27,28,29,30,31
+        EXCEPTION \v, 0
+        .endr
+
+/* Stack: struct trap_frame from `vector` on. */
+trap_common:
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        mov     %rsp, %rdi
+        CALL_WITH_SSE_SAVED trap_dispatch
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rax
+        pop     %rcx
+        pop     %rdx
+        pop     %rsi
+        pop     %rdi
+        add     $16, %rsp
+        orb     $3, 8(%rsp)
+        orb     $3, 32(%rsp)
+        iretq
+
+/*
+ * Event upcall. Entered with upcalls masked. All registers are back before the mask is cleared;
+ * an event that comes between the clearing and the IRETQ would nest one frame deeper each time, so
+ * an upcall that interrupts this window drops its own frame and takes over the interrupted one.
+ */
+        .globl  event_upcall
+event_upcall:
+        mov     (%rsp), %rcx
+        mov     8(%rsp), %r11
+        cmpq    $upcall_window_start, 16(%rsp)
+        jb      1f
+        cmpq    $upcall_window_end, 16(%rsp)
+        jae     1f
+        mov     40(%rsp), %rsp          /* rsp of the interrupted window: its IRETQ frame */
+        jmp     2f
+1:      add     $16, %rsp
+2:      push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbx
+        CALL_WITH_SSE_SAVED event_dispatch
+        pop     %rbx
+        pop     %r11
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rax
+        pop     %rcx
+        pop     %rdx
+        pop     %rsi
+        pop     %rdi
+        orb     $3, 8(%rsp)
+        orb     $3, 32(%rsp)
+        movb    $0, upcall_mask
+upcall_window_start:
+        testb   $0xff, upcall_pending
+        jnz     3f
+        iretq
+3:      movb    $1, upcall_mask
+upcall_window_end:
+        jmp     2b
+
+/* A return by the hypervisor failed (bad selector): never in a kernel without user mode. */
+        .globl  failsafe_upcall
+failsafe_upcall:
+        call    trap_failsafe
+        ud2
+
+/* void thread_switch_stack(uint64_t *save_rsp, uint64_t new_rsp) */
+        .globl  thread_switch_stack
+thread_switch_stack:
+        push    %rbp
+        push    %rbx
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        mov     %rsp, (%rdi)
+        mov     %rsi, %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbx
+        pop     %rbp
+        ret
+
+/* bool priv_read_safe(const uint64_t *from, uint64_t *value): false if reading faults. */
+        .globl  priv_read_safe, priv_read_safe_access, priv_read_safe_fixup
+priv_read_safe:
+priv_read_safe_access:
+        mov     (%rdi), %rax
+        mov     %rax, (%rsi)
+        mov     $1, %eax
+        ret
+priv_read_safe_fixup:
+        xor     %eax, %eax
+        ret
+
+        .section .note.GNU-stack, "", @progbits
