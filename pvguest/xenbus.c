@@ -202,34 +202,43 @@ static struct xenbus_watch *watch_find(uint32_t token) {
     return watch;
 }
 
-/* Path and token, each with its zero byte. Equal events that wait already are merged: so a peer
- * that changes a node all the time costs no more memory than one that does it once. */
+/* Equal events that wait already are merged: so a peer that changes a node all the time costs no
+ * more memory than one that does it once. */
+static void watch_event_queue(uint32_t token, const char *path) {
+    struct watch_event **link = &events;
+    while (*link != NULL) {
+        if ((*link)->token == token && strcmp((*link)->path, path) == 0) {
+            return;
+        }
+        link = &(*link)->next;
+    }
+    size_t length = strlen(path);
+    struct watch_event *event = malloc(sizeof(*event) + length + 1);
+    if (event == NULL) {
+        console_printf("xenbus: out of memory, event of %s is lost\n", path);
+        return;
+    }
+    event->next = NULL;
+    event->token = token;
+    memcpy(event->path, path, length + 1);
+    *link = event;
+    wake_up(&events_queue);
+}
+
+/* The payload is path and token, each with its zero byte. */
 static void watch_event_receive(const char *payload, size_t length) {
     size_t path_length = length != 0 ? strnlen(payload, length) : 0;
     if (path_length + 2 > length || payload[length - 1] != '\0') {
         return;
     }
     uint32_t token = (uint32_t)strtoul(payload + path_length + 1, NULL, 16);
-    if (watch_find(token) == NULL) {
-        return;
+    if (watch_find(token) != NULL) {
+        watch_event_queue(token, payload);
     }
-    struct watch_event **link = &events;
-    while (*link != NULL) {
-        if ((*link)->token == token && strcmp((*link)->path, payload) == 0) {
-            return;
-        }
-        link = &(*link)->next;
-    }
-    struct watch_event *event = malloc(sizeof(*event) + path_length + 1);
-    if (event == NULL) {
-        console_printf("xenbus: out of memory, event of %s is lost\n", payload);
-        return;
-    }
-    event->next = NULL;
-    event->token = token;
-    memcpy(event->path, payload, path_length + 1);
-    *link = event;
-    wake_up(&events_queue);
+}
+
+void xenbus_watch_trigger(struct xenbus_watch *watch) {
+    watch_event_queue(watch->token, watch->path);
 }
 
 static void watch_loop(void *arg) {

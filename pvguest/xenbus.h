@@ -79,6 +79,8 @@ struct xenbus_watch {
 int xenbus_watch(struct xenbus_watch *watch);
 /* `fired` does not run any more after the return (unless this is called by `fired` itself). */
 void xenbus_unwatch(struct xenbus_watch *watch);
+/* Has `fired` called soon in the xenbus thread, as if watch->path had changed. From threads. */
+void xenbus_watch_trigger(struct xenbus_watch *watch);
 
 /* Any message (libxenstore, introductions): parts are sent one after the other as the payload. ---- */
 struct xenbus_part {

@@ -17,6 +17,8 @@
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
 
+#define DOM0_PATH "/local/domain/0/"
+
 static struct xenbus_device *device_find(struct xenbus_driver *driver, const char *node) {
     struct xenbus_device *device = driver->devices;
     while (device != NULL && strcmp(device->node, node) != 0) {
@@ -170,12 +172,11 @@ static void device_changed(struct xenbus_driver *driver, const char *node, bool 
         device_add(driver, node);
         return;
     }
-    char *value;
+    char *value = NULL;
     if (itself && xenbus_read(XENBUS_NO_TRANSACTION, node, &value, NULL) == -XEN_ENOENT) {
         device_remove(device);
-    } else if (itself) {
-        free(value);
     }
+    free(value);
 }
 
 static void driver_fired(struct xenbus_watch *watch, const char *path) {
@@ -207,8 +208,8 @@ static void driver_fired(struct xenbus_watch *watch, const char *path) {
 }
 
 int xenbus_driver_register(struct xenbus_driver *driver) {
-    snprintf(driver->path, sizeof(driver->path), "%s/%s",
-             driver->backend ? "/local/domain/0/backend" : "device", driver->type);
+    snprintf(driver->path, sizeof(driver->path), "%s%s/%s", driver->backend ? DOM0_PATH : "",
+             driver->backend ? "backend" : "device", driver->type);
     driver->watch.path = driver->path;
     driver->watch.fired = driver_fired;
     driver->watch.context = driver;
@@ -227,6 +228,10 @@ int xenbus_device_set_state(struct xenbus_device *device, XenbusState state) {
     return error;
 }
 
+void xenbus_device_poke(struct xenbus_device *device) {
+    xenbus_watch_trigger(&device->watch);
+}
+
 void xenbus_device_fail(struct xenbus_device *device, int error, const char *format, ...) {
     char text[160];
     char node[XENBUS_NODE_MAX + 8];
@@ -235,7 +240,8 @@ void xenbus_device_fail(struct xenbus_device *device, int error, const char *for
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     console_printf("%s: %s: %s\n", device->node, text, errno_name(error));
-    snprintf(node, sizeof(node), "error/%s", device->node);
+    snprintf(node, sizeof(node), "error/%s",
+             device->node + (device->driver->backend ? strlen(DOM0_PATH) : 0));
     (void)xenbus_printf(XENBUS_NO_TRANSACTION, node, "error", "%d %s", -error, text);
     (void)xenbus_device_set_state(device, XenbusStateClosing);
 }

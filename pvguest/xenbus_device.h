@@ -58,6 +58,9 @@ struct xenbus_driver {
 int xenbus_driver_register(struct xenbus_driver *driver);
 /* Writes our state node if it differs. */
 int xenbus_device_set_state(struct xenbus_device *device, XenbusState state);
+/* Has peer_changed called soon, in the xenbus thread: for drivers that learn elsewhere that the
+ * device has to be closed. From threads; does not block. */
+void xenbus_device_poke(struct xenbus_device *device);
 /* Prints the reason, writes "error/NODE/error" and goes to XenbusStateClosing. */
 void xenbus_device_fail(struct xenbus_device *device, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
