@@ -16,10 +16,11 @@
 
 struct timer {
     uint64_t deadline;                          // ns of system time
-    void (*callback)(void *data, uint64_t now); // may arm the same timer again
+    void (*callback)(void *data, uint64_t now); // may arm timers, later than `now` only
     void *data;
     unsigned cpu;          // whose heap it uses; changed by timer_migrate only
     bool is_armed;         // in the heap
+    uint8_t running;       // atomic: CPUs that are in its callback
     struct timer *child;   // heap links: first child, next sibling, and the previous
     struct timer *sibling; // sibling or, for a first child, the parent
     struct timer *previous;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Waiting: block and poll of the running vcpu, and the ends of polls.
+//
+// Both announce the wait, then look again at what they wait for; whoever raises an event sets the
+// pending bits first, then looks for those who wait. With a full barrier between the two steps on
+// both sides one of them always sees the other.
+#include "event/event.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+#include "sched/sched.h"
+
+void sched_block(struct vcpu *v)
+{
+    __atomic_store_n(&v->info->evtchn_upcall_mask, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&v->sched.is_blocked, true, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // pairs with the pending bit of event_mark_pending()
+    if (event_pending(v))
+        __atomic_store_n(&v->sched.is_blocked, false, __ATOMIC_SEQ_CST);
+    else
+        softirq_raise_here(SOFTIRQ_SCHEDULE);
+}
+
+// Leave the poll; false when it had ended already.
+static bool poll_end(struct vcpu *v)
+{
+    uint32_t mask = 1u << v->id;
+    return (__atomic_fetch_and(&v->domain->sched.poll_mask, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+static void poll_timeout(void *data, uint64_t now)
+{
+    struct vcpu *v = data;
+    (void)now;
+    if (poll_end(v))
+        sched_wake(v);
+}
+
+void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint64_t deadline)
+{
+    struct domain *d = v->domain;
+
+    __atomic_store_n(&v->sched.poll_port, count == 1 ? ports[0] : 0, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&d->sched.poll_mask, 1u << v->id, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // pairs with the pending bit of the port
+
+    bool must_wait = !event_pending(v);
+    for (unsigned i = 0; i < count && must_wait; i++)
+        must_wait = !event_port_is_pending(d, ports[i]);
+    if (!must_wait) {
+        poll_end(v);
+        return;
+    }
+    // A timer of an earlier poll may still be armed; it must not end this one.
+    if (deadline == TIMER_NO_DEADLINE) {
+        timer_stop(&v->sched.poll_timer);
+    } else {
+        timer_migrate(&v->sched.poll_timer, this_cpu_id());
+        timer_set(&v->sched.poll_timer, deadline);
+    }
+    softirq_raise_here(SOFTIRQ_SCHEDULE);
+}
+
+void sched_poll_notify(struct domain *d, evtchn_port_t port)
+{
+    // Pairs with the fence in sched_poll(); the pending bit was set by a locked instruction.
+    uint32_t mask = __atomic_load_n(&d->sched.poll_mask, __ATOMIC_SEQ_CST);
+    for (; mask; mask &= mask - 1) {
+        struct vcpu *v = d->vcpu[__builtin_ctz(mask)];
+        evtchn_port_t waits_for = __atomic_load_n(&v->sched.poll_port, __ATOMIC_ACQUIRE);
+        if ((waits_for == 0 || waits_for == port) && poll_end(v))
+            sched_wake(v);
+    }
+}
+
+// --- life cycle of what the scheduler keeps in domains and vcpus
+
+void sched_domain_init(struct domain *d)
+{
+    d->sched = (struct sched_domain){.weight = SCHED_WEIGHT_DEFAULT};
+}
+
+void sched_domain_destroy(struct domain *d)
+{
+    for (unsigned i = 0; i < SCHED_WATCHDOGS; i++)
+        if (d->sched.watchdogs_used >> i & 1)
+            timer_stop_sync(&d->sched.watchdog[i]);
+}
+
+enum refusal sched_set_weight_cap(struct domain *d, unsigned weight, unsigned cap)
+{
+    if (weight < 1 || weight > SCHED_WEIGHT_MAX || cap > 100 * d->max_vcpus)
+        return REFUSE_BAD_ARGUMENT;
+    __atomic_store_n(&d->sched.weight, (uint16_t)weight, __ATOMIC_RELAXED);
+    __atomic_store_n(&d->sched.cap, (uint16_t)cap, __ATOMIC_RELAXED);
+    return REFUSE_NONE;
+}
+
+void sched_vcpu_init(struct vcpu *v, unsigned cpu)
+{
+    struct sched_vcpu *s = &v->sched;
+    *s = (struct sched_vcpu){
+        .cpu = cpu,
+        .hard_affinity = SCHED_ALL_CPUS,
+        .soft_affinity = SCHED_ALL_CPUS,
+    };
+    list_init(&s->link);
+    timer_init(&s->poll_timer, poll_timeout, v, cpu);
+    v->runstate.state = RUNSTATE_offline;
+    v->runstate.state_entry_time = 0;
+    sched_credit.vcpu_init(v);
+}
+
+void sched_vcpu_destroy(struct vcpu *v)
+{
+    timer_stop_sync(&v->sched.poll_timer);
+}
