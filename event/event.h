@@ -27,7 +27,6 @@ struct vcpu;
 
 enum event_state {
     EVENT_FREE,
-    EVENT_RESERVED, // taken by the domain builder, not bound yet
     EVENT_UNBOUND,  // waits for `remote_domid` to connect
     EVENT_INTERDOMAIN,
     EVENT_PIRQ,
@@ -49,7 +48,8 @@ struct event_domain {
     struct spinlock lock;
     unsigned max_ports; // ports below this number may be used; at most EVENT_MAX_PORTS
     unsigned in_use;
-    unsigned kill_cursor;
+    unsigned first_free; // no port below it is free
+    unsigned close_cursor; // progress of event_domain_close and event_reset
     struct event_port *bucket[EVENT_BUCKETS]; // pages, allocated when first needed
 };
 
@@ -79,23 +79,26 @@ enum refusal event_status(struct domain *d, struct evtchn_status *status);
 enum refusal event_unmask(struct domain *d, evtchn_port_t port);
 enum refusal event_reset(struct domain *d, unsigned budget);
 
-// --- for the hypervisor; callable from interrupts
-void event_raise_virq(struct vcpu *v, unsigned virq);          // per-vcpu virq
-void event_raise_global_virq(struct domain *d, unsigned virq); // goes where `d` has bound it
-bool event_virq_is_global(unsigned virq);
+// --- for the hypervisor; callable from interrupts, with no lock of LOCK_EVENT's rank or later held
+void event_raise_virq(struct vcpu *v, unsigned virq);          // at this vcpu
+void event_raise_global_virq(struct domain *d, unsigned virq); // where `d` has bound it
 void event_raise_pirq(struct domain *d, evtchn_port_t port);
-// Mark a vcpu's upcall flag and kick it: something is pending for it.
+bool event_virq_is_global(unsigned virq);
+// Set the vcpu's upcall flag and kick it: something is pending for it.
 void event_mark_pending(struct vcpu *v);
-// The vcpu_info has moved: everything that was pending must be looked at again.
+// v->info has moved: make the guest look again at everything that was pending.
 void event_notify_vcpu_info_moved(struct vcpu *v);
 // True when the vcpu has an unmasked upcall to take.
 bool event_pending(const struct vcpu *v);
-// The pending bit of a port, for polls; false for ports out of range.
+// Could the port be in use: false for port numbers that no operation would accept.
+bool event_port_exists(const struct domain *d, evtchn_port_t port);
+// The pending bit of a port, for polls.
 bool event_port_is_pending(const struct domain *d, evtchn_port_t port);
 
 // --- interrupts of devices: the code that owns them registers itself here
 struct event_pirq_hooks {
-    // Route `pirq` to `port` of `d`. Called without locks; refuses with REFUSE_PIRQ_* .
+    // Route `pirq` to `port` of `d`: from now on it may call event_raise_pirq(). Called without locks.
+    // Refuses with EVENT_BAD_PIRQ, EVENT_PIRQ_DENIED, EVENT_PIRQ_BOUND.
     enum refusal (*bind)(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port);
     void (*unbind)(struct domain *d, unsigned pirq);
 };

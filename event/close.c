@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Closing ports: one, all of a domain on its own wish, all of a dying one.
+//
+// An interdomain port is closed with both domains' locks. Which domain that is, is known only with
+// the first lock held, so the peer is referenced, both locks are taken in order, and the port is
+// looked at again.
+#include "event/port.h"
+#include "hypervisor/domain.h"
+
+// The domain whose lock is missing to close the port, NULL if none.
+static struct domain *lock_missing(const struct event_lock *held, const struct event_port *port)
+{
+    if (port->state != EVENT_INTERDOMAIN || port->remote == held->first ||
+        port->remote == held->second)
+        return NULL;
+    return port->remote;
+}
+
+// All locks that are needed are held, and the port is in use.
+static void close_locked(struct domain *d, evtchn_port_t number, struct event_port *port)
+{
+    if (port->state == EVENT_INTERDOMAIN) {
+        struct event_port *peer = event_port_get(port->remote, port->remote_port);
+        peer->state = EVENT_UNBOUND;
+        peer->remote_domid = d->id;
+        peer->remote = NULL;
+        peer->remote_port = 0;
+    } else if (port->state == EVENT_VIRQ) {
+        unsigned vcpu = event_virq_is_global(port->virq) ? 0 : port->vcpu;
+        d->vcpu[vcpu]->events.virq_port[port->virq] = 0;
+    }
+    event_port_free(d, number, port);
+}
+
+// Disconnect the interrupt, which is done without locks, then free the port.
+static void close_pirq(struct event_lock *lock, struct domain *d, evtchn_port_t number,
+                       struct event_port *port)
+{
+    port->is_changing = true;
+    event_lock_drop(lock);
+    event_pirq_hooks->unbind(d, port->pirq);
+    event_lock_take(lock, d, NULL);
+    event_port_free(d, number, port);
+}
+
+enum refusal event_close(struct domain *d, evtchn_port_t number)
+{
+    struct domain *peer = NULL;
+    enum refusal r = REFUSE_NONE;
+
+    for (;;) {
+        struct event_lock lock;
+        event_lock_take(&lock, d, peer);
+        struct event_port *port = event_port_get(d, number);
+        struct domain *missing = NULL;
+        if (!port || port->state == EVENT_FREE)
+            r = REFUSE_EVENT_BAD_PORT;
+        else if (port->is_changing)
+            r = REFUSE_BUSY;
+        else if ((missing = lock_missing(&lock, port)) != NULL)
+            domain_get(missing); // its port is bound to ours, so it has not been freed
+        else if (port->state == EVENT_PIRQ)
+            close_pirq(&lock, d, number, port);
+        else
+            close_locked(d, number, port);
+        event_lock_drop(&lock);
+        if (peer)
+            domain_put(peer);
+        peer = missing;
+        if (!peer)
+            return r;
+    }
+}
+
+// Close ports from the cursor on; REFUSE_CONTINUE when the budget is used up.
+static enum refusal close_all(struct domain *d, unsigned budget)
+{
+    struct event_domain *e = &d->events;
+    while (e->close_cursor < e->max_ports) {
+        evtchn_port_t number = e->close_cursor;
+        if (!event_port_exists(d, number)) {
+            e->close_cursor = (number / EVENT_BUCKET_PORTS + 1) * EVENT_BUCKET_PORTS;
+            continue;
+        }
+        if (budget == 0)
+            return REFUSE_CONTINUE;
+        budget--;
+        event_close(d, number);
+        e->close_cursor++;
+    }
+    e->close_cursor = 0;
+    return REFUSE_NONE;
+}
+
+enum refusal event_reset(struct domain *d, unsigned budget)
+{
+    return close_all(d, budget);
+}
+
+enum refusal event_domain_close(struct domain *d, unsigned budget)
+{
+    // Whoever saw the domain alive has finished when we have had the lock once.
+    if (d->events.close_cursor == 0) {
+        struct event_lock lock;
+        event_lock_take(&lock, d, NULL);
+        event_lock_drop(&lock);
+    }
+    return close_all(d, budget);
+}

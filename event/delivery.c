@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// Delivery: from "this port is pending" to an upcall of the guest.
+//
+// The guest's side reads in the opposite order of ours: it clears the upcall flag, takes the selector
+// word, then the pending bits. Every step here is a locked instruction, so each is a full barrier; a
+// step that finds its bit set already stops, because whoever set it goes on from there.
+// The bits lie in memory that the guest may write at any time. What it can spoil that way is only
+// whether it gets its own upcalls.
+#include "event/port.h"
+#include "hypervisor/domain.h"
+
+#define BITS_PER_WORD 64
+
+static bool set_bit(xen_ulong_t *word, unsigned bit)
+{
+    xen_ulong_t mask = (xen_ulong_t)1 << bit;
+    return (__atomic_fetch_or(word, mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+static bool clear_bit(xen_ulong_t *word, unsigned bit)
+{
+    xen_ulong_t mask = (xen_ulong_t)1 << bit;
+    return (__atomic_fetch_and(word, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+static bool test_bit(const xen_ulong_t *word, unsigned bit)
+{
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST) >> bit & 1;
+}
+
+static struct vcpu_info *info_of(const struct vcpu *v)
+{
+    return __atomic_load_n(&v->info, __ATOMIC_ACQUIRE);
+}
+
+void event_mark_pending(struct vcpu *v)
+{
+    if (!__atomic_exchange_n(&info_of(v)->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+        sched_kick(v);
+}
+
+// The port is pending and not masked: tell its vcpu.
+static void notify(struct domain *d, unsigned word, unsigned vcpu)
+{
+    struct vcpu *v = d->vcpu[vcpu];
+    if (!set_bit(&info_of(v)->evtchn_pending_sel, word))
+        event_mark_pending(v);
+}
+
+void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct event_port *port)
+{
+    struct shared_info *s = d->shared_info;
+    unsigned word = number / BITS_PER_WORD, bit = number % BITS_PER_WORD;
+
+    if (set_bit(&s->evtchn_pending[word], bit))
+        return;
+    if (!test_bit(&s->evtchn_mask[word], bit))
+        notify(d, word, __atomic_load_n(&port->vcpu, __ATOMIC_RELAXED));
+    sched_poll_notify(d, number); // polls look at masked ports too
+}
+
+void event_port_clear_pending(struct domain *d, evtchn_port_t number)
+{
+    clear_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD], number % BITS_PER_WORD);
+}
+
+bool event_port_is_pending(const struct domain *d, evtchn_port_t port)
+{
+    return port < EVENT_MAX_PORTS &&
+           test_bit(&d->shared_info->evtchn_pending[port / BITS_PER_WORD], port % BITS_PER_WORD);
+}
+
+bool event_pending(const struct vcpu *v)
+{
+    const struct vcpu_info *info = info_of(v);
+    return __atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_SEQ_CST) &&
+           !__atomic_load_n(&info->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
+}
+
+void event_notify_vcpu_info_moved(struct vcpu *v)
+{
+    // A sender that still uses the old place set its pending bit before v->info changed (the bit is
+    // set by a locked instruction, the pointer read behind it), so a full scan now finds it.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&info_of(v)->evtchn_pending_sel, ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
+    event_mark_pending(v);
+}
+
+enum refusal event_unmask(struct domain *d, evtchn_port_t number)
+{
+    struct shared_info *s = d->shared_info;
+    unsigned word = number / BITS_PER_WORD, bit = number % BITS_PER_WORD;
+    struct event_lock lock;
+    enum refusal r = REFUSE_NONE;
+
+    event_lock_take(&lock, d, NULL);
+    const struct event_port *port = event_port_get(d, number);
+    if (!port)
+        r = REFUSE_EVENT_BAD_PORT;
+    else if (port->state != EVENT_FREE && clear_bit(&s->evtchn_mask[word], bit) &&
+             test_bit(&s->evtchn_pending[word], bit))
+        notify(d, word, port->vcpu); // it became pending while masked
+    event_lock_drop(&lock);
+    return r;
+}
+
+enum refusal event_send(struct domain *d, evtchn_port_t number)
+{
+    struct event_lock lock;
+    enum refusal r = REFUSE_NONE;
+
+    event_lock_take(&lock, d, NULL);
+    const struct event_port *port = event_port_get(d, number);
+    if (!port) {
+        r = REFUSE_EVENT_BAD_PORT;
+    } else if (port->state == EVENT_INTERDOMAIN) {
+        // Our lock keeps the pair together: the peer's port stays bound to ours. Its vcpu may be
+        // changed under our feet, and either is right then.
+        const struct event_port *peer = event_port_get(port->remote, port->remote_port);
+        event_port_set_pending(port->remote, port->remote_port, peer);
+    } else if (port->state == EVENT_IPI) {
+        event_port_set_pending(d, number, port);
+    } else if (port->state != EVENT_UNBOUND) { // nobody listens yet: the event is dropped
+        r = port->state == EVENT_FREE ? REFUSE_EVENT_BAD_PORT : REFUSE_EVENT_WRONG_KIND;
+    }
+    event_lock_drop(&lock);
+    return r;
+}
+
+bool event_virq_is_global(unsigned virq)
+{
+    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+           virq != VIRQ_XENPMU;
+}
+
+void event_raise_virq(struct vcpu *v, unsigned virq)
+{
+    struct domain *d = v->domain;
+    uint64_t flags = spin_lock_irqsave(&d->events.lock);
+    evtchn_port_t number = v->events.virq_port[virq];
+    if (number)
+        event_port_set_pending(d, number, event_port_get(d, number));
+    spin_unlock_irqrestore(&d->events.lock, flags);
+}
+
+void event_raise_global_virq(struct domain *d, unsigned virq)
+{
+    struct vcpu *v = d->vcpu[0]; // where global virqs are kept, whatever vcpu their port notifies
+    if (v)
+        event_raise_virq(v, virq);
+}
+
+void event_raise_pirq(struct domain *d, evtchn_port_t number)
+{
+    uint64_t flags = spin_lock_irqsave(&d->events.lock);
+    const struct event_port *port = event_port_get(d, number);
+    if (port && port->state == EVENT_PIRQ)
+        event_port_set_pending(d, number, port);
+    spin_unlock_irqrestore(&d->events.lock, flags);
+}
