@@ -37,33 +37,35 @@ _Noreturn void thread_exit(void);
 struct wait_queue {
     struct wait_entry *first; /* zero-initialised is empty */
 };
-#define WAIT_QUEUE_INIT \
-    { NULL }
+#define WAIT_QUEUE_INIT                                                                            \
+    {                                                                                              \
+        NULL                                                                                       \
+    }
 
 void wake_up(struct wait_queue *queue);
 
 /* Waits until the expression `condition` is true; it is evaluated again after every wake_up. */
-#define wait_event(queue, condition)              \
-    do {                                          \
-        struct wait_entry wait_entry_;            \
-        wait_prepare((queue), &wait_entry_);      \
-        while (!(condition)) {                    \
-            wait_block(&wait_entry_, UINT64_MAX); \
-        }                                         \
-        wait_finish((queue), &wait_entry_);       \
+#define wait_event(queue, condition)                                                               \
+    do {                                                                                           \
+        struct wait_entry wait_entry_;                                                             \
+        wait_prepare((queue), &wait_entry_);                                                       \
+        while (!(condition)) {                                                                     \
+            wait_block(&wait_entry_, UINT64_MAX);                                                  \
+        }                                                                                          \
+        wait_finish((queue), &wait_entry_);                                                        \
     } while (0)
 
 /* As wait_event, for at most ns nanoseconds. The value is the condition at the end (bool). */
-#define wait_event_timeout(queue, condition, ns)                                          \
-    ({                                                                                    \
-        struct wait_entry wait_entry_;                                                    \
-        uint64_t wait_deadline_ = wait_deadline_from(ns);                                 \
-        bool wait_true_;                                                                  \
-        wait_prepare((queue), &wait_entry_);                                              \
-        while (!(wait_true_ = (condition)) && wait_block(&wait_entry_, wait_deadline_)) { \
-        }                                                                                 \
-        wait_finish((queue), &wait_entry_);                                               \
-        wait_true_ || (condition);                                                        \
+#define wait_event_timeout(queue, condition, ns)                                                   \
+    ({                                                                                             \
+        struct wait_entry wait_entry_;                                                             \
+        uint64_t wait_deadline_ = wait_deadline_from(ns);                                          \
+        bool wait_true_;                                                                           \
+        wait_prepare((queue), &wait_entry_);                                                       \
+        while (!(wait_true_ = (condition)) && wait_block(&wait_entry_, wait_deadline_)) {          \
+        }                                                                                          \
+        wait_finish((queue), &wait_entry_);                                                        \
+        wait_true_ || (condition);                                                                 \
     })
 
 /* The parts of wait_event; not for direct use. */
@@ -82,8 +84,10 @@ struct mutex {
     struct thread *owner;
     struct wait_queue waiters;
 };
-#define MUTEX_INIT \
-    { NULL, WAIT_QUEUE_INIT }
+#define MUTEX_INIT                                                                                 \
+    {                                                                                              \
+        NULL, WAIT_QUEUE_INIT                                                                      \
+    }
 
 void mutex_lock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex);

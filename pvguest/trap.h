@@ -33,11 +33,11 @@ uint64_t trap_fault_address(void);
 _Noreturn void trap_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Our own faults. */
-#define ASSERT(condition)                                                     \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            trap_panic("%s:%d: %s is false", __FILE__, __LINE__, #condition); \
-        }                                                                     \
+#define ASSERT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            trap_panic("%s:%d: %s is false", __FILE__, __LINE__, #condition);                      \
+        }                                                                                          \
     } while (0)
 
 #endif
