@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// From a SYSCALL of a guest kernel to the handler and back; multicall; reason records.
+//
+// The table is generated from hypercalls/table.h. A handler that returns CALL_CONTINUE has stored
+// its progress in its arguments: they go back to the guest's registers and RIP is set back to the
+// SYSCALL instruction, so that the guest repeats the call after whatever was pending.
+#include "hypercalls/call.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/time.h"
+#include <xen/errno.h>
+
+#define SYSCALL_INSTRUCTION_BYTES 2
+#define CALL_NUMBERS 64
+
+struct call_row {
+    hypercall_handler *handler;
+    const char *name;
+};
+
+static const struct call_row rows[CALL_NUMBERS] = {
+#define HYPERCALL(name, arguments, summary) [__HYPERVISOR_##name] = {hypercall_##name, #name},
+#include "hypercalls/table.h"
+#undef HYPERCALL
+};
+
+const char *hypercall_name(unsigned number)
+{
+    return number < CALL_NUMBERS && rows[number].name ? rows[number].name : "unknown";
+}
+
+long refuse(struct hypercall *c, enum refusal r, unsigned index)
+{
+    struct refusal_ring *ring = &c->domain->refusals;
+
+    if (r == REFUSE_NONE)
+        return 0;
+    if (r == REFUSE_CONTINUE)
+        return CALL_CONTINUE;
+    // Vcpus of one domain may take slots at once; each gets its own.
+    uint64_t slot = __atomic_fetch_add(&ring->head, 1, __ATOMIC_RELAXED);
+    ring->record[slot % REFUSAL_RING] = (struct refusal_record){
+        .time = time_now(),
+        .rip = c->rip,
+        .index = index,
+        .vcpu = (uint16_t)c->vcpu->id,
+        .refusal = (uint16_t)r,
+        .call = (uint8_t)c->number,
+        .subop = c->subop,
+    };
+    log_debug("d%uv%u %s(%#x) argument %u: %s\n", c->domain->id, c->vcpu->id,
+              hypercall_name(c->number), c->subop, index, refusal_words(r));
+    return refusal_errno(r);
+}
+
+bool call_should_yield(void)
+{
+    return softirq_pending() || event_upcall_pending(current_vcpu());
+}
+
+static long call_run(struct hypercall *c)
+{
+    if (c->number >= CALL_NUMBERS || !rows[c->number].handler)
+        return refuse(c, REFUSE_NO_HYPERCALL, 0);
+    return rows[c->number].handler(c);
+}
+
+void hypercall_dispatch(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current_vcpu();
+    struct hypercall c = {
+        .vcpu = v,
+        .domain = v->domain,
+        .number = regs->rax > UINT32_MAX ? UINT32_MAX : (unsigned)regs->rax,
+        .arg = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9},
+        .rip = regs->rip,
+    };
+    long result = call_run(&c);
+
+    if (result == CALL_NO_RESULT)
+        return;
+    if (result != CALL_CONTINUE) {
+        regs->rax = (uint64_t)result;
+        return;
+    }
+    regs->rip -= SYSCALL_INSTRUCTION_BYTES;
+    regs->rdi = c.arg[0];
+    regs->rsi = c.arg[1];
+    regs->rdx = c.arg[2];
+    regs->r10 = c.arg[3];
+    regs->r8 = c.arg[4];
+    regs->r9 = c.arg[5];
+}
+
+// One entry of a multicall: copied in once; its result (or, when it is to be continued, its changed
+// arguments) copied out.
+static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
+{
+    struct multicall_entry e;
+
+    if (!guest_read(&e, address, sizeof(e)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    struct hypercall sub = {
+        .vcpu = c->vcpu,
+        .domain = c->domain,
+        .number = e.op > UINT32_MAX ? UINT32_MAX : (unsigned)e.op,
+        .in_multicall = true,
+        .rip = c->rip,
+    };
+    memcpy(sub.arg, e.args, sizeof(sub.arg));
+    long result = call_run(&sub);
+    if (result == CALL_NO_RESULT) {
+        *stop = true;
+        return 0;
+    }
+    if (result == CALL_CONTINUE) {
+        uint64_t args_at = address + offsetof(struct multicall_entry, args);
+        if (!guest_write(args_at, sub.arg, sizeof(sub.arg)))
+            return refuse(c, REFUSE_BAD_POINTER, 0);
+        return CALL_CONTINUE;
+    }
+    if (!guest_write(address + offsetof(struct multicall_entry, result), &result, sizeof(result)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    return 0;
+}
+
+long hypercall_multicall(struct hypercall *c)
+{
+    uint64_t address = c->arg[0], count = c->arg[1];
+    bool stop = false;
+
+    if (c->in_multicall)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 0);
+    if (count > UINT32_MAX || !guest_range_ok(address, count * sizeof(struct multicall_entry)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    for (uint64_t i = 0; i < count; i++, address += sizeof(struct multicall_entry)) {
+        long result = i && call_should_yield() ? CALL_CONTINUE : multicall_entry(c, address, &stop);
+        if (result == CALL_CONTINUE) {
+            c->arg[0] = address;
+            c->arg[1] = count - i;
+            return CALL_CONTINUE;
+        }
+        if (result < 0)
+            return result;
+        if (stop)
+            return CALL_NO_RESULT;
+    }
+    return 0;
+}
+
+static const struct subop *subop_find(const struct subop *table, size_t count, uint32_t command)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].command == command)
+            return &table[i];
+    }
+    return NULL;
+}
+
+long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
+               uint64_t guest_pointer)
+{
+    const struct subop *s = subop_find(table, count, command);
+    uint64_t argument[SUBOP_MAX_SIZE / sizeof(uint64_t)] = {0};
+
+    c->subop = command;
+    if (!s)
+        return refuse(c, REFUSE_NO_SUBOP, 0);
+    if (s->right == SUBOP_PRIVILEGED && !c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
+    if ((s->copy == SUBOP_IN || s->copy == SUBOP_INOUT) &&
+        !guest_read(argument, guest_pointer, s->size))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    long result = s->handler(c, argument);
+    if (result < 0 || (s->copy != SUBOP_OUT && s->copy != SUBOP_INOUT))
+        return result;
+    if (!guest_write(guest_pointer, argument, s->size))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    return result;
+}

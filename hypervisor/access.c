@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Range sets and the three questions asked of them. See access.h.
+#include "hypervisor/access.h"
+#include "hypervisor/domain.h"
+
+#define PORT_LAST 0xffffu
+
+static struct range_set denied_iomem, protected_iomem, denied_ports;
+
+bool range_set_contains(const struct range_set *s, uint64_t first, uint64_t last)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->range[i].first <= first && last <= s->range[i].last)
+            return first <= last;
+    }
+    return false;
+}
+
+bool range_set_overlaps(const struct range_set *s, uint64_t first, uint64_t last)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->range[i].first <= last && first <= s->range[i].last)
+            return true;
+    }
+    return false;
+}
+
+// Replace ranges [from, to) by `with` (`n` of them, n <= 2).
+static enum refusal splice(struct range_set *s, unsigned from, unsigned to, const struct range *with,
+                           unsigned n)
+{
+    unsigned count = s->count - (to - from) + n;
+
+    if (count > RANGE_SET_MAX)
+        return REFUSE_NO_MEMORY;
+    unsigned tail = s->count - to;
+    if (from + n > to) {
+        for (unsigned i = tail; i-- > 0;)
+            s->range[from + n + i] = s->range[to + i];
+    } else {
+        for (unsigned i = 0; i < tail; i++)
+            s->range[from + n + i] = s->range[to + i];
+    }
+    for (unsigned i = 0; i < n; i++)
+        s->range[from + i] = with[i];
+    s->count = count;
+    return REFUSE_NONE;
+}
+
+enum refusal range_set_add(struct range_set *s, uint64_t first, uint64_t last)
+{
+    struct range merged = {first, last};
+    unsigned from = 0, to;
+
+    if (first > last)
+        return REFUSE_BAD_ARGUMENT;
+    // Skip what ends before `first` without touching it, then swallow what touches the new range.
+    while (from < s->count && s->range[from].last < first && first - s->range[from].last > 1)
+        from++;
+    for (to = from; to < s->count; to++) {
+        const struct range *r = &s->range[to];
+        if (r->first > merged.last && r->first - merged.last > 1)
+            break;
+        merged.first = MIN(merged.first, r->first);
+        merged.last = MAX(merged.last, r->last);
+    }
+    return splice(s, from, to, &merged, 1);
+}
+
+enum refusal range_set_remove(struct range_set *s, uint64_t first, uint64_t last)
+{
+    struct range left[2];
+    unsigned from = 0, to, n = 0;
+
+    if (first > last)
+        return REFUSE_BAD_ARGUMENT;
+    while (from < s->count && s->range[from].last < first)
+        from++;
+    for (to = from; to < s->count && s->range[to].first <= last; to++) {
+        const struct range *r = &s->range[to];
+        if (r->first < first)
+            left[n++] = (struct range){r->first, first - 1};
+        if (r->last > last)
+            left[n++] = (struct range){last + 1, r->last};
+    }
+    return splice(s, from, to, left, n);
+}
+
+bool access_iomem_readable(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last)
+{
+    return range_set_contains(&d->access.iomem, mfn_first, mfn_last) &&
+           !range_set_overlaps(&denied_iomem, mfn_first, mfn_last);
+}
+
+bool access_iomem_permitted(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last)
+{
+    return access_iomem_readable(d, mfn_first, mfn_last) &&
+           !range_set_overlaps(&protected_iomem, mfn_first, mfn_last);
+}
+
+bool access_port_permitted(const struct domain *d, unsigned first, unsigned last)
+{
+    return range_set_contains(&d->access.ports, first, last) &&
+           !range_set_overlaps(&denied_ports, first, last);
+}
+
+bool access_pirq_permitted(const struct domain *d, unsigned pirq)
+{
+    return range_set_contains(&d->access.pirqs, pirq, pirq);
+}
+
+void access_deny_iomem(uint64_t mfn_first, uint64_t mfn_last)
+{
+    BUG_ON(range_set_add(&denied_iomem, mfn_first, mfn_last) != REFUSE_NONE);
+}
+
+enum refusal access_protect_iomem(uint64_t mfn_first, uint64_t mfn_last)
+{
+    return range_set_add(&protected_iomem, mfn_first, mfn_last);
+}
+
+void access_unprotect_iomem(uint64_t mfn_first, uint64_t mfn_last)
+{
+    range_set_remove(&protected_iomem, mfn_first, mfn_last);
+}
+
+void access_deny_ports(unsigned first, unsigned last)
+{
+    BUG_ON(range_set_add(&denied_ports, first, last) != REFUSE_NONE);
+}
+
+void access_grant_hardware(struct domain *d)
+{
+    enum refusal r = range_set_add(&d->access.iomem, 0, ~0ull >> PAGE_SHIFT);
+
+    if (r == REFUSE_NONE)
+        r = range_set_add(&d->access.ports, 0, PORT_LAST);
+    if (r == REFUSE_NONE)
+        r = range_set_add(&d->access.pirqs, 0, ~0u);
+    BUG_ON(r != REFUSE_NONE);
+}

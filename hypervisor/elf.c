@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// The ELF loader's reading half. See elf.h.
+//
+// Notes stand in PT_NOTE segments or, where there is none with Xen's, in SHT_NOTE sections. Every
+// offset and length is checked against the file before it is used; sums are checked for wrapping.
+#include "hypervisor/elf.h"
+#include "hypervisor/layout.h"
+#include "hypervisor/string.h"
+#include <xen/elfnote.h>
+#include <xen/features.h>
+
+#define ELF_MAGIC 0x464c457fu
+#define ELF_CLASS_64 2
+#define ELF_DATA_LITTLE 1
+#define ELF_TYPE_EXEC 2
+#define ELF_TYPE_DYN 3
+#define ELF_MACHINE_X86_64 62
+#define PT_LOAD 1
+#define PT_NOTE 4
+#define SHT_NOTE 7
+
+struct elf_header {
+    uint32_t magic;
+    uint8_t class, data, version, pad[9];
+    uint16_t type, machine;
+    uint32_t version2;
+    uint64_t entry, phoff, shoff;
+    uint32_t flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct elf_program_header {
+    uint32_t type, flags;
+    uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+
+struct elf_section_header {
+    uint32_t name, type;
+    uint64_t flags, addr, offset, size;
+    uint32_t link, info;
+    uint64_t addralign, entsize;
+};
+
+struct elf_note {
+    uint32_t name_bytes, value_bytes, type;
+};
+
+static const char *const feature_names[] = {
+    [XENFEAT_writable_page_tables] = "writable_page_tables",
+    [XENFEAT_writable_descriptor_tables] = "writable_descriptor_tables",
+    [XENFEAT_auto_translated_physmap] = "auto_translated_physmap",
+    [XENFEAT_supervisor_mode_kernel] = "supervisor_mode_kernel",
+    [XENFEAT_pae_pgdir_above_4gb] = "pae_pgdir_above_4gb",
+    [XENFEAT_dom0] = "dom0",
+};
+
+static bool in_file(const struct elf_image *image, uint64_t offset, uint64_t bytes)
+{
+    return offset <= image->size && bytes <= image->size - offset;
+}
+
+static bool read_program_header(const struct elf_image *image, unsigned index,
+                                struct elf_program_header *ph)
+{
+    const struct elf_header *h = (const void *)image->data;
+
+    if (index >= h->phnum)
+        return false;
+    memcpy(ph, image->data + h->phoff + (uint64_t)index * h->phentsize, sizeof(*ph));
+    return true;
+}
+
+static uint64_t note_number(const uint8_t *value, uint32_t bytes)
+{
+    uint64_t n = 0;
+
+    memcpy(&n, value, MIN(bytes, sizeof(n)));
+    return n;
+}
+
+static void note_string(char *to, size_t size, const uint8_t *value, uint32_t bytes)
+{
+    size_t n = MIN(bytes, size - 1);
+
+    memcpy(to, value, n);
+    to[n] = 0;
+}
+
+// "!a|b|c": names of features.h, '!' marks what the kernel cannot do without.
+static void note_features(struct elf_image *image, const char *s, uint32_t bytes)
+{
+    const char *end = s + strnlen(s, bytes);
+
+    while (s < end) {
+        bool required = *s == '!';
+        const char *name = s + required, *stop = name;
+        while (stop < end && *stop != '|')
+            stop++;
+        for (unsigned i = 0; i < ARRAY_SIZE(feature_names); i++) {
+            const char *known = feature_names[i];
+            if (!known || strlen(known) != (size_t)(stop - name) ||
+                memcmp(known, name, (size_t)(stop - name)))
+                continue;
+            image->features_supported |= 1u << i;
+            if (required)
+                image->features_required |= 1u << i;
+        }
+        s = stop + 1;
+    }
+}
+
+static void note_apply(struct elf_image *image, uint32_t type, const uint8_t *value, uint32_t bytes)
+{
+    switch (type) {
+    case XEN_ELFNOTE_ENTRY:
+        image->entry = note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_HYPERCALL_PAGE:
+        image->hypercall_page = note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_VIRT_BASE:
+        image->virt_base = note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_PADDR_OFFSET:
+        image->paddr_offset = note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_XEN_VERSION:
+        note_string(image->xen_version, sizeof(image->xen_version), value, bytes);
+        break;
+    case XEN_ELFNOTE_GUEST_OS:
+        note_string(image->guest_os, sizeof(image->guest_os), value, bytes);
+        break;
+    case XEN_ELFNOTE_FEATURES:
+        note_features(image, (const char *)value, bytes);
+        break;
+    case XEN_ELFNOTE_SUPPORTED_FEATURES:
+        image->features_supported |= (uint32_t)note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_SUSPEND_CANCEL:
+        image->suspend_cancel = note_number(value, bytes) != 0;
+        break;
+    case XEN_ELFNOTE_INIT_P2M:
+        image->init_p2m = note_number(value, bytes);
+        break;
+    case XEN_ELFNOTE_MOD_START_PFN:
+        image->mod_start_pfn = note_number(value, bytes) != 0;
+        break;
+    default: // LOADER, PAE_MODE, BSD_SYMTAB, ... do not matter to a 64-bit PV guest
+        break;
+    }
+}
+
+// Notes are padded to 4 bytes; returns how many of Xen's were found.
+static unsigned notes_walk(struct elf_image *image, uint64_t offset, uint64_t bytes)
+{
+    unsigned found = 0;
+
+    if (!in_file(image, offset, bytes))
+        return 0;
+    const uint8_t *p = image->data + offset, *end = p + bytes;
+    while ((size_t)(end - p) >= sizeof(struct elf_note)) {
+        struct elf_note note;
+        memcpy(&note, p, sizeof(note));
+        p += sizeof(note);
+        uint64_t name_room = ((uint64_t)note.name_bytes + 3) & ~3ull;
+        uint64_t value_room = ((uint64_t)note.value_bytes + 3) & ~3ull;
+        if (name_room + note.value_bytes > (uint64_t)(end - p))
+            break;
+        if (note.name_bytes == 4 && !memcmp(p, "Xen", 4)) {
+            note_apply(image, note.type, p + name_room, note.value_bytes);
+            found++;
+        }
+        p += MIN(name_room + value_room, (uint64_t)(end - p));
+    }
+    return found;
+}
+
+static unsigned section_notes(struct elf_image *image)
+{
+    const struct elf_header *h = (const void *)image->data;
+    unsigned found = 0;
+
+    if (h->shentsize != sizeof(struct elf_section_header) ||
+        !in_file(image, h->shoff, (uint64_t)h->shnum * h->shentsize))
+        return 0;
+    for (unsigned i = 0; i < h->shnum; i++) {
+        struct elf_section_header sh;
+        memcpy(&sh, image->data + h->shoff + (uint64_t)i * sizeof(sh), sizeof(sh));
+        if (sh.type == SHT_NOTE)
+            found += notes_walk(image, sh.offset, sh.size);
+    }
+    return found;
+}
+
+static const char *read_notes(struct elf_image *image)
+{
+    struct elf_program_header ph;
+    unsigned found = 0;
+
+    for (unsigned i = 0; read_program_header(image, i, &ph); i++) {
+        if (ph.type == PT_NOTE)
+            found += notes_walk(image, ph.offset, ph.filesz);
+    }
+    if (!found)
+        found = section_notes(image);
+    if (!found)
+        return "the kernel has no Xen notes";
+    if (image->xen_version[0] && memcmp(image->xen_version, "xen-3.0", 7))
+        return "the kernel is for another version of the Xen interface";
+    return NULL;
+}
+
+static const char *check_header(const struct elf_image *image)
+{
+    const struct elf_header *h = (const void *)image->data;
+
+    if (image->size < sizeof(*h) || h->magic != ELF_MAGIC)
+        return "the kernel is not an ELF file";
+    if (h->class != ELF_CLASS_64 || h->data != ELF_DATA_LITTLE || h->machine != ELF_MACHINE_X86_64)
+        return "the kernel is not for 64-bit x86";
+    if (h->type != ELF_TYPE_EXEC && h->type != ELF_TYPE_DYN)
+        return "the kernel is not an executable ELF file";
+    if (h->phentsize != sizeof(struct elf_program_header) || !h->phnum ||
+        !in_file(image, h->phoff, (uint64_t)h->phnum * h->phentsize))
+        return "the kernel's program headers are missing or truncated";
+    return NULL;
+}
+
+static const char *check_pieces(struct elf_image *image)
+{
+    struct elf_piece piece;
+
+    image->start = UINT64_MAX;
+    image->end = 0;
+    for (unsigned i = 0; elf_piece(image, i, &piece); i++) {
+        if (piece.file_bytes > piece.memory_bytes)
+            return "a segment of the kernel is larger in the file than in memory";
+        if (!piece.source)
+            return "the kernel file is truncated";
+        uint64_t end = piece.address + piece.memory_bytes;
+        if (end < piece.address)
+            return "a segment of the kernel wraps around the address space";
+        if (piece.address < HV_VIRT_END && end > HV_VIRT_START)
+            return "the kernel overlaps the hypervisor's address range";
+        if (piece.address < image->virt_base)
+            return "a segment of the kernel lies below its virtual base";
+        image->start = MIN(image->start, piece.address);
+        image->end = MAX(image->end, end);
+    }
+    if (image->end == 0)
+        return "the kernel has nothing to load";
+    if (image->entry < image->start || image->entry >= image->end)
+        return "the entry point lies outside the kernel";
+    if (image->hypercall_page != ELF_NO_ADDRESS &&
+        (image->hypercall_page < image->start || image->hypercall_page % PAGE_SIZE ||
+         image->hypercall_page > image->end - PAGE_SIZE))
+        return "the hypercall page lies outside the kernel";
+    return NULL;
+}
+
+bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece)
+{
+    struct elf_program_header ph;
+
+    for (unsigned i = 0; read_program_header(image, i, &ph); i++) {
+        if (ph.type != PT_LOAD || ph.memsz == 0 || index-- > 0)
+            continue;
+        piece->address = ph.paddr - image->paddr_offset + image->virt_base;
+        piece->memory_bytes = ph.memsz;
+        piece->file_bytes = ph.filesz;
+        piece->source = in_file(image, ph.offset, ph.filesz) ? image->data + ph.offset : NULL;
+        return true;
+    }
+    return false;
+}
+
+const char *elf_parse(struct elf_image *image, const void *data, size_t size)
+{
+    *image = (struct elf_image){
+        .data = data,
+        .size = size,
+        .hypercall_page = ELF_NO_ADDRESS,
+        .init_p2m = ELF_NO_ADDRESS,
+    };
+    const char *wrong = check_header(image);
+    if (wrong)
+        return wrong;
+    image->entry = ((const struct elf_header *)image->data)->entry;
+    wrong = read_notes(image);
+    return wrong ? wrong : check_pieces(image);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Reads the kernel of a PV guest: a 64-bit ELF executable with Xen notes (xen/elfnote.h).
+//
+// Pure: looks only at the bytes given, trusts none of them, builds on the host.
+#ifndef HYPERVISOR_ELF_H
+#define HYPERVISOR_ELF_H
+
+#include "hypervisor/types.h"
+
+#define ELF_NO_ADDRESS UINT64_MAX
+
+struct elf_image {
+    const uint8_t *data;
+    size_t size;
+
+    // --- from the notes, with the defaults of xen/elfnote.h
+    uint64_t virt_base;      // default 0
+    uint64_t paddr_offset;   // default 0
+    uint64_t entry;          // default: the ELF entry
+    uint64_t hypercall_page; // ELF_NO_ADDRESS: none
+    uint64_t init_p2m;       // ELF_NO_ADDRESS: inside the initial mapping
+    bool mod_start_pfn;      // the module is passed by frame number and not mapped
+    bool suspend_cancel;
+    uint32_t features_supported, features_required; // 1 << XENFEAT_*
+    char guest_os[32], xen_version[16];
+
+    // --- from the program headers: linear addresses that the loaded image takes up
+    uint64_t start, end;
+};
+
+// NULL on success, else what is wrong with the file, for people.
+const char *elf_parse(struct elf_image *image, const void *data, size_t size);
+
+// One loadable piece: `file_bytes` from `source`, then zeroes up to `memory_bytes`, at linear
+// address `address`.
+struct elf_piece {
+    uint64_t address, memory_bytes, file_bytes;
+    const uint8_t *source;
+};
+
+// Piece number `index` of a parsed image; false behind the last.
+bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece);
+
+#endif
