@@ -97,7 +97,6 @@ struct domain {
 
     struct shared_info *shared_info;
     mfn_t shared_info_mfn;
-    struct vcpu_info *dummy_vcpu_info;
 
     unsigned max_vcpus;
     struct vcpu *vcpu[DOMAIN_MAX_VCPUS];
@@ -113,8 +112,12 @@ struct domain {
     struct refusal_ring refusals;
     char exit_reason[128]; // why domain_crash was called, "" = it was not
     unsigned kill_stage;
-    struct domain *next; // domain list, ascending id
+    struct domain *next;        // domain list, ascending id
+    struct domain *next_reaped; // list of what is to be freed
 };
+
+void domain_init(void);              // before the first domain
+void domain_idle_init(unsigned cpu); // the idle vcpu of a CPU
 
 extern struct domain *domain_dom0;   // NULL until it is built
 extern struct domain domain_idle;    // DOMID_IDLE: owner of idle vcpus
@@ -130,6 +133,9 @@ void domain_put(struct domain *d);
 // On success *out holds a reference.
 enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out);
 
+// The first domain with an id of at least `first`, with a reference; NULL at the end.
+struct domain *domain_get_next(domid_t first);
+
 struct vcpu *domain_vcpu(struct domain *d, unsigned id); // NULL if out of range or not allocated
 
 // Create a domain without memory; vcpus come by domain_alloc_vcpus.
@@ -140,7 +146,15 @@ enum refusal domain_alloc_vcpus(struct domain *d, unsigned count);
 void domain_pause(struct domain *d);        // waits until every vcpu is off its CPU; nests
 void domain_pause_nosync(struct domain *d); // the same without waiting
 void domain_unpause(struct domain *d);
-void domain_unpause_by_controller(struct domain *d);
+void domain_unpause_quietly(struct domain *d); // without waking: another pause holds it
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+
+// The toolstack's pauses (domctl): counted apart, a new domain starts with one.
+#define DOMAIN_MAX_PAUSES 255
+enum refusal domain_pause_by_controller(struct domain *d);
+enum refusal domain_unpause_by_controller(struct domain *d);
+enum refusal domain_resume(struct domain *d); // after a shutdown with reason suspend
 
 // Ends the guest's execution with a SHUTDOWN_* code and tells dom0 by VIRQ_DOM_EXC.
 void domain_shutdown(struct domain *d, uint8_t code);
@@ -158,7 +172,7 @@ void domain_describe_current(char *buffer, size_t size);
 // Set up a fresh vcpu from a guest context (VCPUOP_initialise and setvcpucontext).
 enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *context);
 
-// Raise a virq at the vcpu or, for global ones, at its owner (dom0). Callable from interrupts.
+// Raise a global virq at its owner (dom0). Callable from interrupts.
 void domain_send_global_virq(unsigned virq);
 
 #endif

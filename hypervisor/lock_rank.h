@@ -14,6 +14,7 @@ enum lock_rank {
     LOCK_EVENT,       // event ports of one domain
     LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
     LOCK_PAGE_TABLE,  // the table whose entries are written
+    LOCK_DOMAIN_LIST, // list of domains
     LOCK_ALLOC,       // page and small-object allocators
     LOCK_SCHED,       // run queue of a CPU; taken from interrupts, with interrupts off
     LOCK_TIMER,       // timer heap of a CPU; the same

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// The dom0 builder: memory, image, first page tables, start_info, first vcpu.
+//
+// The bootstrap region starts at the image's VIRT_BASE, which is pseudo-physical page 0, and holds
+// one after another, each page-aligned (xen/xen.h, "Start-of-day memory layout"):
+//
+//     kernel | initrd | p2m list | start_info | page tables | stack | >= 512 KiB, up to a 4 MiB line
+//
+// A kernel with an INIT_P2M note gets the list mapped there instead, one with MOD_START_PFN gets the
+// initrd as a page number, unmapped; both then lie behind the region in pseudo-physical memory.
+// The tables are written as plain memory; pinning the root afterwards validates them like any
+// guest's, so the builder needs no rules of its own about types and references.
+#include "hypervisor/dom0_build.h"
+#include "hypervisor/boot.h"
+#include "hypervisor/cmdline.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/elf.h"
+#include "hypervisor/hypercall_page.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/paging.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/string.h"
+#include <xen/features.h>
+
+#define BOOTSTRAP_ALIGN (4ull << 20)
+#define BOOTSTRAP_PADDING (512ull << 10)
+#define RESERVE_FRAMES (16384) // left for the hypervisor and guests when dom0_mem= is not given
+#define FEATURES_OFFERED                                                                           \
+    (1u << XENFEAT_writable_page_tables | 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_dom0)
+#define LEVELS 4
+#define GUEST_TABLE_FLAGS (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED)
+
+struct builder {
+    struct domain *d;
+    struct elf_image image;
+    const struct boot_module *initrd; // NULL: none
+    const char *command_line;
+    uint64_t nr_pages;
+    uint64_t *p2m; // scratch copy while building
+    unsigned p2m_order;
+
+    // Linear addresses in the bootstrap region.
+    uint64_t start, initrd_at, p2m_at, start_info_at, tables_at, stack_at, end;
+    uint64_t table_pages; // mapped ones, in the region
+    // Pseudo-physical pages behind the region.
+    uint64_t next_pfn;
+    uint64_t p2m_first_pfn, p2m_frames; // with INIT_P2M: tables and list
+
+    uint64_t table_next_pfn, table_last_pfn; // where the next page table comes from
+    uint64_t l4_pfn;
+};
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) & ~(to - 1);
+}
+
+static uint64_t pages_of(uint64_t bytes)
+{
+    return round_up(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+}
+
+static void *pfn_page(const struct builder *b, uint64_t pfn)
+{
+    BUG_ON(pfn >= b->nr_pages);
+    return mfn_to_virt(MFN(b->p2m[pfn]));
+}
+
+static uint64_t region_pfn(const struct builder *b, uint64_t address)
+{
+    return (address - b->start) >> PAGE_SHIFT;
+}
+
+// Copy into pseudo-physical memory; `from` NULL stands for zeroes (pages come zeroed already).
+static void copy_to_guest(const struct builder *b, uint64_t pfn, uint64_t offset, const void *from,
+                          uint64_t bytes)
+{
+    const uint8_t *p = from;
+
+    pfn += offset >> PAGE_SHIFT;
+    offset &= PAGE_SIZE - 1;
+    while (bytes) {
+        uint64_t n = MIN(bytes, PAGE_SIZE - offset);
+        memcpy((uint8_t *)pfn_page(b, pfn) + offset, p, n);
+        p += n;
+        bytes -= n;
+        offset = 0;
+        pfn++;
+    }
+}
+
+// Number of page tables that a mapping of [start, end) needs below the root.
+static uint64_t tables_for(uint64_t start, uint64_t end)
+{
+    uint64_t n = 0;
+
+    for (unsigned level = 1; level < LEVELS; level++) {
+        unsigned shift = PAGE_SHIFT + 9 * level;
+        n += ((end - 1) >> shift) - (start >> shift) + 1;
+    }
+    return n;
+}
+
+// --- memory
+
+static uint64_t dom0_pages(void)
+{
+    uint64_t free = page_free_frames();
+    uint64_t wanted = cmdline_get_size("dom0_mem", 0) >> PAGE_SHIFT;
+    uint64_t available = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : free / 2;
+
+    return wanted && wanted < available ? wanted : available;
+}
+
+static void allocate_memory(struct builder *b)
+{
+    unsigned order = 9;
+    uint64_t pfn = 0;
+
+    while ((PAGE_SIZE << b->p2m_order) < b->nr_pages * sizeof(uint64_t))
+        b->p2m_order++;
+    b->p2m = page_alloc(b->p2m_order);
+    if (!b->p2m)
+        panic("dom0: no memory for a list of %lu pages", b->nr_pages);
+    b->d->max_pages = b->nr_pages;
+    while (pfn < b->nr_pages) {
+        struct frame *f = NULL;
+        if ((1ull << order) <= b->nr_pages - pfn)
+            f = domain_alloc_page(b->d, order);
+        if (!f) {
+            if (order-- == 0)
+                panic("dom0: out of memory after %lu of %lu pages", pfn, b->nr_pages);
+            continue;
+        }
+        for (uint64_t i = 0; i < 1ull << order; i++, pfn++) {
+            mfn_t mfn = MFN(frame_to_mfn(f).v + i);
+            page_clear(mfn_to_virt(mfn));
+            b->p2m[pfn] = mfn.v;
+            m2p_set(mfn, pfn);
+        }
+    }
+}
+
+// --- layout
+
+static uint64_t place(uint64_t *cursor, uint64_t bytes)
+{
+    uint64_t at = *cursor;
+
+    *cursor += round_up(bytes, PAGE_SIZE);
+    return at;
+}
+
+static void lay_out(struct builder *b)
+{
+    bool own_p2m = b->image.init_p2m != ELF_NO_ADDRESS;
+    uint64_t cursor = round_up(b->image.end, PAGE_SIZE), p2m_bytes = b->nr_pages * sizeof(uint64_t);
+
+    b->start = b->image.virt_base & PAGE_MASK;
+    if (b->initrd && !b->image.mod_start_pfn)
+        b->initrd_at = place(&cursor, b->initrd->bytes);
+    b->p2m_at = own_p2m ? b->image.init_p2m : place(&cursor, p2m_bytes);
+    b->start_info_at = place(&cursor, sizeof(struct start_info));
+    b->tables_at = cursor;
+    // The tables lie in what they map: grow until they fit.
+    for (b->table_pages = LEVELS;; b->table_pages++) {
+        b->stack_at = b->tables_at + b->table_pages * PAGE_SIZE;
+        b->end = round_up(b->stack_at + PAGE_SIZE + BOOTSTRAP_PADDING, BOOTSTRAP_ALIGN);
+        if (tables_for(b->start, b->end) + 1 <= b->table_pages)
+            break;
+    }
+    b->next_pfn = region_pfn(b, b->end);
+    if (b->initrd && b->image.mod_start_pfn) {
+        b->initrd_at = b->next_pfn;
+        b->next_pfn += pages_of(b->initrd->bytes);
+    }
+    if (own_p2m) {
+        b->p2m_first_pfn = b->next_pfn;
+        b->p2m_frames =
+            pages_of(p2m_bytes) + tables_for(b->p2m_at, b->p2m_at + round_up(p2m_bytes, PAGE_SIZE));
+        b->next_pfn += b->p2m_frames;
+    } else {
+        b->p2m_first_pfn = region_pfn(b, b->p2m_at);
+        b->p2m_frames = pages_of(p2m_bytes);
+    }
+    if (b->end < b->start || (b->start < HV_VIRT_END && b->end > HV_VIRT_START))
+        panic("dom0: the bootstrap region overlaps the hypervisor's address range");
+    if (b->next_pfn > b->nr_pages)
+        panic("dom0: kernel and initrd need %lu pages, dom0_mem= gives %lu", b->next_pfn, b->nr_pages);
+}
+
+// --- page tables
+
+static uint64_t *table_entry(struct builder *b, uint64_t address)
+{
+    uint64_t *table = pfn_page(b, b->l4_pfn);
+
+    for (unsigned level = LEVELS; level > 1; level--) {
+        uint64_t *entry = &table[(address >> (PAGE_SHIFT + 9 * (level - 1))) % PTES];
+        if (!*entry) {
+            BUG_ON(b->table_next_pfn >= b->table_last_pfn);
+            *entry = b->p2m[b->table_next_pfn++] << PAGE_SHIFT | GUEST_TABLE_FLAGS;
+        }
+        table = mfn_to_virt(MFN((*entry & PTE_ADDRESS_MASK) >> PAGE_SHIFT));
+    }
+    return &table[(address >> PAGE_SHIFT) % PTES];
+}
+
+static void map_pages(struct builder *b, uint64_t address, uint64_t pfn, uint64_t count)
+{
+    uint64_t tables_first = region_pfn(b, b->tables_at);
+
+    for (uint64_t i = 0; i < count; i++, pfn++, address += PAGE_SIZE) {
+        bool is_table = pfn - tables_first < b->table_pages;
+        uint64_t flags = GUEST_TABLE_FLAGS | _PAGE_DIRTY;
+        if (is_table)
+            flags &= ~(uint64_t)_PAGE_RW;
+        *table_entry(b, address) = b->p2m[pfn] << PAGE_SHIFT | flags;
+    }
+}
+
+static void write_tables(struct builder *b)
+{
+    b->l4_pfn = region_pfn(b, b->tables_at);
+    b->table_next_pfn = b->l4_pfn + 1;
+    b->table_last_pfn = b->l4_pfn + b->table_pages;
+    map_pages(b, b->start, 0, region_pfn(b, b->end));
+    if (b->image.init_p2m == ELF_NO_ADDRESS)
+        return;
+    uint64_t list_pages = pages_of(b->nr_pages * sizeof(uint64_t));
+    b->table_next_pfn = b->p2m_first_pfn + list_pages;
+    b->table_last_pfn = b->p2m_first_pfn + b->p2m_frames;
+    map_pages(b, b->p2m_at, b->p2m_first_pfn, list_pages);
+}
+
+// --- contents
+
+static void load_image(struct builder *b)
+{
+    struct elf_piece piece;
+
+    for (unsigned i = 0; elf_piece(&b->image, i, &piece); i++)
+        copy_to_guest(b, 0, piece.address - b->start, piece.source, piece.file_bytes);
+    if (b->image.hypercall_page != ELF_NO_ADDRESS)
+        hypercall_page_init(pfn_page(b, region_pfn(b, b->image.hypercall_page)));
+    if (b->initrd) {
+        uint64_t pfn = b->image.mod_start_pfn ? b->initrd_at : region_pfn(b, b->initrd_at);
+        copy_to_guest(b, pfn, 0, maddr_to_virt(MADDR(b->initrd->start)), b->initrd->bytes);
+    }
+}
+
+static void write_start_info(struct builder *b)
+{
+    struct start_info *si = pfn_page(b, region_pfn(b, b->start_info_at));
+
+    strlcpy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
+    si->nr_pages = b->nr_pages;
+    si->shared_info = mfn_to_maddr(b->d->shared_info_mfn).v;
+    si->flags = SIF_INITDOMAIN | SIF_PRIVILEGED;
+    si->console.dom0.info_off = sizeof(*si);
+    si->pt_base = b->tables_at;
+    si->nr_pt_frames = b->table_pages;
+    si->mfn_list = b->p2m_at;
+    si->first_p2m_pfn = b->p2m_first_pfn;
+    si->nr_p2m_frames = b->p2m_frames;
+    if (b->initrd) {
+        si->mod_start = b->initrd_at;
+        si->mod_len = b->initrd->bytes;
+        si->flags |= b->image.mod_start_pfn ? SIF_MOD_START_PFN : 0;
+    }
+    strlcpy((char *)si->cmd_line, b->command_line, sizeof(si->cmd_line));
+}
+
+static void start_vcpu(struct builder *b)
+{
+    static struct vcpu_guest_context context;
+    uint64_t stack_top = b->stack_at + PAGE_SIZE;
+
+    context = (struct vcpu_guest_context){
+        .flags = VGCF_in_kernel | VGCF_online,
+        .user_regs =
+            {
+                .rip = b->image.entry,
+                .rsp = stack_top,
+                .rsi = b->start_info_at,
+                .rflags = X86_EFLAGS_IF,
+                .cs = FLAT_KERNEL_CS,
+                .ss = FLAT_KERNEL_SS,
+                .ds = FLAT_KERNEL_DS,
+                .es = FLAT_KERNEL_DS,
+            },
+        .kernel_ss = FLAT_KERNEL_SS,
+        .kernel_sp = stack_top,
+        .ctrlreg[3] = xen_pfn_to_cr3(b->p2m[b->l4_pfn]),
+    };
+    enum refusal r = memory_pin_root(b->d, MFN(b->p2m[b->l4_pfn]));
+    if (r == REFUSE_NONE)
+        r = vcpu_initialise(b->d->vcpu[0], &context);
+    if (r != REFUSE_NONE)
+        panic("dom0: its first page tables are refused: %s", refusal_words(r));
+    b->d->vcpu[0]->is_online = true;
+}
+
+static void create_domain(struct builder *b)
+{
+    const struct xen_domctl_createdomain config = {
+        .max_vcpus = (uint32_t)cmdline_get_number("dom0_max_vcpus", cpu_count()),
+        .max_evtchn_port = -1u,
+        .max_grant_frames = 64,
+        .max_maptrack_frames = 1024,
+        .grant_opts = XEN_DOMCTL_GRANT_version(1),
+    };
+    enum refusal r = domain_create(0, &config, true, &b->d);
+
+    if (r == REFUSE_NONE)
+        r = domain_alloc_vcpus(b->d, MIN(MAX(config.max_vcpus, 1u), DOMAIN_MAX_VCPUS));
+    if (r != REFUSE_NONE)
+        panic("dom0 cannot be created: %s", refusal_words(r));
+    domain_dom0 = b->d;
+    access_grant_hardware(b->d);
+}
+
+void dom0_build(void)
+{
+    static struct builder b;
+
+    if (!boot_info.module_count)
+        panic("no boot module: GRUB has to load a dom0 kernel with module2");
+    const struct boot_module *kernel = &boot_info.module[0];
+    b.initrd = boot_info.module_count > 1 ? &boot_info.module[1] : NULL;
+    b.command_line = kernel->cmdline ? kernel->cmdline : "";
+    const char *wrong = elf_parse(&b.image, maddr_to_virt(MADDR(kernel->start)), kernel->bytes);
+    if (wrong)
+        panic("dom0: %s", wrong);
+    if (b.image.features_required & ~FEATURES_OFFERED)
+        panic("dom0: the kernel requires features %#x that are not offered",
+              b.image.features_required & ~FEATURES_OFFERED);
+    create_domain(&b);
+    b.nr_pages = dom0_pages();
+    lay_out(&b);
+    allocate_memory(&b);
+    load_image(&b);
+    copy_to_guest(&b, b.image.init_p2m == ELF_NO_ADDRESS ? region_pfn(&b, b.p2m_at) : b.p2m_first_pfn, 0,
+                  b.p2m, b.nr_pages * sizeof(uint64_t));
+    write_tables(&b);
+    write_start_info(&b);
+    start_vcpu(&b);
+    page_free(b.p2m, b.p2m_order);
+    for (unsigned i = 0; i < boot_info.module_count; i++)
+        boot_module_free(i);
+    log_info("dom0: %lu MiB, %u vcpus, %s kernel at %#lx, entry %#lx\n", b.nr_pages >> 8,
+             b.d->max_vcpus, b.image.guest_os[0] ? b.image.guest_os : "unnamed", b.image.start,
+             b.image.entry);
+}

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: MIT
+// Domains: creation, lookup, references, pausing, shutdown. Death is in domain_kill.c.
+//
+// A domain is put together from parts, in the order of `parts`; if one fails, and at the end of the
+// domain's life, they are taken apart in reverse. The list of domains holds one reference on each
+// until the last stage of death; a domain that others still refer to stays listed (a zombie).
+// References may be dropped anywhere; freeing is put off to a softirq.
+#include "hypervisor/domain.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/machine.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/paging.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/string.h"
+#include "hypervisor/vcpu_time.h"
+#include <xen/sched.h>
+
+_Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain fits into one page");
+_Static_assert(DOMAIN_MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "every vcpu_info fits into shared_info");
+
+#define VCPU_ORDER 1
+_Static_assert(sizeof(struct vcpu) <= (PAGE_SIZE << VCPU_ORDER), "a vcpu fits into its pages");
+
+struct domain *domain_dom0;
+struct domain domain_idle = {.id = DOMID_IDLE, .ref_count = 1, .is_idle = true};
+struct domain domain_system = {.id = DOMID_XEN, .ref_count = 1};
+struct domain domain_io = {.id = DOMID_IO, .ref_count = 1};
+
+static struct spinlock list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
+static struct domain *list; // ascending ids
+static struct domain *reap_list; // atomic: domains without references
+
+// --- references and lookup
+
+bool domain_get(struct domain *d)
+{
+    unsigned n = __atomic_load_n(&d->ref_count, __ATOMIC_RELAXED);
+
+    do {
+        if (n == 0)
+            return false;
+    } while (!__atomic_compare_exchange_n(&d->ref_count, &n, n + 1, false, __ATOMIC_ACQUIRE,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+void domain_put(struct domain *d)
+{
+    if (__atomic_sub_fetch(&d->ref_count, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    struct domain *first = __atomic_load_n(&reap_list, __ATOMIC_RELAXED);
+    do {
+        d->next_reaped = first;
+    } while (!__atomic_compare_exchange_n(&reap_list, &first, d, false, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    softirq_raise_here(SOFTIRQ_REAP);
+}
+
+static struct domain *list_find(domid_t id)
+{
+    struct domain *d = list;
+
+    while (d && d->id < id)
+        d = d->next;
+    return d && d->id == id ? d : NULL;
+}
+
+struct domain *domain_get_by_id(domid_t id)
+{
+    spin_lock(&list_lock);
+    struct domain *d = list_find(id);
+    if (d && !domain_get(d))
+        d = NULL;
+    spin_unlock(&list_lock);
+    return d;
+}
+
+struct domain *domain_get_next(domid_t first)
+{
+    spin_lock(&list_lock);
+    struct domain *d = list;
+    while (d && (d->id < first || !domain_get(d)))
+        d = d->next;
+    spin_unlock(&list_lock);
+    return d;
+}
+
+enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out)
+{
+    if (id == DOMID_SELF || id == caller->id) {
+        *out = caller;
+        return domain_get(caller) ? REFUSE_NONE : REFUSE_NO_DOMAIN;
+    }
+    if (!caller->is_privileged)
+        return REFUSE_NOT_PRIVILEGED;
+    *out = domain_get_by_id(id);
+    return *out ? REFUSE_NONE : REFUSE_NO_DOMAIN;
+}
+
+struct vcpu *domain_vcpu(struct domain *d, unsigned id)
+{
+    return id < d->max_vcpus ? d->vcpu[id] : NULL;
+}
+
+static enum refusal list_insert(struct domain *d)
+{
+    enum refusal r = REFUSE_DOMAIN_EXISTS;
+
+    spin_lock(&list_lock);
+    if (!list_find(d->id)) {
+        struct domain **at = &list;
+        while (*at && (*at)->id < d->id)
+            at = &(*at)->next;
+        d->next = *at;
+        *at = d;
+        r = REFUSE_NONE;
+    }
+    spin_unlock(&list_lock);
+    return r;
+}
+
+// A dead domain, which nobody can look up any more.
+static void list_remove_domain(const struct domain *d)
+{
+    spin_lock(&list_lock);
+    for (struct domain **at = &list; *at; at = &(*at)->next) {
+        if (*at == d) {
+            *at = d->next;
+            break;
+        }
+    }
+    spin_unlock(&list_lock);
+}
+
+// --- parts
+
+static enum refusal shared_info_create(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    (void)config;
+    d->shared_info = page_alloc(0);
+    if (!d->shared_info)
+        return REFUSE_NO_MEMORY;
+    page_clear(d->shared_info);
+    d->shared_info_mfn = virt_to_mfn(d->shared_info);
+    frame_share_with_guest(frame_from_mfn(d->shared_info_mfn), d, false);
+    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
+    domain_update_wallclock(d);
+    return REFUSE_NONE;
+}
+
+static void shared_info_destroy(struct domain *d)
+{
+    if (d->shared_info)
+        frame_unshare(frame_from_mfn(d->shared_info_mfn));
+    d->shared_info = NULL;
+}
+
+static enum refusal events_create(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    event_domain_init(d, (int)config->max_evtchn_port);
+    return REFUSE_NONE;
+}
+
+static enum refusal grants_create(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    return grant_domain_init(d, config->max_grant_frames, config->max_maptrack_frames);
+}
+
+static enum refusal sched_create(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    (void)config;
+    sched_domain_init(d);
+    return REFUSE_NONE;
+}
+
+static void vcpus_destroy(struct domain *d)
+{
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+        if (!v)
+            continue;
+        sched_vcpu_destroy(v);
+        vcpu_traps_destroy(v);
+        d->vcpu[i] = NULL;
+        page_free(v, VCPU_ORDER);
+    }
+}
+
+struct domain_part {
+    enum refusal (*create)(struct domain *d, const struct xen_domctl_createdomain *config);
+    void (*destroy)(struct domain *d);
+};
+
+static const struct domain_part parts[] = {
+    {events_create, event_domain_free},
+    {shared_info_create, shared_info_destroy},
+    {grants_create, grant_domain_free},
+    {sched_create, sched_domain_destroy},
+    {NULL, vcpus_destroy},
+};
+
+static void parts_destroy(struct domain *d, unsigned count)
+{
+    while (count-- > 0)
+        parts[count].destroy(d);
+}
+
+static enum refusal parts_create(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+        enum refusal r = parts[i].create ? parts[i].create(d, config) : REFUSE_NONE;
+        if (r != REFUSE_NONE) {
+            parts_destroy(d, i);
+            return r;
+        }
+    }
+    return REFUSE_NONE;
+}
+
+// --- creation
+
+enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged,
+                           struct domain **out)
+{
+    struct domain *d = page_alloc(0);
+
+    if (!d)
+        return REFUSE_NO_MEMORY;
+    memset(d, 0, sizeof(*d));
+    d->id = id;
+    d->ref_count = 1; // the list's
+    d->is_privileged = privileged;
+    d->controller_pause_count = 1;
+    d->shutdown_code = (uint8_t)-1;
+    d->max_vcpus = 0;
+    memcpy(d->handle, config->handle, sizeof(d->handle));
+    spin_lock_init(&d->lock, LOCK_DOMAIN);
+    memory_domain_init(d);
+    enum refusal r = parts_create(d, config);
+    if (r == REFUSE_NONE) {
+        r = list_insert(d);
+        if (r != REFUSE_NONE)
+            parts_destroy(d, ARRAY_SIZE(parts));
+    }
+    if (r != REFUSE_NONE) {
+        page_free(d, 0);
+        return r;
+    }
+    *out = d;
+    return REFUSE_NONE;
+}
+
+static struct vcpu *vcpu_alloc(struct domain *d, unsigned id)
+{
+    struct vcpu *v = page_alloc(VCPU_ORDER);
+
+    if (!v)
+        return NULL;
+    memset(v, 0, sizeof(*v));
+    v->id = id;
+    v->domain = d;
+    v->root_kernel = v->root_user = MFN_INVALID;
+    v->info_mfn = MFN_INVALID;
+    v->info = d->shared_info ? (struct vcpu_info *)&d->shared_info->vcpu_info[id] : NULL;
+    if (vcpu_traps_create(v) != REFUSE_NONE) {
+        page_free(v, VCPU_ORDER);
+        return NULL;
+    }
+    event_vcpu_init(v);
+    return v;
+}
+
+enum refusal domain_alloc_vcpus(struct domain *d, unsigned count)
+{
+    if (!count || count > DOMAIN_MAX_VCPUS || d->max_vcpus)
+        return REFUSE_BAD_ARGUMENT;
+    for (unsigned i = 0; i < count; i++) {
+        struct vcpu *v = vcpu_alloc(d, i);
+        if (!v) {
+            d->max_vcpus = i;
+            vcpus_destroy(d);
+            d->max_vcpus = 0;
+            return REFUSE_NO_MEMORY;
+        }
+        sched_vcpu_init(v, (d->id + i) % cpu_count());
+        vcpu_time_init(v);
+        d->vcpu[i] = v;
+    }
+    // Readers look at max_vcpus first.
+    __atomic_store_n(&d->max_vcpus, count, __ATOMIC_RELEASE);
+    return REFUSE_NONE;
+}
+
+void domain_idle_init(unsigned cpu)
+{
+    struct vcpu *v = vcpu_alloc(&domain_idle, cpu);
+
+    if (!v)
+        panic("no memory for the idle vcpu of CPU %u", cpu);
+    v->is_online = v->is_initialised = true;
+    cpu_get(cpu)->idle = v;
+}
+
+// --- the end of a domain's memory
+
+static void domain_free(struct domain *d)
+{
+    domid_t id = d->id;
+
+    list_remove_domain(d);
+    parts_destroy(d, ARRAY_SIZE(parts));
+    page_free(d, 0);
+    log_debug("d%u is gone\n", id);
+    domain_send_global_virq(VIRQ_DOM_EXC);
+}
+
+static void reap_softirq(void)
+{
+    struct domain *d = __atomic_exchange_n(&reap_list, NULL, __ATOMIC_ACQUIRE);
+
+    while (d) {
+        struct domain *next = d->next_reaped;
+        domain_free(d);
+        d = next;
+    }
+}
+
+void domain_init(void)
+{
+    spin_lock_init(&domain_idle.lock, LOCK_DOMAIN);
+    spin_lock_init(&domain_system.lock, LOCK_DOMAIN);
+    spin_lock_init(&domain_io.lock, LOCK_DOMAIN);
+    memory_domain_init(&domain_system);
+    memory_domain_init(&domain_io);
+    softirq_register(SOFTIRQ_REAP, reap_softirq);
+}
+
+// --- pausing
+
+static void for_each_vcpu(struct domain *d, void (*fn)(struct vcpu *v))
+{
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i])
+            fn(d->vcpu[i]);
+    }
+}
+
+static void sleep_sync_unless_current(struct vcpu *v)
+{
+    if (v == current_vcpu())
+        sched_sleep(v);
+    else
+        sched_sleep_sync(v);
+}
+
+void domain_pause_nosync(struct domain *d)
+{
+    __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+    for_each_vcpu(d, sched_sleep);
+}
+
+void domain_pause(struct domain *d)
+{
+    __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+    for_each_vcpu(d, sleep_sync_unless_current);
+}
+
+void domain_unpause(struct domain *d)
+{
+    if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
+        for_each_vcpu(d, sched_wake);
+}
+
+enum refusal domain_pause_by_controller(struct domain *d)
+{
+    if (d->controller_pause_count >= DOMAIN_MAX_PAUSES)
+        return REFUSE_BAD_ARGUMENT;
+    d->controller_pause_count++;
+    domain_pause(d);
+    domain_unpause_quietly(d);
+    return REFUSE_NONE;
+}
+
+enum refusal domain_unpause_by_controller(struct domain *d)
+{
+    if (d->controller_pause_count == 0)
+        return REFUSE_NOT_PAUSED;
+    if (--d->controller_pause_count == 0)
+        for_each_vcpu(d, sched_wake);
+    return REFUSE_NONE;
+}
+
+void domain_unpause_quietly(struct domain *d)
+{
+    __atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+    __atomic_add_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+    sleep_sync_unless_current(v);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+    if (__atomic_sub_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
+        sched_wake(v);
+}
+
+// --- shutdown
+
+static void dom0_has_ended(uint8_t code)
+{
+    switch (code) {
+    case SHUTDOWN_reboot:
+        log_info("dom0 asks for a restart\n");
+        machine_restart();
+    case SHUTDOWN_poweroff:
+        log_info("dom0 has powered off\n");
+        machine_halt();
+    default:
+        log_error("dom0 has crashed (reason %u)%s%s\n", code, domain_dom0->exit_reason[0] ? ": " : "",
+                  domain_dom0->exit_reason);
+        machine_restart();
+    }
+}
+
+void domain_shutdown(struct domain *d, uint8_t code)
+{
+    spin_lock(&d->lock);
+    bool first = !d->is_shutdown;
+    if (d->shutdown_code == (uint8_t)-1)
+        d->shutdown_code = code;
+    d->is_shutdown = true;
+    spin_unlock(&d->lock);
+    if (d == domain_dom0)
+        dom0_has_ended(d->shutdown_code);
+    if (!first)
+        return;
+    for_each_vcpu(d, sched_sleep);
+    domain_send_global_virq(VIRQ_DOM_EXC);
+}
+
+enum refusal domain_resume(struct domain *d)
+{
+    domain_pause(d);
+    spin_lock(&d->lock);
+    d->is_shutdown = false;
+    d->shutdown_code = (uint8_t)-1;
+    spin_unlock(&d->lock);
+    domain_unpause(d);
+    return REFUSE_NONE;
+}
+
+void domain_crash(struct domain *d, const char *format, ...)
+{
+    va_list args;
+    char reason[sizeof(d->exit_reason)];
+
+    va_start(args, format);
+    vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    log_error("d%u crashed: %s\n", d->id, reason);
+    spin_lock(&d->lock);
+    if (!d->exit_reason[0])
+        strlcpy(d->exit_reason, reason, sizeof(d->exit_reason));
+    spin_unlock(&d->lock);
+    domain_shutdown(d, SHUTDOWN_crash);
+}
+
+void domain_send_global_virq(unsigned virq)
+{
+    if (domain_dom0)
+        event_raise_global_virq(domain_dom0, virq);
+}
+
+void domain_describe_current(char *buffer, size_t size)
+{
+    const struct vcpu *v = current_vcpu();
+
+    if (!v)
+        snprintf(buffer, size, "no vcpu");
+    else if (v->domain->is_idle)
+        snprintf(buffer, size, "idle");
+    else
+        snprintf(buffer, size, "d%uv%u", v->domain->id, v->id);
+}
