@@ -77,6 +77,14 @@ struct domain *domain_get_by_id(domid_t id)
     return d;
 }
 
+bool domain_exists(domid_t id)
+{
+    spin_lock(&list_lock);
+    bool exists = list_find(id) != NULL;
+    spin_unlock(&list_lock);
+    return exists;
+}
+
 struct domain *domain_get_next(domid_t first)
 {
     spin_lock(&list_lock);
@@ -235,7 +243,7 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     d->is_privileged = privileged;
     d->controller_pause_count = 1;
     d->shutdown_code = (uint8_t)-1;
-    d->max_vcpus = 0;
+    d->vcpu_limit = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     memory_domain_init(d);

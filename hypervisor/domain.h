@@ -98,7 +98,8 @@ struct domain {
     struct shared_info *shared_info;
     mfn_t shared_info_mfn;
 
-    unsigned max_vcpus;
+    unsigned vcpu_limit; // what createdomain allowed
+    unsigned max_vcpus;  // allocated: vcpu[0 .. max_vcpus-1]
     struct vcpu *vcpu[DOMAIN_MAX_VCPUS];
 
     struct event_domain events;
@@ -132,6 +133,8 @@ void domain_put(struct domain *d);
 // Resolve `id` for a call of `caller`: DOMID_SELF, its own id, or (privileged only) another domain.
 // On success *out holds a reference.
 enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out);
+
+bool domain_exists(domid_t id); // zombies included
 
 // The first domain with an id of at least `first`, with a reference; NULL at the end.
 struct domain *domain_get_next(domid_t first);

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// domctl operations on vcpus: contexts, affinity, scheduling parameters.
+#include "hypercalls/domctl.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/time.h"
+
+// A vcpu_guest_context is larger than what the stack should hold.
+#define CONTEXT_ORDER 1
+_Static_assert(sizeof(struct vcpu_guest_context) <= (PAGE_SIZE << CONTEXT_ORDER), "it fits");
+
+enum refusal domctl_max_vcpus(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    unsigned count = op->u.max_vcpus.max;
+
+    if (d->is_dying || !count || count > d->vcpu_limit)
+        return REFUSE_BAD_ARGUMENT;
+    if (d->max_vcpus) // they are allocated all at once
+        return count == d->max_vcpus ? REFUSE_NONE : REFUSE_BAD_ARGUMENT;
+    return domain_alloc_vcpus(d, count);
+}
+
+static enum refusal set_context(struct vcpu *v, struct vcpu_guest_context *context)
+{
+    struct domain *d = v->domain;
+
+    if (!spin_trylock(&domctl_lock))
+        return REFUSE_CONTINUE;
+    domain_pause(d);
+    enum refusal r = d->is_dying ? REFUSE_DOMAIN_DYING : vcpu_initialise(v, context);
+    if (r == REFUSE_NONE)
+        v->is_online = (context->flags & VGCF_online) != 0;
+    domain_unpause(d);
+    spin_unlock(&domctl_lock);
+    return r;
+}
+
+enum refusal domctl_setvcpucontext(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
+    enum refusal r = REFUSE_BAD_POINTER;
+
+    if (!v)
+        return REFUSE_BAD_ARGUMENT;
+    struct vcpu_guest_context *context = page_alloc(CONTEXT_ORDER);
+    if (!context)
+        return REFUSE_NO_MEMORY;
+    if (guest_read(context, (uint64_t)op->u.vcpucontext.ctxt.p, sizeof(*context)))
+        r = set_context(v, context);
+    page_free(context, CONTEXT_ORDER);
+    return r;
+}
+
+enum refusal domctl_getvcpucontext(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
+
+    if (!v)
+        return REFUSE_NO_DOMAIN;
+    if (!v->is_initialised)
+        return REFUSE_NO_CONTEXT;
+    struct vcpu_guest_context *context = page_alloc(CONTEXT_ORDER);
+    if (!context)
+        return REFUSE_NO_MEMORY;
+    vcpu_pause(v);
+    vcpu_get_context(v, context);
+    vcpu_unpause(v);
+    bool written = guest_write((uint64_t)op->u.vcpucontext.ctxt.p, context, sizeof(*context));
+    page_free(context, CONTEXT_ORDER);
+    return written ? REFUSE_NONE : REFUSE_BAD_POINTER;
+}
+
+enum refusal domctl_getvcpuinfo(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
+    struct vcpu *v = domain_vcpu(d, info->vcpu);
+
+    if (!v)
+        return info->vcpu < d->vcpu_limit ? REFUSE_NO_DOMAIN : REFUSE_BAD_ARGUMENT;
+    info->online = v->is_online;
+    info->blocked = v->sched.is_blocked;
+    info->running = v->sched.is_running;
+    info->cpu_time = sched_cpu_time(v, time_now());
+    info->cpu = v->sched.cpu;
+    return REFUSE_NONE;
+}
+
+// --- affinity: bitmaps of CPUs behind pointers
+
+static bool bitmap_read(const struct xenctl_bitmap *map, uint64_t *bits)
+{
+    unsigned bytes = MIN((map->nr_bits + 7) / 8, sizeof(*bits));
+
+    *bits = 0;
+    if (!guest_read(bits, (uint64_t)map->bitmap.p, bytes))
+        return false;
+    if (map->nr_bits < 64)
+        *bits &= (1ull << map->nr_bits) - 1;
+    return true;
+}
+
+static bool bitmap_write(const struct xenctl_bitmap *map, uint64_t bits)
+{
+    unsigned wanted = (map->nr_bits + 7) / 8, bytes = MIN(wanted, sizeof(bits));
+    uint64_t at = (uint64_t)map->bitmap.p;
+
+    if (map->nr_bits < 64)
+        bits &= (1ull << map->nr_bits) - 1;
+    return guest_write(at, &bits, bytes) && guest_clear(at + bytes, wanted - bytes);
+}
+
+static uint64_t online_cpus(void)
+{
+    return cpu_count() < 64 ? (1ull << cpu_count()) - 1 : ~0ull;
+}
+
+#define BITMAP_MAX_BITS 8192 // what a caller may ask us to clear
+
+static enum refusal affinity_check(struct domain *d, const struct xen_domctl_vcpuaffinity *a)
+{
+    uint32_t known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+
+    if (!(a->flags & known) || a->flags & ~(known | XEN_VCPUAFFINITY_FORCE))
+        return REFUSE_BAD_ARGUMENT;
+    if (a->cpumap_hard.nr_bits > BITMAP_MAX_BITS || a->cpumap_soft.nr_bits > BITMAP_MAX_BITS)
+        return REFUSE_BAD_ARGUMENT;
+    return domain_vcpu(d, a->vcpu) ? REFUSE_NONE : REFUSE_NO_DOMAIN;
+}
+
+enum refusal domctl_setvcpuaffinity(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+    enum refusal r = affinity_check(d, a);
+
+    if (r != REFUSE_NONE)
+        return r;
+    struct vcpu *v = d->vcpu[a->vcpu];
+    uint64_t hard = v->sched.hard_affinity, soft = v->sched.soft_affinity;
+    if (a->flags & XEN_VCPUAFFINITY_HARD && !bitmap_read(&a->cpumap_hard, &hard))
+        return REFUSE_BAD_POINTER;
+    if (a->flags & XEN_VCPUAFFINITY_SOFT && !bitmap_read(&a->cpumap_soft, &soft))
+        return REFUSE_BAD_POINTER;
+    if (!(hard & online_cpus()))
+        return REFUSE_BAD_ARGUMENT;
+    if (!spin_trylock(&domctl_lock))
+        return REFUSE_CONTINUE;
+    r = sched_set_affinity(v, hard, soft);
+    spin_unlock(&domctl_lock);
+    if (r != REFUSE_NONE)
+        return r;
+    if (a->flags & XEN_VCPUAFFINITY_HARD && !bitmap_write(&a->cpumap_hard, hard & online_cpus()))
+        return REFUSE_BAD_POINTER;
+    if (a->flags & XEN_VCPUAFFINITY_SOFT &&
+        !bitmap_write(&a->cpumap_soft, soft & hard & online_cpus()))
+        return REFUSE_BAD_POINTER;
+    return REFUSE_NONE;
+}
+
+enum refusal domctl_getvcpuaffinity(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+    enum refusal r = affinity_check(d, a);
+
+    if (r != REFUSE_NONE)
+        return r;
+    const struct sched_vcpu *s = &d->vcpu[a->vcpu]->sched;
+    if (a->flags & XEN_VCPUAFFINITY_HARD && !bitmap_write(&a->cpumap_hard, s->hard_affinity))
+        return REFUSE_BAD_POINTER;
+    if (a->flags & XEN_VCPUAFFINITY_SOFT && !bitmap_write(&a->cpumap_soft, s->soft_affinity))
+        return REFUSE_BAD_POINTER;
+    return REFUSE_NONE;
+}
+
+enum refusal domctl_scheduler_op(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    (void)c;
+    struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
+
+    if (s->sched_id != XEN_SCHEDULER_CREDIT)
+        return REFUSE_BAD_ARGUMENT;
+    switch (s->cmd) {
+    case XEN_DOMCTL_SCHEDOP_getinfo:
+        s->u.credit.weight = d->sched.weight;
+        s->u.credit.cap = d->sched.cap;
+        return REFUSE_NONE;
+    case XEN_DOMCTL_SCHEDOP_putinfo:
+        // 0 and 0xffff mean: leave as it is.
+        return sched_set_weight_cap(d, s->u.credit.weight ? s->u.credit.weight : d->sched.weight,
+                                    s->u.credit.cap != 0xffff ? s->u.credit.cap : d->sched.cap);
+    default:
+        return REFUSE_BAD_ARGUMENT;
+    }
+}
