@@ -7,10 +7,10 @@
 #include "hypercalls/domctl.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/hypercall_page.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/string.h"
 #include "hypervisor/time.h"
+#include "hypervisor/traps.h"
 #include "hypervisor/vcpu_time.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
@@ -151,8 +151,9 @@ static enum refusal hypercall_init(struct hypercall *c, struct domain *d, struct
     (void)c;
     struct frame *f = frame_from_mfn(MFN(op->u.hypercall_init.gmfn));
 
-    if (!f || !frame_get_writable(f, d))
-        return REFUSE_BAD_FRAME;
+    enum refusal r = f ? frame_get_writable(f, d) : REFUSE_FRAME_NOT_OWNED;
+    if (r != REFUSE_NONE)
+        return r;
     hypercall_page_init(mfn_to_virt(MFN(op->u.hypercall_init.gmfn)));
     frame_put_writable(f);
     return REFUSE_NONE;

@@ -17,12 +17,12 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/elf.h"
-#include "hypervisor/hypercall_page.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/printk.h"
 #include "hypervisor/string.h"
+#include "hypervisor/traps.h"
 #include <xen/features.h>
 
 #define BOOTSTRAP_ALIGN (4ull << 20)

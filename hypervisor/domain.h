@@ -106,7 +106,6 @@ struct domain {
     struct grant_domain grants;
     struct sched_domain sched;
     struct access_domain access; // permitted I/O memory, ports, interrupts (hypervisor/access.h)
-    struct irq_domain *irqs;     // pirq bindings (hypervisor/irq.c), NULL = none
 
     uint64_t wallclock_offset; // s, settime and settimeoffset
     uint64_t hypercall_count;

@@ -8,6 +8,7 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
+#include "hypervisor/irq.h"
 #include "hypervisor/printk.h"
 
 #define BUDGET 64
@@ -24,6 +25,12 @@ static enum refusal stop(struct domain *d)
 static enum refusal close_events(struct domain *d)
 {
     return event_domain_close(d, BUDGET);
+}
+
+static enum refusal release_interrupts(struct domain *d)
+{
+    irq_unmap_all(d);
+    return REFUSE_NONE;
 }
 
 static enum refusal release_mappings(struct domain *d)
@@ -64,8 +71,8 @@ static enum refusal bury(struct domain *d)
 }
 
 static enum refusal (*const stages[])(struct domain *d) = {
-    stop,          close_events,     release_mappings, revoke_grants,
-    drop_vcpu_memory, give_up_memory, bury,
+    stop,          close_events,     release_interrupts, release_mappings,
+    revoke_grants, drop_vcpu_memory, give_up_memory,     bury,
 };
 
 enum refusal domain_kill(struct domain *d)

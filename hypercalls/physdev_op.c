@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// physdev_op (xen/physdev.h): PCI functions, their interrupts, and the I/O privilege level.
+#include "hypercalls/call.h"
+#include "hypervisor/ioapic.h"
+#include "hypervisor/irq.h"
+#include <xen/physdev.h>
+
+#define IOPL_MAX 3
+#define PORTS 65536
+
+static long set_iopl(struct hypercall *c, void *argument)
+{
+    const struct physdev_set_iopl *op = argument;
+
+    if (op->iopl > IOPL_MAX)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    c->vcpu->traps.iopl = (uint8_t)op->iopl;
+    return 0;
+}
+
+static long set_iobitmap(struct hypercall *c, void *argument)
+{
+    const struct physdev_set_iobitmap *op = argument;
+
+    if (op->nr_ports > PORTS || !guest_range_ok((uint64_t)op->bitmap.p, (op->nr_ports + 7) / 8))
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    c->vcpu->traps.io_bitmap = (uint64_t)op->bitmap.p;
+    c->vcpu->traps.io_ports = op->nr_ports;
+    return 0;
+}
+
+static long eoi(struct hypercall *c, void *argument)
+{
+    const struct physdev_eoi *op = argument;
+
+    return refuse(c, irq_eoi(c->domain, op->irq), 1);
+}
+
+static long irq_status(struct hypercall *c, void *argument)
+{
+    struct physdev_irq_status_query *op = argument;
+    bool needs_eoi = false;
+    enum refusal r = irq_needs_eoi(c->domain, op->irq, &needs_eoi);
+
+    op->flags = needs_eoi ? XENIRQSTAT_needs_eoi : 0;
+    return refuse(c, r, 1);
+}
+
+static long apic_read(struct hypercall *c, void *argument)
+{
+    struct physdev_apic *op = argument;
+
+    if (!ioapic_read_register(op->apic_physbase, op->reg & 0xff, &op->value))
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    return 0;
+}
+
+// Vectors are ours to choose; the call only names a line that exists.
+static long alloc_irq_vector(struct hypercall *c, void *argument)
+{
+    struct physdev_irq *op = argument;
+
+    if (op->irq >= ioapic_gsi_count())
+        return refuse(c, REFUSE_BAD_PIRQ, 1);
+    op->vector = op->irq;
+    return 0;
+}
+
+static enum refusal map(struct domain *d, struct physdev_map_pirq *op)
+{
+    struct pci_function f = {(uint8_t)op->bus, (uint8_t)op->devfn};
+
+    switch (op->type) {
+    case MAP_PIRQ_TYPE_GSI:
+        return irq_map_gsi(d, (unsigned)op->index, &op->pirq);
+    case MAP_PIRQ_TYPE_MSI_SEG:
+        if ((unsigned)op->bus >> 16)
+            return REFUSE_BAD_ARGUMENT;
+        // fall through
+    case MAP_PIRQ_TYPE_MSI:
+        // A table base stands for MSI-X.
+        return op->table_base
+                   ? irq_map_msix(d, f, (unsigned)op->entry_nr, op->table_base, &op->pirq)
+                   : irq_map_msi(d, f, &op->pirq);
+    default:
+        return REFUSE_BAD_ARGUMENT;
+    }
+}
+
+static long map_pirq(struct hypercall *c, void *argument)
+{
+    struct physdev_map_pirq *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
+
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 1);
+    r = map(d, op);
+    domain_put(d);
+    return refuse(c, r, 1);
+}
+
+static long unmap_pirq(struct hypercall *c, void *argument)
+{
+    const struct physdev_unmap_pirq *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
+
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 1);
+    r = op->pirq < 0 ? REFUSE_BAD_PIRQ : irq_unmap(d, (unsigned)op->pirq);
+    domain_put(d);
+    return refuse(c, r, 1);
+}
+
+static long setup_gsi(struct hypercall *c, void *argument)
+{
+    const struct physdev_setup_gsi *op = argument;
+
+    if (op->gsi < 0)
+        return refuse(c, REFUSE_BAD_PIRQ, 1);
+    return refuse(c, irq_set_trigger((unsigned)op->gsi, op->triggering != 0, op->polarity != 0), 1);
+}
+
+static long report_function(struct hypercall *c, uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    if (segment)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    return refuse(c, irq_protect_msix((struct pci_function){bus, devfn}), 1);
+}
+
+static long pci_device_add(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_device_add *op = argument;
+
+    return report_function(c, op->seg, op->bus, op->devfn);
+}
+
+static long pci_device(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_device *op = argument;
+
+    return report_function(c, op->seg, op->bus, op->devfn);
+}
+
+static long manage_pci_add(struct hypercall *c, void *argument)
+{
+    const struct physdev_manage_pci *op = argument;
+
+    return report_function(c, 0, op->bus, op->devfn);
+}
+
+// Accesses go through the ports; there is nothing to set up for the memory-mapped window.
+static long mmcfg_reserved(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_mmcfg_reserved *op = argument;
+
+    return op->segment ? refuse(c, REFUSE_BAD_ARGUMENT, 1) : 0;
+}
+
+#define ROW(cmd, type, copy, right, fn) {PHYSDEVOP_##cmd, #cmd, sizeof(struct type), copy, right, fn}
+
+static const struct subop subops[] = {
+    ROW(set_iopl, physdev_set_iopl, SUBOP_IN, SUBOP_ANY, set_iopl),
+    ROW(set_iobitmap, physdev_set_iobitmap, SUBOP_IN, SUBOP_ANY, set_iobitmap),
+    ROW(eoi, physdev_eoi, SUBOP_IN, SUBOP_ANY, eoi),
+    ROW(irq_status_query, physdev_irq_status_query, SUBOP_INOUT, SUBOP_ANY, irq_status),
+    ROW(apic_read, physdev_apic, SUBOP_INOUT, SUBOP_PRIVILEGED, apic_read),
+    ROW(alloc_irq_vector, physdev_irq, SUBOP_INOUT, SUBOP_PRIVILEGED, alloc_irq_vector),
+    ROW(map_pirq, physdev_map_pirq, SUBOP_INOUT, SUBOP_PRIVILEGED, map_pirq),
+    ROW(unmap_pirq, physdev_unmap_pirq, SUBOP_IN, SUBOP_PRIVILEGED, unmap_pirq),
+    ROW(setup_gsi, physdev_setup_gsi, SUBOP_IN, SUBOP_PRIVILEGED, setup_gsi),
+    ROW(pci_device_add, physdev_pci_device_add, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_add),
+    ROW(prepare_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device),
+    ROW(manage_pci_add, physdev_manage_pci, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_add),
+    ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, SUBOP_IN, SUBOP_PRIVILEGED, mmcfg_reserved),
+};
+
+long hypercall_physdev_op(struct hypercall *c)
+{
+    return subop_run(c, subops, ARRAY_SIZE(subops), (uint32_t)c->arg[0], c->arg[1]);
+}
+
+// The old form carries the command at the start of one structure.
+long hypercall_physdev_op_compat(struct hypercall *c)
+{
+    uint32_t command;
+
+    if (!guest_read(&command, c->arg[0], sizeof(command)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    return subop_run(c, subops, ARRAY_SIZE(subops), command,
+                     c->arg[0] + offsetof(struct physdev_op, u));
+}

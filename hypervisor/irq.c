@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// Pirqs: from a vector to the event channel of the domain that owns the device.
+//
+// A pirq is free, mapped (it has a source and a vector, masked at its source) or bound (it has a
+// port and is unmasked). All interrupts go to the boot CPU. An edge-triggered one is acknowledged at
+// once; a level-triggered one is masked at the IO-APIC until the guest says that it has served it.
+// Lock: LOCK_IRQ guards mapping and binding, interrupts on. The interrupt handler reads the row of
+// its vector without it: rows are complete before they are unmasked and masked before they change.
+#include "hypervisor/irq.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/ioapic.h"
+#include "hypervisor/msi.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/vector.h"
+
+enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
+
+struct pirq {
+    uint8_t kind; // enum pirq_kind
+    uint8_t vector;
+    bool is_bound;
+    bool awaits_eoi; // level-triggered, delivered, masked
+    struct ioapic_route route; // PIRQ_GSI
+    struct msi msi;            // PIRQ_MSI
+    struct domain *owner;      // with a reference while bound or mapped
+    evtchn_port_t port;
+};
+
+static struct pirq pirqs[PIRQ_COUNT];
+static uint8_t pirq_of_vector[256];
+static unsigned gsi_count;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_IRQ);
+
+static void device_interrupt(uint8_t vector, struct cpu_user_regs *regs)
+{
+    unsigned number = pirq_of_vector[vector];
+    struct pirq *p = &pirqs[number];
+
+    (void)regs;
+    if (!__atomic_load_n(&p->is_bound, __ATOMIC_ACQUIRE))
+        return;
+    if (p->kind == PIRQ_GSI && p->route.is_level) {
+        ioapic_mask(number);
+        p->awaits_eoi = true;
+    }
+    event_raise_pirq(p->owner, p->port);
+}
+
+static void set_masked(unsigned number, bool masked)
+{
+    struct pirq *p = &pirqs[number];
+
+    if (p->kind == PIRQ_MSI)
+        msi_set_masked(&p->msi, masked);
+    else if (masked)
+        ioapic_mask(number);
+    else
+        ioapic_unmask(number);
+}
+
+// --- mapping
+
+static enum refusal claim(struct domain *d, unsigned number, enum pirq_kind kind)
+{
+    struct pirq *p = &pirqs[number];
+
+    if (p->kind != PIRQ_FREE)
+        return REFUSE_PIRQ_IN_USE;
+    uint8_t vector = vector_alloc(device_interrupt);
+    if (!vector)
+        return REFUSE_NO_VECTOR;
+    if (!domain_get(d)) {
+        vector_free(vector);
+        return REFUSE_DOMAIN_DYING;
+    }
+    p->kind = (uint8_t)kind;
+    p->vector = vector;
+    p->owner = d;
+    pirq_of_vector[vector] = (uint8_t)number;
+    return REFUSE_NONE;
+}
+
+static void release(unsigned number)
+{
+    struct pirq *p = &pirqs[number];
+    struct domain *d = p->owner;
+
+    vector_free(p->vector);
+    p->kind = PIRQ_FREE;
+    p->owner = NULL;
+    domain_put(d);
+}
+
+static int free_msi_number(void)
+{
+    for (unsigned i = gsi_count; i < PIRQ_COUNT; i++) {
+        if (pirqs[i].kind == PIRQ_FREE)
+            return (int)i;
+    }
+    return -1;
+}
+
+enum refusal irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
+{
+    if (gsi >= gsi_count || !access_pirq_permitted(d, gsi))
+        return REFUSE_BAD_PIRQ;
+    spin_lock(&lock);
+    enum refusal r = REFUSE_NONE;
+    if (pirqs[gsi].kind == PIRQ_FREE)
+        r = claim(d, gsi, PIRQ_GSI);
+    else if (pirqs[gsi].owner != d)
+        r = REFUSE_PIRQ_IN_USE;
+    if (r == REFUSE_NONE)
+        *pirq = (int)gsi;
+    spin_unlock(&lock);
+    return r;
+}
+
+static enum refusal map_message(struct domain *d, struct pci_function f, bool is_msix, unsigned entry,
+                                int *pirq)
+{
+    spin_lock(&lock);
+    int number = free_msi_number();
+    enum refusal r = number < 0 ? REFUSE_NO_VECTOR : claim(d, (unsigned)number, PIRQ_MSI);
+    if (r == REFUSE_NONE) {
+        struct pirq *p = &pirqs[number];
+        unsigned apic_id = cpu_get(0)->apic_id;
+        r = is_msix ? msix_setup(&p->msi, f, entry, p->vector, apic_id)
+                    : msi_setup(&p->msi, f, p->vector, apic_id);
+        if (r != REFUSE_NONE)
+            release((unsigned)number);
+    }
+    spin_unlock(&lock);
+    if (r == REFUSE_NONE)
+        *pirq = number;
+    return r;
+}
+
+enum refusal irq_map_msi(struct domain *d, struct pci_function f, int *pirq)
+{
+    return map_message(d, f, false, 0, pirq);
+}
+
+enum refusal irq_map_msix(struct domain *d, struct pci_function f, unsigned entry, uint64_t table,
+                          int *pirq)
+{
+    uint64_t found;
+    unsigned entries;
+    enum refusal r = msix_find_table(f, &found, &entries);
+
+    if (r != REFUSE_NONE)
+        return r;
+    if (table && (found < table || found - table > UINT32_MAX))
+        return REFUSE_BAD_ARGUMENT;
+    r = irq_protect_msix(f);
+    return r == REFUSE_NONE ? map_message(d, f, true, entry, pirq) : r;
+}
+
+enum refusal irq_unmap(struct domain *d, unsigned pirq)
+{
+    enum refusal r = REFUSE_BAD_PIRQ;
+
+    if (pirq >= PIRQ_COUNT)
+        return r;
+    spin_lock(&lock);
+    struct pirq *p = &pirqs[pirq];
+    if (p->kind != PIRQ_FREE && p->owner == d) {
+        r = p->is_bound ? REFUSE_PIRQ_IN_USE : REFUSE_NONE;
+        if (r == REFUSE_NONE) {
+            set_masked(pirq, true);
+            release(pirq);
+        }
+    }
+    spin_unlock(&lock);
+    return r;
+}
+
+void irq_unmap_all(struct domain *d)
+{
+    for (unsigned i = 0; i < PIRQ_COUNT; i++)
+        irq_unmap(d, i);
+}
+
+// --- binding: called back by event/
+
+static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port)
+{
+    (void)will_share; // a line has one owner here
+    if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))
+        return REFUSE_BAD_PIRQ;
+    spin_lock(&lock);
+    struct pirq *p = &pirqs[pirq];
+    enum refusal r = REFUSE_NONE;
+    if (p->kind == PIRQ_FREE && pirq < gsi_count)
+        r = claim(d, pirq, PIRQ_GSI);
+    else if (p->kind == PIRQ_FREE)
+        r = REFUSE_BAD_PIRQ;
+    else if (p->owner != d || p->is_bound)
+        r = REFUSE_PIRQ_IN_USE;
+    if (r == REFUSE_NONE) {
+        p->port = port;
+        __atomic_store_n(&p->is_bound, true, __ATOMIC_RELEASE);
+        if (p->kind == PIRQ_GSI) {
+            p->route.vector = p->vector;
+            p->route.apic_id = (uint8_t)cpu_get(0)->apic_id;
+            ioapic_route(pirq, &p->route);
+        }
+        set_masked(pirq, false);
+    }
+    spin_unlock(&lock);
+    return r;
+}
+
+static void unbind(struct domain *d, unsigned pirq)
+{
+    spin_lock(&lock);
+    struct pirq *p = &pirqs[pirq];
+    if (p->owner == d && p->is_bound) {
+        set_masked(pirq, true);
+        __atomic_store_n(&p->is_bound, false, __ATOMIC_RELEASE);
+        p->awaits_eoi = false;
+    }
+    spin_unlock(&lock);
+}
+
+enum refusal irq_eoi(struct domain *d, unsigned pirq)
+{
+    if (pirq >= PIRQ_COUNT)
+        return REFUSE_BAD_PIRQ;
+    spin_lock(&lock);
+    struct pirq *p = &pirqs[pirq];
+    if (p->owner == d && p->is_bound && p->awaits_eoi) {
+        p->awaits_eoi = false;
+        set_masked(pirq, false);
+    }
+    spin_unlock(&lock);
+    return REFUSE_NONE;
+}
+
+enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi)
+{
+    if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))
+        return REFUSE_BAD_PIRQ;
+    *needs_eoi = pirq < gsi_count && pirqs[pirq].route.is_level;
+    return REFUSE_NONE;
+}
+
+enum refusal irq_set_trigger(unsigned gsi, bool is_level, bool is_low)
+{
+    if (gsi >= gsi_count)
+        return REFUSE_BAD_PIRQ;
+    spin_lock(&lock);
+    if (!pirqs[gsi].is_bound) {
+        pirqs[gsi].route.is_level = is_level;
+        pirqs[gsi].route.is_low = is_low;
+    }
+    spin_unlock(&lock);
+    return REFUSE_NONE;
+}
+
+enum refusal irq_protect_msix(struct pci_function f)
+{
+    uint64_t table;
+    unsigned entries;
+
+    if (msix_find_table(f, &table, &entries) != REFUSE_NONE)
+        return REFUSE_NONE; // nothing to protect
+    return access_protect_iomem(table >> PAGE_SHIFT, (table + entries * 16 - 1) >> PAGE_SHIFT);
+}
+
+void irq_init(void)
+{
+    static const struct event_pirq_hooks hooks = {bind, unbind};
+
+    ioapic_init();
+    gsi_count = MIN(ioapic_gsi_count(), PIRQ_COUNT / 2);
+    for (unsigned isa = 0; isa < 16; isa++) {
+        struct ioapic_route route = {0};
+        unsigned gsi = ioapic_isa_gsi(isa, &route);
+        if (gsi < gsi_count)
+            pirqs[gsi].route = route;
+    }
+    for (unsigned gsi = 16; gsi < gsi_count; gsi++)
+        pirqs[gsi].route.is_level = pirqs[gsi].route.is_low = true;
+    event_set_pirq_hooks(&hooks);
+}
