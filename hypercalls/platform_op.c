@@ -3,7 +3,7 @@
 #include "hypercalls/call.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/machine.h"
+#include "hypervisor/power.h"
 #include "hypervisor/string.h"
 #include "hypervisor/time.h"
 #include "hypervisor/vcpu_time.h"
@@ -30,7 +30,7 @@ static enum refusal enter_sleep(const struct xenpf_enter_acpi_sleep *s)
 {
     if (s->flags & ~XENPF_ACPI_SLEEP_EXTENDED || s->sleep_state != SLEEP_STATE_OFF)
         return REFUSE_BAD_ARGUMENT;
-    machine_power_off(s->val_a, s->val_b);
+    power_off(s->val_a, s->val_b);
 }
 
 static enum refusal firmware_info(struct xenpf_firmware_info *info)

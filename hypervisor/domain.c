@@ -8,7 +8,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/machine.h"
+#include "hypervisor/power.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
@@ -425,14 +425,14 @@ static void dom0_has_ended(uint8_t code)
     switch (code) {
     case SHUTDOWN_reboot:
         log_info("dom0 asks for a restart\n");
-        machine_restart();
+        power_restart();
     case SHUTDOWN_poweroff:
         log_info("dom0 has powered off\n");
-        machine_halt();
+        power_halt();
     default:
         log_error("dom0 has crashed (reason %u)%s%s\n", code, domain_dom0->exit_reason[0] ? ": " : "",
                   domain_dom0->exit_reason);
-        machine_restart();
+        power_restart();
     }
 }
 

@@ -28,13 +28,13 @@ uint32_t pci_port_read(uint32_t address, unsigned byte, unsigned bytes)
     uint64_t flags = spin_lock_irqsave(&lock);
     uint32_t value;
 
-    outl(PORT_ADDRESS, address);
+    out32(PORT_ADDRESS, address);
     if (bytes == 1)
-        value = inb((uint16_t)(PORT_DATA + byte));
+        value = in8((uint16_t)(PORT_DATA + byte));
     else if (bytes == 2)
-        value = inw((uint16_t)(PORT_DATA + byte));
+        value = in16((uint16_t)(PORT_DATA + byte));
     else
-        value = inl(PORT_DATA);
+        value = in32(PORT_DATA);
     spin_unlock_irqrestore(&lock, flags);
     return value;
 }
@@ -43,13 +43,13 @@ void pci_port_write(uint32_t address, unsigned byte, unsigned bytes, uint32_t va
 {
     uint64_t flags = spin_lock_irqsave(&lock);
 
-    outl(PORT_ADDRESS, address);
+    out32(PORT_ADDRESS, address);
     if (bytes == 1)
-        outb((uint16_t)(PORT_DATA + byte), (uint8_t)value);
+        out8((uint16_t)(PORT_DATA + byte), (uint8_t)value);
     else if (bytes == 2)
-        outw((uint16_t)(PORT_DATA + byte), (uint16_t)value);
+        out16((uint16_t)(PORT_DATA + byte), (uint16_t)value);
     else
-        outl(PORT_DATA, value);
+        out32(PORT_DATA, value);
     spin_unlock_irqrestore(&lock, flags);
 }
 

@@ -125,7 +125,7 @@ UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(sort $$(UNIT_$
 $(B)/obj/unit/$1/%.o: %.c | $(B)/packages.ok
 	@echo "  CC  $$< ($1)"
 	@mkdir -p $$(@D)
-	$(Q)gcc $(UNIT_CFLAGS) $$(UNIT_$1_CFLAGS) -MMD -MP -c $$< -o $$@
+	$(Q)gcc $$(UNIT_$1_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c $$< -o $$@
 $(B)/unit/$1: $$(UNIT_OBJS_$1)
 	@echo "  LD  $$@"
 	@mkdir -p $$(@D)

@@ -7,3 +7,9 @@ UNIT_TESTS += xenstore
 UNIT_xenstore_SRCS := tests/unit/test_xenstore.c dom0/xenstore.c dom0/xenstore_access.c \
 	dom0/xenstore_local.c dom0/xenstore_request.c dom0/xenstore_ring.c dom0/xenstore_transaction.c \
 	dom0/xenstore_tree.c dom0/xenstore_watch.c tools/libxenstore/xs.c
+
+UNIT_TESTS += elf access
+UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c
+UNIT_access_SRCS := tests/unit/test_access.c hypervisor/access.c tests/unit/host/host.c
+UNIT_elf_CFLAGS := -Itests/unit/host
+UNIT_access_CFLAGS := -Itests/unit/host

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// The ELF reader: a good image, each way in which one can be wrong, and random damage.
+#include "hypervisor/elf.h"
+#include "hypervisor/string.h"
+#include "tests/report.h"
+#include <CUnit/CUnit.h>
+#include <stdlib.h>
+#include <xen/elfnote.h>
+#include <xen/features.h>
+
+#define FILE_BYTES 0x2000
+#define PHDRS_AT 0x40
+#define NOTES_AT 0x200
+#define CODE_AT 0x1000
+#define BASE 0xffffffff80000000ull
+
+// Offsets in the ELF header and in a program header (System V ABI, AMD64).
+#define EH_CLASS 4
+#define EH_MACHINE 18
+#define EH_ENTRY 24
+#define EH_PHOFF 32
+#define EH_PHNUM 56
+#define PH_OFFSET 8
+#define PH_PADDR 24
+#define PH_FILESZ 32
+#define PH_MEMSZ 40
+
+static uint8_t file[FILE_BYTES];
+static size_t notes_bytes;
+
+static void put(size_t at, uint64_t value, size_t bytes)
+{
+    memcpy(file + at, &value, bytes);
+}
+
+static void note(uint32_t type, const void *value, uint32_t bytes)
+{
+    size_t at = NOTES_AT + notes_bytes;
+
+    put(at, 4, 4);
+    put(at + 4, bytes, 4);
+    put(at + 8, type, 4);
+    memcpy(file + at + 12, "Xen", 4);
+    memcpy(file + at + 16, value, bytes);
+    notes_bytes += 16 + ((bytes + 3) & ~3u);
+}
+
+static void note_number(uint32_t type, uint64_t value)
+{
+    note(type, &value, sizeof(value));
+}
+
+static void program_header(unsigned index, uint32_t type, uint64_t offset, uint64_t paddr,
+                           uint64_t filesz, uint64_t memsz)
+{
+    size_t at = PHDRS_AT + index * 56;
+
+    put(at, type, 4);
+    put(at + PH_OFFSET, offset, 8);
+    put(at + PH_PADDR, paddr, 8);
+    put(at + PH_FILESZ, filesz, 8);
+    put(at + PH_MEMSZ, memsz, 8);
+}
+
+static void make(void)
+{
+    memset(file, 0, sizeof(file));
+    notes_bytes = 0;
+    memcpy(file, "\177ELF\2\1\1", 7);
+    put(16, 2, 2);
+    put(EH_MACHINE, 62, 2);
+    put(EH_ENTRY, BASE + 0x1010, 8);
+    put(EH_PHOFF, PHDRS_AT, 8);
+    put(54, 56, 2);
+    put(EH_PHNUM, 2, 2);
+    note_number(XEN_ELFNOTE_VIRT_BASE, BASE);
+    note(XEN_ELFNOTE_XEN_VERSION, "xen-3.0", 8);
+    note(XEN_ELFNOTE_GUEST_OS, "test", 5);
+    note(XEN_ELFNOTE_FEATURES, "!writable_page_tables|pae_pgdir_above_4gb|nonsense", 51);
+    note_number(XEN_ELFNOTE_SUPPORTED_FEATURES, 1u << XENFEAT_dom0);
+    program_header(0, 1, CODE_AT, 0x1000, 0x800, 0x3000);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+}
+
+static void good_image(void)
+{
+    struct elf_image image;
+    struct elf_piece piece;
+
+    make();
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT_EQUAL(image.virt_base, BASE);
+    CU_ASSERT_EQUAL(image.entry, BASE + 0x1010);
+    CU_ASSERT_EQUAL(image.start, BASE + 0x1000);
+    CU_ASSERT_EQUAL(image.end, BASE + 0x4000);
+    CU_ASSERT_EQUAL(image.hypercall_page, ELF_NO_ADDRESS);
+    CU_ASSERT_EQUAL(image.init_p2m, ELF_NO_ADDRESS);
+    CU_ASSERT_EQUAL(image.features_required, 1u << XENFEAT_writable_page_tables);
+    CU_ASSERT_EQUAL(image.features_supported, 1u << XENFEAT_writable_page_tables |
+                                                  1u << XENFEAT_pae_pgdir_above_4gb |
+                                                  1u << XENFEAT_dom0);
+    CU_ASSERT(elf_piece(&image, 0, &piece));
+    CU_ASSERT_EQUAL(piece.address, BASE + 0x1000);
+    CU_ASSERT_EQUAL(piece.file_bytes, 0x800);
+    CU_ASSERT_PTR_EQUAL(piece.source, file + CODE_AT);
+    CU_ASSERT_FALSE(elf_piece(&image, 1, &piece));
+}
+
+// Only what the format demands: base 0, the header's entry, page 0 part of the image.
+static void sparse_notes(void)
+{
+    struct elf_image image;
+
+    make();
+    notes_bytes = 0;
+    note(XEN_ELFNOTE_GUEST_OS, "sparse", 7);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    program_header(0, 1, CODE_AT, 0, 0x800, 0x3000);
+    put(EH_ENTRY, 0x10, 8);
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT_EQUAL(image.virt_base, 0);
+    CU_ASSERT_EQUAL(image.entry, 0x10);
+    CU_ASSERT_EQUAL(image.start, 0);
+}
+
+static void expect_refused(const char *word, size_t size)
+{
+    struct elf_image image;
+    const char *wrong = elf_parse(&image, file, size);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(wrong);
+    CU_ASSERT_PTR_NOT_NULL(strstr(wrong, word));
+}
+
+static void not_elf(void)
+{
+    make();
+    file[0] = 'x';
+    expect_refused("not an ELF", sizeof(file));
+    make();
+    expect_refused("not an ELF", 10);
+}
+
+static void wrong_machine(void)
+{
+    make();
+    file[EH_CLASS] = 1;
+    expect_refused("64-bit", sizeof(file));
+    make();
+    put(EH_MACHINE, 3, 2);
+    expect_refused("64-bit", sizeof(file));
+}
+
+static void no_notes(void)
+{
+    make();
+    program_header(1, 0, NOTES_AT, 0, notes_bytes, notes_bytes);
+    expect_refused("no Xen notes", sizeof(file));
+    make();
+    note(XEN_ELFNOTE_XEN_VERSION, "xen-9.9", 8);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    expect_refused("version", sizeof(file));
+}
+
+static void truncated(void)
+{
+    make();
+    expect_refused("truncated", CODE_AT + 0x100);
+    make();
+    put(EH_PHOFF, FILE_BYTES - 8, 8);
+    expect_refused("program headers", sizeof(file));
+    make();
+    put(EH_PHOFF, UINT64_MAX - 8, 8);
+    expect_refused("program headers", sizeof(file));
+}
+
+static void bad_layout(void)
+{
+    make();
+    program_header(0, 1, CODE_AT, 0x1000, 0x800, 0x400);
+    expect_refused("larger in the file", sizeof(file));
+    make();
+    program_header(0, 1, CODE_AT, 0x1000, 0x800, UINT64_MAX - 0x2000);
+    expect_refused("wraps", sizeof(file));
+    make();
+    program_header(0, 1, CODE_AT, 0xffff810000000000ull - BASE, 0x800, 0x1000);
+    expect_refused("hypervisor's address range", sizeof(file));
+    make();
+    put(EH_ENTRY, BASE + 0x100000, 8);
+    expect_refused("entry point", sizeof(file));
+    make();
+    note_number(XEN_ELFNOTE_HYPERCALL_PAGE, BASE + 0x3800);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    expect_refused("hypercall page", sizeof(file));
+}
+
+// Whatever the damage, the reader stays inside the file (the sanitizers look).
+static void random_damage(void)
+{
+    srand(1);
+    for (unsigned round = 0; round < 20000; round++) {
+        struct elf_image image;
+        struct elf_piece piece;
+        make();
+        for (unsigned i = 0; i < 1u + (unsigned)rand() % 8; i++)
+            file[rand() % (NOTES_AT + 0x100)] = (uint8_t)rand();
+        size_t size = rand() % 4 ? sizeof(file) : (size_t)rand() % sizeof(file);
+        uint8_t *copy = malloc(size + 1);
+        memcpy(copy, file, size);
+        if (!elf_parse(&image, copy, size)) {
+            for (unsigned i = 0; elf_piece(&image, i, &piece); i++)
+                CU_ASSERT_FATAL(!piece.file_bytes || piece.source[piece.file_bytes - 1] <= 0xff);
+        }
+        free(copy);
+    }
+}
+
+static const struct report_case cases[] = {
+    REPORT_CASE(good_image), REPORT_CASE(sparse_notes), REPORT_CASE(not_elf),
+    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes), REPORT_CASE(truncated),
+    REPORT_CASE(bad_layout), REPORT_CASE(random_damage),
+};
+
+int main(void)
+{
+    return report_run("elf", cases, ARRAY_SIZE(cases));
+}
