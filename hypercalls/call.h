@@ -29,6 +29,9 @@ struct hypercall {
     uint64_t rip;
 };
 
+// The name in hypercalls/table.h, "unknown" if there is none.
+const char *hypercall_name(unsigned number);
+
 typedef long hypercall_handler(struct hypercall *c);
 
 #define HYPERCALL(name, arguments, summary) hypercall_handler hypercall_##name;

@@ -7,8 +7,9 @@
 #include "hypercalls/call.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/printk.h"
+#include "hypervisor/string.h"
 #include "hypervisor/time.h"
-#include <xen/errno.h>
+#include "hypervisor/traps.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2
 #define CALL_NUMBERS 64
@@ -55,7 +56,7 @@ long refuse(struct hypercall *c, enum refusal r, unsigned index)
 
 bool call_should_yield(void)
 {
-    return softirq_pending() || event_upcall_pending(current_vcpu());
+    return softirq_is_pending() || event_pending(current_vcpu());
 }
 
 static long call_run(struct hypercall *c)

@@ -50,7 +50,7 @@ static enum refusal firmware_info(struct xenpf_firmware_info *info)
     }
 }
 
-static enum refusal cpu_info(struct xenpf_pcpuinfo *info)
+static enum refusal processor_info(struct xenpf_pcpuinfo *info)
 {
     unsigned cpu = info->xen_cpuid;
 
@@ -91,7 +91,7 @@ static enum refusal run(struct xen_platform_op *op)
     case XENPF_firmware_info:
         return firmware_info(&op->u.firmware_info);
     case XENPF_get_cpuinfo:
-        return cpu_info(&op->u.pcpu_info);
+        return processor_info(&op->u.pcpu_info);
     case XENPF_get_cpu_version:
         return cpu_version(&op->u.pcpu_version);
     default:

@@ -46,7 +46,7 @@ static enum refusal physinfo(struct hypercall *c, struct xen_sysctl *op)
         .cpu_khz = (uint32_t)time_tsc_khz(),
         .capabilities = XEN_SYSCTL_PHYSCAP_pv,
         .total_pages = boot_info.ram_bytes >> PAGE_SHIFT,
-        .free_pages = page_free_frames(),
+        .free_pages = frames_free_count(),
         .max_mfn = (boot_info.ram_end >> PAGE_SHIFT) - 1,
     };
     return REFUSE_NONE;
@@ -83,7 +83,7 @@ static enum refusal domain_info_list(struct hypercall *c, struct xen_sysctl *op)
     return REFUSE_NONE;
 }
 
-static enum refusal cpu_info(struct hypercall *c, struct xen_sysctl *op)
+static enum refusal processor_info(struct hypercall *c, struct xen_sysctl *op)
 {
     (void)c;
     struct xen_sysctl_getcpuinfo *i = &op->u.getcpuinfo;
@@ -102,7 +102,7 @@ static enum refusal cpu_info(struct hypercall *c, struct xen_sysctl *op)
 static enum refusal available_heap(struct hypercall *c, struct xen_sysctl *op)
 {
     (void)c;
-    op->u.availheap.avail_bytes = page_free_frames() << PAGE_SHIFT;
+    op->u.availheap.avail_bytes = frames_free_count() << PAGE_SHIFT;
     return REFUSE_NONE;
 }
 
@@ -127,7 +127,7 @@ static enum refusal numa_info(struct hypercall *c, struct xen_sysctl *op)
     struct xen_sysctl_numainfo *n = &op->u.numainfo;
     const struct xen_sysctl_meminfo info = {
         .memsize = boot_info.ram_bytes,
-        .memfree = page_free_frames() << PAGE_SHIFT,
+        .memfree = frames_free_count() << PAGE_SHIFT,
     };
     const uint32_t distance = 10; // to itself
 
@@ -146,7 +146,7 @@ static sysctl_handler *const ops[] = {
     [XEN_SYSCTL_physinfo] = physinfo,
     [XEN_SYSCTL_sched_id] = sched_id,
     [XEN_SYSCTL_getdomaininfolist] = domain_info_list,
-    [XEN_SYSCTL_getcpuinfo] = cpu_info,
+    [XEN_SYSCTL_getcpuinfo] = processor_info,
     [XEN_SYSCTL_availheap] = available_heap,
     [XEN_SYSCTL_cputopoinfo] = cpu_topology,
     [XEN_SYSCTL_numainfo] = numa_info,

@@ -31,7 +31,7 @@
 #define FEATURES_OFFERED                                                                           \
     (1u << XENFEAT_writable_page_tables | 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_dom0)
 #define LEVELS 4
-#define GUEST_TABLE_FLAGS (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED)
+#define GUEST_TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED)
 
 struct builder {
     struct domain *d;
@@ -108,7 +108,7 @@ static uint64_t tables_for(uint64_t start, uint64_t end)
 
 static uint64_t dom0_pages(void)
 {
-    uint64_t free = page_free_frames();
+    uint64_t free = frames_free_count();
     uint64_t wanted = cmdline_get_size("dom0_mem", 0) >> PAGE_SHIFT;
     uint64_t available = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : free / 2;
 
@@ -137,7 +137,6 @@ static void allocate_memory(struct builder *b)
         }
         for (uint64_t i = 0; i < 1ull << order; i++, pfn++) {
             mfn_t mfn = MFN(frame_to_mfn(f).v + i);
-            page_clear(mfn_to_virt(mfn));
             b->p2m[pfn] = mfn.v;
             m2p_set(mfn, pfn);
         }
@@ -204,7 +203,7 @@ static uint64_t *table_entry(struct builder *b, uint64_t address)
             BUG_ON(b->table_next_pfn >= b->table_last_pfn);
             *entry = b->p2m[b->table_next_pfn++] << PAGE_SHIFT | GUEST_TABLE_FLAGS;
         }
-        table = mfn_to_virt(MFN((*entry & PTE_ADDRESS_MASK) >> PAGE_SHIFT));
+        table = mfn_to_virt(MFN((*entry & PTE_ADDRESS) >> PAGE_SHIFT));
     }
     return &table[(address >> PAGE_SHIFT) % PTES];
 }
@@ -215,9 +214,9 @@ static void map_pages(struct builder *b, uint64_t address, uint64_t pfn, uint64_
 
     for (uint64_t i = 0; i < count; i++, pfn++, address += PAGE_SIZE) {
         bool is_table = pfn - tables_first < b->table_pages;
-        uint64_t flags = GUEST_TABLE_FLAGS | _PAGE_DIRTY;
+        uint64_t flags = GUEST_TABLE_FLAGS | PTE_DIRTY;
         if (is_table)
-            flags &= ~(uint64_t)_PAGE_RW;
+            flags &= ~(uint64_t)PTE_RW;
         *table_entry(b, address) = b->p2m[pfn] << PAGE_SHIFT | flags;
     }
 }
@@ -274,6 +273,15 @@ static void write_start_info(struct builder *b)
     strlcpy((char *)si->cmd_line, b->command_line, sizeof(si->cmd_line));
 }
 
+// Validates every table of the bootstrap region.
+static enum refusal pin_root(struct builder *b)
+{
+    struct type_work work = {.budget = INT64_MAX};
+    struct frame *f = frame_from_mfn(MFN(b->p2m[b->l4_pfn]));
+
+    return page_type_pin(f, b->d, LEVELS, &work);
+}
+
 static void start_vcpu(struct builder *b)
 {
     static struct vcpu_guest_context context;
@@ -286,7 +294,7 @@ static void start_vcpu(struct builder *b)
                 .rip = b->image.entry,
                 .rsp = stack_top,
                 .rsi = b->start_info_at,
-                .rflags = X86_EFLAGS_IF,
+                .rflags = EFLAGS_IF,
                 .cs = FLAT_KERNEL_CS,
                 .ss = FLAT_KERNEL_SS,
                 .ds = FLAT_KERNEL_DS,
@@ -296,7 +304,7 @@ static void start_vcpu(struct builder *b)
         .kernel_sp = stack_top,
         .ctrlreg[3] = xen_pfn_to_cr3(b->p2m[b->l4_pfn]),
     };
-    enum refusal r = memory_pin_root(b->d, MFN(b->p2m[b->l4_pfn]));
+    enum refusal r = pin_root(b);
     if (r == REFUSE_NONE)
         r = vcpu_initialise(b->d->vcpu[0], &context);
     if (r != REFUSE_NONE)

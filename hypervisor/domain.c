@@ -150,7 +150,6 @@ static enum refusal shared_info_create(struct domain *d, const struct xen_domctl
     d->shared_info = page_alloc(0);
     if (!d->shared_info)
         return REFUSE_NO_MEMORY;
-    page_clear(d->shared_info);
     d->shared_info_mfn = virt_to_mfn(d->shared_info);
     frame_share_with_guest(frame_from_mfn(d->shared_info_mfn), d, false);
     for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
@@ -190,6 +189,7 @@ static void vcpus_destroy(struct domain *d)
         struct vcpu *v = d->vcpu[i];
         if (!v)
             continue;
+        vcpu_timers_stop(v);
         sched_vcpu_destroy(v);
         vcpu_traps_destroy(v);
         d->vcpu[i] = NULL;
@@ -237,7 +237,6 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
 
     if (!d)
         return REFUSE_NO_MEMORY;
-    memset(d, 0, sizeof(*d));
     d->id = id;
     d->ref_count = 1; // the list's
     d->is_privileged = privileged;
@@ -246,7 +245,6 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     d->vcpu_limit = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     spin_lock_init(&d->lock, LOCK_DOMAIN);
-    memory_domain_init(d);
     enum refusal r = parts_create(d, config);
     if (r == REFUSE_NONE) {
         r = list_insert(d);
@@ -267,7 +265,6 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned id)
 
     if (!v)
         return NULL;
-    memset(v, 0, sizeof(*v));
     v->id = id;
     v->domain = d;
     v->root_kernel = v->root_user = MFN_INVALID;
@@ -294,7 +291,7 @@ enum refusal domain_alloc_vcpus(struct domain *d, unsigned count)
             return REFUSE_NO_MEMORY;
         }
         sched_vcpu_init(v, (d->id + i) % cpu_count());
-        vcpu_time_init(v);
+        vcpu_timers_init(v);
         d->vcpu[i] = v;
     }
     // Readers look at max_vcpus first.
@@ -341,8 +338,6 @@ void domain_init(void)
     spin_lock_init(&domain_idle.lock, LOCK_DOMAIN);
     spin_lock_init(&domain_system.lock, LOCK_DOMAIN);
     spin_lock_init(&domain_io.lock, LOCK_DOMAIN);
-    memory_domain_init(&domain_system);
-    memory_domain_init(&domain_io);
     softirq_register(SOFTIRQ_REAP, reap_softirq);
 }
 

@@ -9,9 +9,11 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/irq.h"
-#include "hypervisor/printk.h"
+#include "hypervisor/vcpu_info.h"
+#include "hypervisor/vcpu_time.h"
 
-#define BUDGET 64
+#define BUDGET 64          // ports, handles
+#define MEMORY_BUDGET 4096 // page-table entries, frames
 
 static enum refusal stop(struct domain *d)
 {
@@ -45,22 +47,20 @@ static enum refusal revoke_grants(struct domain *d)
     return REFUSE_NONE;
 }
 
-static enum refusal drop_vcpu_memory(struct domain *d)
+static enum refusal drop_vcpu_frames(struct domain *d)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
-        enum refusal r = vcpu_drop_roots(v, BUDGET);
-        if (r != REFUSE_NONE)
-            return r;
+        vcpu_timers_stop(v);
         vcpu_traps_drop_descriptors(v);
-        vcpu_drop_info(v);
+        vcpu_info_unmap(v);
     }
     return REFUSE_NONE;
 }
 
 static enum refusal give_up_memory(struct domain *d)
 {
-    return memory_relinquish(d, BUDGET);
+    return memory_relinquish(d, MEMORY_BUDGET);
 }
 
 static enum refusal bury(struct domain *d)
@@ -72,7 +72,7 @@ static enum refusal bury(struct domain *d)
 
 static enum refusal (*const stages[])(struct domain *d) = {
     stop,          close_events,     release_interrupts, release_mappings,
-    revoke_grants, drop_vcpu_memory, give_up_memory,     bury,
+    revoke_grants, drop_vcpu_frames, give_up_memory,     bury,
 };
 
 enum refusal domain_kill(struct domain *d)

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Moving a vcpu_info. See vcpu_info.h. An event that arrives while it moves may set its bits in the
+// old place: so after the move everything is marked pending and the guest looks for itself.
+#include "hypervisor/vcpu_info.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/page_type.h"
+
+enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
+{
+    struct frame *f = frame_from_mfn(mfn);
+
+    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
+        return REFUSE_BAD_ARGUMENT;
+    if (mfn_is_valid(v->info_mfn))
+        return REFUSE_INFO_REGISTERED;
+    enum refusal r = f ? frame_get_writable(f, v->domain) : REFUSE_FRAME_NOT_RAM;
+    if (r != REFUSE_NONE)
+        return r;
+    struct vcpu_info *to = (struct vcpu_info *)((char *)mfn_to_virt(mfn) + offset);
+    *to = *v->info;
+    v->info_mfn = mfn;
+    __atomic_store_n(&v->info, to, __ATOMIC_RELEASE);
+    event_notify_vcpu_info_moved(v);
+    return REFUSE_NONE;
+}
+
+void vcpu_info_unmap(struct vcpu *v)
+{
+    if (!mfn_is_valid(v->info_mfn))
+        return;
+    struct frame *f = frame_from_mfn(v->info_mfn);
+    v->info = (struct vcpu_info *)&v->domain->shared_info->vcpu_info[v->id];
+    v->info_mfn = MFN_INVALID;
+    frame_put_writable(f);
+}
