@@ -2,7 +2,7 @@
 /*
  * MSI-X by physdev_op. The hypervisor finds the table through the BAR whose base it is told, writes
  * address, data and mask of the entry itself and keeps the table's pages from being mapped
- * writable, so nothing here touches the table. Source: PCI Local Bus 3.0, section 6.8.2.
+ * writable, so nothing here touches the table. Switching the capability on is left to us. Source: PCI Local Bus 3.0, section 6.8.2.
  */
 #include "dom0/msix.h"
 
@@ -14,10 +14,13 @@
 #define CAPABILITY_MSIX 0x11
 #define MSIX_CONTROL 2
 #define MSIX_CONTROL_SIZE 0x7ffU
+#define MSIX_CONTROL_MASK_ALL 0x4000U
+#define MSIX_CONTROL_ENABLE 0x8000U
 #define MSIX_TABLE 4
 #define MSIX_TABLE_BAR 0x7U
 
-unsigned int msix_count(const struct pci_device *device) {
+unsigned int msix_count(const struct pci_device *device)
+{
     unsigned int capability = pci_find_capability(device, CAPABILITY_MSIX, 0);
     if (capability == 0) {
         return 0;
@@ -26,19 +29,30 @@ unsigned int msix_count(const struct pci_device *device) {
 }
 
 /* Base of the BAR that holds the table; 0 if the device's registers make no sense. */
-static uint64_t table_base(const struct pci_device *device) {
+static uint64_t table_base(const struct pci_device *device)
+{
     unsigned int capability = pci_find_capability(device, CAPABILITY_MSIX, 0);
     unsigned int bar = pci_read32(device, capability + MSIX_TABLE) & MSIX_TABLE_BAR;
     return bar < PCI_BARS ? device->bars[bar].base : 0;
 }
 
-static void pirq_unmap(uint32_t pirq) {
+static void msix_enable(const struct pci_device *device)
+{
+    unsigned int offset = pci_find_capability(device, CAPABILITY_MSIX, 0) + MSIX_CONTROL;
+    uint16_t control = pci_read16(device, offset);
+    control = (uint16_t)((control & ~MSIX_CONTROL_MASK_ALL) | MSIX_CONTROL_ENABLE);
+    pci_write16(device, offset, control);
+}
+
+static void pirq_unmap(uint32_t pirq)
+{
     struct physdev_unmap_pirq op = {.domid = DOMID_SELF, .pirq = (int)pirq};
     (void)hypercall_physdev_op(PHYSDEVOP_unmap_pirq, &op);
 }
 
 int msix_bind(struct pci_device *device, struct msix_vector *vector, event_handler *handler,
-              void *arg) {
+              void *arg)
+{
     if (vector->entry >= msix_count(device)) {
         return -XEN_ENOSPC;
     }
@@ -62,12 +76,14 @@ int msix_bind(struct pci_device *device, struct msix_vector *vector, event_handl
         pirq_unmap((uint32_t)map.pirq);
         return port;
     }
+    msix_enable(device);
     vector->pirq = (uint32_t)map.pirq;
     vector->port = (evtchn_port_t)port;
     return 0;
 }
 
-void msix_unbind(struct msix_vector *vector) {
+void msix_unbind(struct msix_vector *vector)
+{
     if (vector->port == 0) {
         return;
     }

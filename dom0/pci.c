@@ -51,12 +51,14 @@
 static struct pci_device *first;
 static struct pci_device **last = &first;
 
-static uint32_t address_of(const struct pci_device *device, unsigned int offset) {
+static uint32_t address_of(const struct pci_device *device, unsigned int offset)
+{
     return ADDRESS_ENABLE | (uint32_t)device->bus << 16 | (uint32_t)device->devfn << 8 |
            (offset & 0xfc);
 }
 
-uint32_t pci_read32(const struct pci_device *device, unsigned int offset) {
+uint32_t pci_read32(const struct pci_device *device, unsigned int offset)
+{
     unsigned long saved = event_save();
     port_write32(PORT_ADDRESS, address_of(device, offset));
     uint32_t value = port_read32(PORT_DATA);
@@ -64,52 +66,60 @@ uint32_t pci_read32(const struct pci_device *device, unsigned int offset) {
     return value;
 }
 
-uint16_t pci_read16(const struct pci_device *device, unsigned int offset) {
+uint16_t pci_read16(const struct pci_device *device, unsigned int offset)
+{
     return (uint16_t)(pci_read32(device, offset) >> ((offset & 2) * 8));
 }
 
-uint8_t pci_read8(const struct pci_device *device, unsigned int offset) {
+uint8_t pci_read8(const struct pci_device *device, unsigned int offset)
+{
     return (uint8_t)(pci_read32(device, offset) >> ((offset & 3) * 8));
 }
 
-void pci_write32(const struct pci_device *device, unsigned int offset, uint32_t value) {
+void pci_write32(const struct pci_device *device, unsigned int offset, uint32_t value)
+{
     unsigned long saved = event_save();
     port_write32(PORT_ADDRESS, address_of(device, offset));
     port_write32(PORT_DATA, value);
     event_restore(saved);
 }
 
-void pci_write16(const struct pci_device *device, unsigned int offset, uint16_t value) {
+void pci_write16(const struct pci_device *device, unsigned int offset, uint16_t value)
+{
     unsigned long saved = event_save();
     port_write32(PORT_ADDRESS, address_of(device, offset));
     port_write16((uint16_t)(PORT_DATA + (offset & 2)), value);
     event_restore(saved);
 }
 
-void pci_write8(const struct pci_device *device, unsigned int offset, uint8_t value) {
+void pci_write8(const struct pci_device *device, unsigned int offset, uint8_t value)
+{
     unsigned long saved = event_save();
     port_write32(PORT_ADDRESS, address_of(device, offset));
     port_write8((uint16_t)(PORT_DATA + (offset & 3)), value);
     event_restore(saved);
 }
 
-const char *pci_name(const struct pci_device *device) {
+const char *pci_name(const struct pci_device *device)
+{
     static char name[16];
     snprintf(name, sizeof(name), "0000:%02x:%02x.%x", device->bus, SLOT(device->devfn),
              FUNCTION(device->devfn));
     return name;
 }
 
-struct pci_device *pci_iterate(struct pci_device *previous) {
+struct pci_device *pci_iterate(struct pci_device *previous)
+{
     return previous == NULL ? first : previous->next;
 }
 
-unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, unsigned int after) {
+unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, unsigned int after)
+{
     if ((pci_read16(device, CONFIG_STATUS) & STATUS_CAPABILITIES) == 0) {
         return 0;
     }
-    unsigned int offset =
-        after != 0 ? pci_read8(device, after + 1) : pci_read8(device, CONFIG_CAPABILITIES);
+    unsigned int offset = after != 0 ? pci_read8(device, after + 1)
+                                     : pci_read8(device, CONFIG_CAPABILITIES);
     for (unsigned int i = 0; i < CAPABILITIES_MAX; i++) {
         offset &= 0xfc;
         if (offset < 0x40) {
@@ -123,19 +133,22 @@ unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, un
     return 0;
 }
 
-void pci_enable(struct pci_device *device) {
+void pci_enable(struct pci_device *device)
+{
     uint16_t command = pci_read16(device, CONFIG_COMMAND);
     pci_write16(device, CONFIG_COMMAND,
                 (uint16_t)(command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_INTX));
 }
 
-void pci_disable(struct pci_device *device) {
+void pci_disable(struct pci_device *device)
+{
     uint16_t command = pci_read16(device, CONFIG_COMMAND);
     pci_write16(device, CONFIG_COMMAND, (uint16_t)(command & ~COMMAND_MASTER));
 }
 
 void *pci_map_bar(const struct pci_device *device, unsigned int bar, uint64_t offset,
-                  uint64_t length) {
+                  uint64_t length)
+{
     if (bar >= PCI_BARS || device->bars[bar].base == 0 || length == 0) {
         return NULL;
     }
@@ -147,7 +160,8 @@ void *pci_map_bar(const struct pci_device *device, unsigned int bar, uint64_t of
 }
 
 /* Reads one BAR's base and finds its size by writing ones; gives back how many registers it has. */
-static unsigned int bar_probe(struct pci_device *device, unsigned int index) {
+static unsigned int bar_probe(struct pci_device *device, unsigned int index)
+{
     unsigned int offset = CONFIG_BAR + 4 * index;
     uint32_t low = pci_read32(device, offset);
     if ((low & BAR_IO) != 0) {
@@ -176,7 +190,8 @@ static unsigned int bar_probe(struct pci_device *device, unsigned int index) {
 }
 
 /* Decoding is off while a BAR holds ones, else the device would answer at a wrong address. */
-static void bars_probe(struct pci_device *device, unsigned int count) {
+static void bars_probe(struct pci_device *device, unsigned int count)
+{
     uint16_t command = pci_read16(device, CONFIG_COMMAND);
     pci_write16(device, CONFIG_COMMAND, (uint16_t)(command & ~(COMMAND_IO | COMMAND_MEMORY)));
     for (unsigned int index = 0; index < count;) {
@@ -187,12 +202,15 @@ static void bars_probe(struct pci_device *device, unsigned int count) {
 
 /* The hypervisor does not scan on its own; it refuses interrupts of devices that it was not told
  * of. Other failures show later, when a driver wants an interrupt. */
-static void device_announce(const struct pci_device *device) {
+static void device_announce(const struct pci_device *device)
+{
     /* The structure ends in a flexible array, which has to be there. */
     union {
         struct physdev_pci_device_add add;
         uint8_t room[sizeof(struct physdev_pci_device_add) + sizeof(uint32_t)];
-    } op = {.add = {.seg = 0, .bus = device->bus, .devfn = device->devfn}};
+    } op = {
+        .add = {.seg = 0, .bus = device->bus, .devfn = device->devfn}
+    };
     long error = hypercall_physdev_op(PHYSDEVOP_pci_device_add, &op);
     if (error < 0) {
         console_printf("pci: %s: not accepted by the hypervisor: %s\n", pci_name(device),
@@ -203,7 +221,8 @@ static void device_announce(const struct pci_device *device) {
 static void bus_scan(uint8_t bus);
 
 /* Looks at one function; gives back its header type, or -1 if there is none. */
-static int function_scan(uint8_t bus, uint8_t devfn) {
+static int function_scan(uint8_t bus, uint8_t devfn)
+{
     struct pci_device probe = {.bus = bus, .devfn = devfn};
     uint32_t id = pci_read32(&probe, CONFIG_VENDOR);
     if (id == 0xffffffffU || id == 0) {
@@ -237,7 +256,8 @@ static int function_scan(uint8_t bus, uint8_t devfn) {
     return header;
 }
 
-static void bus_scan(uint8_t bus) {
+static void bus_scan(uint8_t bus)
+{
     for (unsigned int slot = 0; slot < 32; slot++) {
         int header = function_scan(bus, DEVFN(slot, 0));
         if (header < 0 || (header & HEADER_MULTIFUNCTION) == 0) {
@@ -249,7 +269,8 @@ static void bus_scan(uint8_t bus) {
     }
 }
 
-int pci_init(void) {
+int pci_init(void)
+{
     if (first != NULL) {
         return 0;
     }

@@ -41,7 +41,8 @@
 #define RESET_TIMEOUT_NS (1000 * NSEC_PER_MSEC)
 #define GENERATION_TRIES 16U
 
-unsigned int virtio_type(const struct pci_device *pci) {
+unsigned int virtio_type(const struct pci_device *pci)
+{
     if (pci->vendor != VIRTIO_VENDOR) {
         return 0;
     }
@@ -60,7 +61,8 @@ unsigned int virtio_type(const struct pci_device *pci) {
 
 /* Maps the register block that the capability at `offset` describes, if it is one that we use. The
  * first of a type is the one that the device prefers. */
-static int block_map(struct virtio_device *device, unsigned int offset) {
+static int block_map(struct virtio_device *device, unsigned int offset)
+{
     const struct pci_device *pci = device->pci;
     uint8_t type = pci_read8(pci, offset + CAPABILITY_TYPE);
     volatile uint8_t **block = type == BLOCK_COMMON   ? &device->common
@@ -88,7 +90,8 @@ static int block_map(struct virtio_device *device, unsigned int offset) {
     return 0;
 }
 
-static int blocks_map(struct virtio_device *device) {
+static int blocks_map(struct virtio_device *device)
+{
     unsigned int offset = 0;
     while ((offset = pci_find_capability(device->pci, CAPABILITY_VENDOR, offset)) != 0) {
         int error = block_map(device, offset);
@@ -99,13 +102,15 @@ static int blocks_map(struct virtio_device *device) {
     return device->common != NULL && device->notify_base != NULL ? 0 : -XEN_ENXIO;
 }
 
-static void status_add(struct virtio_device *device, uint8_t bits) {
+static void status_add(struct virtio_device *device, uint8_t bits)
+{
     uint8_t status = common_read8(device, COMMON_STATUS);
     common_write8(device, COMMON_STATUS, (uint8_t)(status | bits));
 }
 
 /* The device has forgotten its queues once the status reads back as 0. */
-static int device_reset(struct virtio_device *device) {
+static int device_reset(struct virtio_device *device)
+{
     uint64_t deadline = time_now() + RESET_TIMEOUT_NS;
     common_write8(device, COMMON_STATUS, 0);
     while (common_read8(device, COMMON_STATUS) != 0) {
@@ -117,7 +122,8 @@ static int device_reset(struct virtio_device *device) {
     return 0;
 }
 
-int virtio_open(struct virtio_device *device, struct pci_device *pci) {
+int virtio_open(struct virtio_device *device, struct pci_device *pci)
+{
     memset(device, 0, sizeof(*device));
     device->pci = pci;
     device->type = virtio_type(pci);
@@ -138,7 +144,8 @@ int virtio_open(struct virtio_device *device, struct pci_device *pci) {
     return 0;
 }
 
-int virtio_negotiate(struct virtio_device *device, uint64_t wanted, uint64_t required) {
+int virtio_negotiate(struct virtio_device *device, uint64_t wanted, uint64_t required)
+{
     common_write32(device, COMMON_DEVICE_FEATURE_SELECT, 0);
     uint64_t offered = common_read32(device, COMMON_DEVICE_FEATURE);
     common_write32(device, COMMON_DEVICE_FEATURE_SELECT, 1);
@@ -162,7 +169,8 @@ int virtio_negotiate(struct virtio_device *device, uint64_t wanted, uint64_t req
     return 0;
 }
 
-int virtio_config_attach(struct virtio_device *device, event_handler *handler, void *arg) {
+int virtio_config_attach(struct virtio_device *device, event_handler *handler, void *arg)
+{
     device->config_vector.entry = 0;
     int error = msix_bind(device->pci, &device->config_vector, handler, arg);
     if (error != 0) {
@@ -172,7 +180,8 @@ int virtio_config_attach(struct virtio_device *device, event_handler *handler, v
     return common_read16(device, COMMON_CONFIG_VECTOR) == 0 ? 0 : -XEN_ENOSPC;
 }
 
-void virtio_start(struct virtio_device *device) {
+void virtio_start(struct virtio_device *device)
+{
     for (struct virtio_queue *queue = device->queues; queue != NULL; queue = queue->next) {
         common_write16(device, COMMON_QUEUE_SELECT, queue->index);
         common_write16(device, COMMON_QUEUE_ENABLE, 1);
@@ -180,7 +189,8 @@ void virtio_start(struct virtio_device *device) {
     status_add(device, STATUS_DRIVER_OK);
 }
 
-void virtio_close(struct virtio_device *device) {
+void virtio_close(struct virtio_device *device)
+{
     bool stopped = device_reset(device) == 0;
     pci_disable(device->pci);
     msix_unbind(&device->config_vector);
@@ -198,25 +208,29 @@ void virtio_close(struct virtio_device *device) {
     }
 }
 
-uint8_t virtio_config_read8(const struct virtio_device *device, uint32_t offset) {
+uint8_t virtio_config_read8(const struct virtio_device *device, uint32_t offset)
+{
     return device->config != NULL && offset < device->config_length ? device->config[offset] : 0;
 }
 
-uint16_t virtio_config_read16(const struct virtio_device *device, uint32_t offset) {
+uint16_t virtio_config_read16(const struct virtio_device *device, uint32_t offset)
+{
     if (device->config == NULL || offset + 2 > device->config_length) {
         return 0;
     }
     return *(volatile uint16_t *)(device->config + offset);
 }
 
-uint32_t virtio_config_read32(const struct virtio_device *device, uint32_t offset) {
+uint32_t virtio_config_read32(const struct virtio_device *device, uint32_t offset)
+{
     if (device->config == NULL || offset + 4 > device->config_length) {
         return 0;
     }
     return *(volatile uint32_t *)(device->config + offset);
 }
 
-uint64_t virtio_config_read64(const struct virtio_device *device, uint32_t offset) {
+uint64_t virtio_config_read64(const struct virtio_device *device, uint32_t offset)
+{
     uint64_t value = 0;
     for (unsigned int i = 0; i < GENERATION_TRIES; i++) {
         uint8_t generation = common_read8(device, COMMON_GENERATION);

@@ -60,7 +60,8 @@ struct disk {
 
 #define SLOTS_PER_PAGE (PAGE_SIZE / sizeof(struct slot))
 
-static int slots_alloc(struct disk *disk, unsigned int count) {
+static int slots_alloc(struct disk *disk, unsigned int count)
+{
     for (unsigned int done = 0; done < count; done += SLOTS_PER_PAGE) {
         struct slot *slots = page_alloc(0);
         if (slots == NULL) {
@@ -77,7 +78,8 @@ static int slots_alloc(struct disk *disk, unsigned int count) {
 }
 
 /* Puts the request's chain into the queue; upcalls are masked. */
-static int chain_add(struct disk *disk, struct slot *slot, const struct block_request *request) {
+static int chain_add(struct disk *disk, struct slot *slot, const struct block_request *request)
+{
     struct virtio_buffer buffers[CHAIN_MAX];
     unsigned int count = 0;
     buffers[count++] = (struct virtio_buffer){slot->maddr + offsetof(struct slot, header),
@@ -91,7 +93,8 @@ static int chain_add(struct disk *disk, struct slot *slot, const struct block_re
     return virtio_queue_add(&disk->queue, buffers, count - in, in, slot);
 }
 
-static int disk_submit(struct block_device *block, struct block_request *request) {
+static int disk_submit(struct block_device *block, struct block_request *request)
+{
     struct disk *disk = block->driver;
     static const uint32_t types[] = {
         [BLOCK_READ] = REQUEST_IN, [BLOCK_WRITE] = REQUEST_OUT, [BLOCK_FLUSH] = REQUEST_FLUSH};
@@ -123,15 +126,15 @@ static int disk_submit(struct block_device *block, struct block_request *request
     return error;
 }
 
-static int status_error(uint8_t status) {
-    return status == STATUS_OK            ? 0
-           : status == STATUS_UNSUPPORTED ? -XEN_EOPNOTSUPP
-                                          : -XEN_EIO;
+static int status_error(uint8_t status)
+{
+    return status == STATUS_OK ? 0 : status == STATUS_UNSUPPORTED ? -XEN_EOPNOTSUPP : -XEN_EIO;
 }
 
 /* Requests of a device that has broken the rules stay with it: it may still write to their
  * memory. */
-static void disk_interrupt(evtchn_port_t port, void *arg) {
+static void disk_interrupt(evtchn_port_t port, void *arg)
+{
     (void)port;
     struct disk *disk = arg;
     struct slot *slot;
@@ -148,7 +151,8 @@ static void disk_interrupt(evtchn_port_t port, void *arg) {
     } while (virtio_queue_interrupt_enable(&disk->queue) && !disk->block.gone);
 }
 
-static void geometry_read(struct disk *disk) {
+static void geometry_read(struct disk *disk)
+{
     const struct virtio_device *virtio = &disk->virtio;
     struct block_device *block = &disk->block;
     block->sectors = virtio_config_read64(virtio, CONFIG_CAPACITY);
@@ -173,7 +177,8 @@ static void geometry_read(struct disk *disk) {
     disk->flush = (virtio->features & FEATURE_FLUSH) != 0;
 }
 
-static int queue_setup(struct disk *disk) {
+static int queue_setup(struct disk *disk)
+{
     int error = virtio_queue_init(&disk->virtio, &disk->queue, 0, VIRTIO_QUEUE_SIZE_MAX);
     if (error == 0) {
         error = virtio_queue_use_indirect(&disk->queue, CHAIN_MAX);
@@ -187,7 +192,8 @@ static int queue_setup(struct disk *disk) {
     return error;
 }
 
-static int disk_open(struct disk *disk, struct pci_device *pci) {
+static int disk_open(struct disk *disk, struct pci_device *pci)
+{
     int error = virtio_open(&disk->virtio, pci);
     if (error != 0) {
         return error;
@@ -213,7 +219,8 @@ static int disk_open(struct disk *disk, struct pci_device *pci) {
     return 0;
 }
 
-int virtio_blk_init(void) {
+int virtio_blk_init(void)
+{
     int count = 0;
     for (struct pci_device *pci = pci_iterate(NULL); pci != NULL; pci = pci_iterate(pci)) {
         if (virtio_type(pci) != VIRTIO_TYPE_BLOCK || pci->claimed != NULL) {

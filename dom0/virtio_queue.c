@@ -50,19 +50,23 @@ struct virtio_used {
 
 _Static_assert(VIRTIO_QUEUE_SIZE_MAX <= DESC_PER_PAGE, "the descriptor table fits into a page");
 
-static uint16_t *used_event(struct virtio_queue *queue) {
+static uint16_t *used_event(struct virtio_queue *queue)
+{
     return &queue->avail->ring[queue->size];
 }
 
-static uint16_t *avail_event(struct virtio_queue *queue) {
+static uint16_t *avail_event(struct virtio_queue *queue)
+{
     return (uint16_t *)&queue->used->ring[queue->size];
 }
 
-static bool event_index(const struct virtio_queue *queue) {
+static bool event_index(const struct virtio_queue *queue)
+{
     return (queue->device->features & VIRTIO_F_EVENT_IDX) != 0;
 }
 
-static int queue_alloc(struct virtio_queue *queue) {
+static int queue_alloc(struct virtio_queue *queue)
+{
     queue->desc = page_alloc(0);
     queue->avail = page_alloc(0);
     if (queue->desc == NULL || queue->avail == NULL) {
@@ -78,7 +82,8 @@ static int queue_alloc(struct virtio_queue *queue) {
     return 0;
 }
 
-void virtio_queue_free(struct virtio_queue *queue) {
+void virtio_queue_free(struct virtio_queue *queue)
+{
     page_free(queue->desc, 0);
     page_free(queue->avail, 0);
     if (queue->indirect_max != 0) {
@@ -90,13 +95,15 @@ void virtio_queue_free(struct virtio_queue *queue) {
     memset(queue, 0, sizeof(*queue));
 }
 
-static void common_write64(struct virtio_device *device, unsigned int offset, uint64_t value) {
+static void common_write64(struct virtio_device *device, unsigned int offset, uint64_t value)
+{
     common_write32(device, offset, (uint32_t)value);
     common_write32(device, offset + 4, (uint32_t)(value >> 32));
 }
 
 int virtio_queue_init(struct virtio_device *device, struct virtio_queue *queue, uint16_t index,
-                      uint16_t size_limit) {
+                      uint16_t size_limit)
+{
     memset(queue, 0, sizeof(*queue));
     queue->device = device;
     queue->index = index;
@@ -112,8 +119,7 @@ int virtio_queue_init(struct virtio_device *device, struct virtio_queue *queue, 
     }
     queue->size = (uint16_t)(1U << (31 - __builtin_clz(limit)));
 
-    uint32_t notify =
-        common_read16(device, COMMON_QUEUE_NOTIFY_OFFSET) * device->notify_multiplier;
+    uint32_t notify = common_read16(device, COMMON_QUEUE_NOTIFY_OFFSET) * device->notify_multiplier;
     if (notify + 2 > device->notify_length) {
         return -XEN_ENXIO;
     }
@@ -132,7 +138,8 @@ int virtio_queue_init(struct virtio_device *device, struct virtio_queue *queue, 
     return 0;
 }
 
-int virtio_queue_attach(struct virtio_queue *queue, event_handler *handler, void *arg) {
+int virtio_queue_attach(struct virtio_queue *queue, event_handler *handler, void *arg)
+{
     struct virtio_device *device = queue->device;
     queue->vector.entry = (uint16_t)(queue->index + 1);
     int error = msix_bind(device->pci, &queue->vector, handler, arg);
@@ -145,7 +152,8 @@ int virtio_queue_attach(struct virtio_queue *queue, event_handler *handler, void
     return common_read16(device, COMMON_QUEUE_VECTOR) == queue->vector.entry ? 0 : -XEN_ENOSPC;
 }
 
-int virtio_queue_use_indirect(struct virtio_queue *queue, unsigned int chain_max) {
+int virtio_queue_use_indirect(struct virtio_queue *queue, unsigned int chain_max)
+{
     if ((queue->device->features & VIRTIO_F_INDIRECT_DESC) == 0) {
         return 0;
     }
@@ -168,7 +176,8 @@ int virtio_queue_use_indirect(struct virtio_queue *queue, unsigned int chain_max
 }
 
 static void desc_fill(struct virtio_desc *desc, const struct virtio_buffer *buffer, bool write,
-                      bool more) {
+                      bool more)
+{
     desc->addr = buffer->maddr;
     desc->len = buffer->length;
     desc->flags = (uint16_t)((write ? DESC_WRITE : 0) | (more ? DESC_NEXT : 0));
@@ -176,7 +185,8 @@ static void desc_fill(struct virtio_desc *desc, const struct virtio_buffer *buff
 
 /* Fills descriptors of the queue itself; gives back the new head of the free list. */
 static uint16_t chain_fill(struct virtio_queue *queue, const struct virtio_buffer *buffers,
-                           unsigned int out, unsigned int total) {
+                           unsigned int out, unsigned int total)
+{
     uint16_t at = queue->free_head;
     for (unsigned int i = 0; i < total; i++) {
         desc_fill(&queue->desc[at], &buffers[i], i >= out, i + 1 < total);
@@ -185,9 +195,9 @@ static uint16_t chain_fill(struct virtio_queue *queue, const struct virtio_buffe
     return at;
 }
 
-static uint16_t chain_fill_indirect(struct virtio_queue *queue,
-                                    const struct virtio_buffer *buffers, unsigned int out,
-                                    unsigned int total) {
+static uint16_t chain_fill_indirect(struct virtio_queue *queue, const struct virtio_buffer *buffers,
+                                    unsigned int out, unsigned int total)
+{
     uint16_t head = queue->free_head;
     struct virtio_desc *table = queue->indirect[head];
     for (unsigned int i = 0; i < total; i++) {
@@ -201,7 +211,8 @@ static uint16_t chain_fill_indirect(struct virtio_queue *queue,
 }
 
 int virtio_queue_add(struct virtio_queue *queue, const struct virtio_buffer *buffers,
-                     unsigned int out, unsigned int in, void *cookie) {
+                     unsigned int out, unsigned int in, void *cookie)
+{
     unsigned int total = out + in;
     bool indirect = total > 1 && total <= queue->indirect_max;
     unsigned int needed = indirect ? 1 : total;
@@ -222,7 +233,8 @@ int virtio_queue_add(struct virtio_queue *queue, const struct virtio_buffer *buf
     return 0;
 }
 
-void virtio_queue_kick(struct virtio_queue *queue) {
+void virtio_queue_kick(struct virtio_queue *queue)
+{
     if (queue->kicked == queue->avail_next || queue->device->broken) {
         return;
     }
@@ -245,14 +257,16 @@ void virtio_queue_kick(struct virtio_queue *queue) {
     }
 }
 
-static void queue_break(struct virtio_queue *queue, const char *why) {
+static void queue_break(struct virtio_queue *queue, const char *why)
+{
     queue->device->broken = true;
     console_printf("virtio: %s: queue %u: %s; device stopped\n", pci_name(queue->device->pci),
                    queue->index, why);
 }
 
 /* Gives the descriptors of a finished chain back to the free list. */
-static void chain_free(struct virtio_queue *queue, uint16_t head) {
+static void chain_free(struct virtio_queue *queue, uint16_t head)
+{
     uint16_t tail = head;
     for (unsigned int i = 1; i < queue->chain_length[head]; i++) {
         tail = queue->desc[tail].next;
@@ -263,7 +277,8 @@ static void chain_free(struct virtio_queue *queue, uint16_t head) {
     queue->chain_length[head] = 0;
 }
 
-void *virtio_queue_get(struct virtio_queue *queue, uint32_t *written) {
+void *virtio_queue_get(struct virtio_queue *queue, uint32_t *written)
+{
     /* Pairs with the device's order: element, then index. */
     uint16_t idx = __atomic_load_n(&queue->used->idx, __ATOMIC_ACQUIRE);
     if (idx == queue->used_next || queue->device->broken) {
@@ -292,7 +307,8 @@ void *virtio_queue_get(struct virtio_queue *queue, uint32_t *written) {
     return queue->cookies[head];
 }
 
-void virtio_queue_interrupt_disable(struct virtio_queue *queue) {
+void virtio_queue_interrupt_disable(struct virtio_queue *queue)
+{
     queue->quiet = true;
     if (event_index(queue)) {
         /* The device interrupts when it passes this index: the one before next is farthest. */
@@ -302,7 +318,8 @@ void virtio_queue_interrupt_disable(struct virtio_queue *queue) {
     }
 }
 
-bool virtio_queue_interrupt_enable(struct virtio_queue *queue) {
+bool virtio_queue_interrupt_enable(struct virtio_queue *queue)
+{
     queue->quiet = false;
     if (event_index(queue)) {
         __atomic_store_n(used_event(queue), queue->used_next, __ATOMIC_RELAXED);

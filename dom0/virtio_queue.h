@@ -26,30 +26,33 @@
 #define COMMON_QUEUE_USED 0x30U
 #define COMMON_LENGTH 0x38U
 
-static inline uint8_t common_read8(const struct virtio_device *device, unsigned int offset) {
+static inline uint8_t common_read8(const struct virtio_device *device, unsigned int offset)
+{
     return device->common[offset];
 }
 
-static inline uint16_t common_read16(const struct virtio_device *device, unsigned int offset) {
+static inline uint16_t common_read16(const struct virtio_device *device, unsigned int offset)
+{
     return *(volatile uint16_t *)(device->common + offset);
 }
 
-static inline uint32_t common_read32(const struct virtio_device *device, unsigned int offset) {
+static inline uint32_t common_read32(const struct virtio_device *device, unsigned int offset)
+{
     return *(volatile uint32_t *)(device->common + offset);
 }
 
-static inline void common_write8(struct virtio_device *device, unsigned int offset,
-                                 uint8_t value) {
+static inline void common_write8(struct virtio_device *device, unsigned int offset, uint8_t value)
+{
     device->common[offset] = value;
 }
 
-static inline void common_write16(struct virtio_device *device, unsigned int offset,
-                                  uint16_t value) {
+static inline void common_write16(struct virtio_device *device, unsigned int offset, uint16_t value)
+{
     *(volatile uint16_t *)(device->common + offset) = value;
 }
 
-static inline void common_write32(struct virtio_device *device, unsigned int offset,
-                                  uint32_t value) {
+static inline void common_write32(struct virtio_device *device, unsigned int offset, uint32_t value)
+{
     *(volatile uint32_t *)(device->common + offset) = value;
 }
 

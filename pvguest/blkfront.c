@@ -62,7 +62,8 @@ static struct front *fronts;
 static struct wait_queue state_queue;
 
 /* Requests ---------------------------------------------------------------------------------------- */
-static void slot_release(struct slot *slot) {
+static void slot_release(struct slot *slot)
+{
     for (uint32_t i = 0; i < slot->grant_count; i++) {
         if (!grant_end(slot->grants[i])) {
             grant_end_later(slot->grants[i], NULL);
@@ -72,7 +73,8 @@ static void slot_release(struct slot *slot) {
     slot->grant_count = 0;
 }
 
-static void slot_complete(struct slot *slot, int status) {
+static void slot_complete(struct slot *slot, int status)
+{
     struct block_request *request = slot->request;
     request->status = status;
     slot_release(slot);
@@ -82,7 +84,8 @@ static void slot_complete(struct slot *slot, int status) {
 
 /* Grants the request's pages and fills the segments. */
 static int segments_fill(struct front *front, struct slot *slot,
-                         struct blkif_request_segment *segments) {
+                         struct blkif_request_segment *segments)
+{
     struct block_request *request = slot->request;
     for (uint32_t i = 0; i < request->segment_count; i++) {
         const struct block_segment *from = &request->segments[i];
@@ -105,7 +108,8 @@ static const uint8_t operations[] = {[BLOCK_READ] = BLKIF_OP_READ,
                                      [BLOCK_WRITE] = BLKIF_OP_WRITE,
                                      [BLOCK_FLUSH] = BLKIF_OP_FLUSH_DISKCACHE};
 
-static int entry_fill(struct front *front, struct slot *slot, struct blkif_request *entry) {
+static int entry_fill(struct front *front, struct slot *slot, struct blkif_request *entry)
+{
     struct block_request *request = slot->request;
     uint64_t id = (uint64_t)(slot - front->slots);
     memset(entry, 0, sizeof(*entry));
@@ -128,7 +132,8 @@ static int entry_fill(struct front *front, struct slot *slot, struct blkif_reque
     return segments_fill(front, slot, slot->indirect);
 }
 
-static struct slot *slot_find_free(struct front *front) {
+static struct slot *slot_find_free(struct front *front)
+{
     for (unsigned int i = 0; i < SLOTS; i++) {
         if (front->slots[i].request == NULL) {
             return &front->slots[i];
@@ -138,7 +143,8 @@ static struct slot *slot_find_free(struct front *front) {
 }
 
 /* Upcalls are masked. */
-static int request_push(struct front *front, struct block_request *request) {
+static int request_push(struct front *front, struct block_request *request)
+{
     struct slot *slot = slot_find_free(front);
     if (slot == NULL || RING_FULL(&front->ring)) {
         return -XEN_EAGAIN;
@@ -159,7 +165,8 @@ static int request_push(struct front *front, struct block_request *request) {
     return 0;
 }
 
-static int front_submit(struct block_device *block, struct block_request *request) {
+static int front_submit(struct block_device *block, struct block_request *request)
+{
     struct front *front = block->driver;
     int error = block_check(block, request);
     if (error != 0) {
@@ -175,14 +182,16 @@ static int front_submit(struct block_device *block, struct block_request *reques
 }
 
 /* Answers ----------------------------------------------------------------------------------------- */
-static int status_error(int16_t status) {
+static int status_error(int16_t status)
+{
     return status == BLKIF_RSP_OKAY         ? 0
            : status == BLKIF_RSP_EOPNOTSUPP ? -XEN_EOPNOTSUPP
                                             : -XEN_EIO;
 }
 
 /* Takes answers off the ring; false if they make no sense. */
-static bool answers_take(struct front *front) {
+static bool answers_take(struct front *front)
+{
     struct blkif_front_ring *ring = &front->ring;
     RING_IDX producer = __atomic_load_n(&ring->sring->rsp_prod, __ATOMIC_ACQUIRE);
     if (producer - ring->rsp_cons > ring->req_prod_pvt - ring->rsp_cons) {
@@ -200,7 +209,8 @@ static bool answers_take(struct front *front) {
     return true;
 }
 
-static void front_event(evtchn_port_t port, void *arg) {
+static void front_event(evtchn_port_t port, void *arg)
+{
     (void)port;
     struct front *front = arg;
     int more;
@@ -218,7 +228,8 @@ static void front_event(evtchn_port_t port, void *arg) {
 
 /* Connecting and closing: xenbus thread --------------------------------------------------------- */
 /* Ends what the back end holds; its mappings keep pages alive until it lets go. */
-static void front_disconnect(struct front *front) {
+static void front_disconnect(struct front *front)
+{
     if (!front->connected) {
         return;
     }
@@ -244,7 +255,8 @@ static void front_disconnect(struct front *front) {
     }
 }
 
-static int ring_alloc(struct front *front) {
+static int ring_alloc(struct front *front)
+{
     domid_t peer = front->device->peer_domid;
     struct blkif_sring *sring = page_alloc(0);
     if (sring == NULL) {
@@ -270,7 +282,8 @@ static int ring_alloc(struct front *front) {
 }
 
 /* A page for each slot that holds the segments of an indirect request. */
-static int indirect_alloc(struct front *front) {
+static int indirect_alloc(struct front *front)
+{
     for (unsigned int i = 0; i < SLOTS; i++) {
         struct slot *slot = &front->slots[i];
         slot->indirect = page_alloc(0);
@@ -288,7 +301,8 @@ static int indirect_alloc(struct front *front) {
     return 0;
 }
 
-static int ring_publish(struct front *front) {
+static int ring_publish(struct front *front)
+{
     const char *node = front->device->node;
     uint32_t tx;
     int error;
@@ -311,14 +325,15 @@ static int ring_publish(struct front *front) {
 }
 
 /* The back end waits for us: ring, grants, event channel. */
-static void front_initialise(struct front *front) {
+static void front_initialise(struct front *front)
+{
     struct xenbus_device *device = front->device;
     int error = ring_alloc(front);
     front->block.max_segments = BLKIF_MAX_SEGMENTS_PER_REQUEST;
     uint64_t indirect = xenbus_read_number_or(device->peer, "feature-max-indirect-segments", 0);
     if (error == 0 && indirect > BLKIF_MAX_SEGMENTS_PER_REQUEST && indirect_alloc(front) == 0) {
-        front->block.max_segments =
-            indirect < BLOCK_SEGMENTS_MAX ? (unsigned int)indirect : BLOCK_SEGMENTS_MAX;
+        front->block.max_segments = indirect < BLOCK_SEGMENTS_MAX ? (unsigned int)indirect
+                                                                  : BLOCK_SEGMENTS_MAX;
     }
     if (error == 0) {
         error = ring_publish(front);
@@ -332,7 +347,8 @@ static void front_initialise(struct front *front) {
 }
 
 /* The back end has connected: what kind of disk is it? */
-static void front_connect(struct front *front) {
+static void front_connect(struct front *front)
+{
     struct xenbus_device *device = front->device;
     struct block_device *block = &front->block;
     uint64_t sectors;
@@ -363,7 +379,8 @@ static void front_connect(struct front *front) {
     (void)xenbus_device_set_state(device, XenbusStateConnected);
 }
 
-static void front_peer_changed(struct xenbus_device *device) {
+static void front_peer_changed(struct xenbus_device *device)
+{
     struct front *front = device->context;
     if (front->connected && front->broken) {
         front_disconnect(front);
@@ -400,7 +417,8 @@ static void front_peer_changed(struct xenbus_device *device) {
     wake_up(&state_queue);
 }
 
-static int front_probe(struct xenbus_device *device) {
+static int front_probe(struct xenbus_device *device)
+{
     struct front *front = fronts;
     while (front != NULL && front->id != device->id) {
         front = front->next;
@@ -421,7 +439,8 @@ static int front_probe(struct xenbus_device *device) {
     return xenbus_device_set_state(device, XenbusStateInitialising);
 }
 
-static void front_remove(struct xenbus_device *device) {
+static void front_remove(struct xenbus_device *device)
+{
     struct front *front = device->context;
     front_disconnect(front);
     front->device = NULL;
@@ -429,7 +448,8 @@ static void front_remove(struct xenbus_device *device) {
 }
 
 /* Start ------------------------------------------------------------------------------------------- */
-void blkfront_device_name(unsigned int number, char *name, size_t size) {
+void blkfront_device_name(unsigned int number, char *name, size_t size)
+{
     const char *prefix = "xvd";
     unsigned int disk;
     unsigned int partition;
@@ -457,7 +477,8 @@ void blkfront_device_name(unsigned int number, char *name, size_t size) {
     }
 }
 
-static struct front *front_find_broken(void) {
+static struct front *front_find_broken(void)
+{
     struct front *front = fronts;
     while (front != NULL && !(front->connected && front->broken && !front->closing)) {
         front = front->next;
@@ -467,7 +488,8 @@ static struct front *front_find_broken(void) {
 
 /* A ring that broke is found in the event handler and closed in the xenbus thread; between the two
  * stands this thread, because handlers cannot queue work there. */
-static void close_loop(void *arg) {
+static void close_loop(void *arg)
+{
     (void)arg;
     for (;;) {
         wait_event(&state_queue, front_find_broken() != NULL);
@@ -478,21 +500,24 @@ static void close_loop(void *arg) {
 }
 
 /* True when no disk of the store's list is still on its way. */
-static bool all_settled(char **names, size_t count) {
+static bool all_settled(char **names, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         unsigned int id = (unsigned int)strtoul(names[i], NULL, 10);
         struct front *front = fronts;
         while (front != NULL && front->id != id) {
             front = front->next;
         }
-        if (front == NULL || (front->device != NULL && front->device->state < XenbusStateConnected)) {
+        if (front == NULL ||
+            (front->device != NULL && front->device->state < XenbusStateConnected)) {
             return false;
         }
     }
     return true;
 }
 
-int blkfront_init(uint64_t wait_ns) {
+int blkfront_init(uint64_t wait_ns)
+{
     static struct xenbus_driver driver = {.type = "vbd",
                                           .probe = front_probe,
                                           .peer_changed = front_peer_changed,

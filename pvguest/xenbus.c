@@ -50,7 +50,8 @@ static struct wait_queue events_queue;
 static struct wait_queue firing_queue;
 
 /* Connection ----------------------------------------------------------------------------------- */
-int xenbus_register_transport(struct xenbus_transport *t) {
+int xenbus_register_transport(struct xenbus_transport *t)
+{
     if (transport != NULL) {
         return -XEN_EEXIST;
     }
@@ -58,14 +59,16 @@ int xenbus_register_transport(struct xenbus_transport *t) {
     return 0;
 }
 
-static int connect(void) {
+static int connect(void)
+{
     if (transport != NULL) {
         return disconnected ? -XEN_EIO : 0;
     }
     return xenbus_ring_connect();
 }
 
-void xenbus_disconnected(void) {
+void xenbus_disconnected(void)
+{
     disconnected = true;
     for (struct pending *pending = pendings; pending != NULL; pending = pending->next) {
         if (!pending->done) {
@@ -78,7 +81,8 @@ void xenbus_disconnected(void) {
 
 static void watch_event_receive(const char *payload, size_t length);
 
-void xenbus_receive(const struct xsd_sockmsg *header, const void *payload) {
+void xenbus_receive(const struct xsd_sockmsg *header, const void *payload)
+{
     if (header->type == XS_WATCH_EVENT) {
         watch_event_receive(payload, header->len);
         return;
@@ -104,17 +108,28 @@ void xenbus_receive(const struct xsd_sockmsg *header, const void *payload) {
 }
 
 /* Requests ------------------------------------------------------------------------------------- */
-static int error_from_text(const char *text) {
+static int error_from_text(const char *text)
+{
     static const struct {
         const char *text;
         int error;
     } errors[] = {
-        {"EINVAL", XEN_EINVAL}, {"EACCES", XEN_EACCES},       {"EEXIST", XEN_EEXIST},
-        {"EISDIR", XEN_EISDIR}, {"ENOENT", XEN_ENOENT},       {"ENOMEM", XEN_ENOMEM},
-        {"ENOSPC", XEN_ENOSPC}, {"EIO", XEN_EIO},             {"ENOTEMPTY", XEN_ENOTEMPTY},
-        {"ENOSYS", XEN_ENOSYS}, {"EROFS", XEN_EROFS},         {"EBUSY", XEN_EBUSY},
-        {"EAGAIN", XEN_EAGAIN}, {"EISCONN", XEN_EISCONN},     {"E2BIG", XEN_E2BIG},
-        {"EPERM", XEN_EPERM},
+        {"EINVAL",    XEN_EINVAL   },
+        {"EACCES",    XEN_EACCES   },
+        {"EEXIST",    XEN_EEXIST   },
+        {"EISDIR",    XEN_EISDIR   },
+        {"ENOENT",    XEN_ENOENT   },
+        {"ENOMEM",    XEN_ENOMEM   },
+        {"ENOSPC",    XEN_ENOSPC   },
+        {"EIO",       XEN_EIO      },
+        {"ENOTEMPTY", XEN_ENOTEMPTY},
+        {"ENOSYS",    XEN_ENOSYS   },
+        {"EROFS",     XEN_EROFS    },
+        {"EBUSY",     XEN_EBUSY    },
+        {"EAGAIN",    XEN_EAGAIN   },
+        {"EISCONN",   XEN_EISCONN  },
+        {"E2BIG",     XEN_E2BIG    },
+        {"EPERM",     XEN_EPERM    },
     };
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         if (strcmp(text, errors[i].text) == 0) {
@@ -124,7 +139,8 @@ static int error_from_text(const char *text) {
     return -XEN_EINVAL;
 }
 
-static void *parts_join(const struct xenbus_message *message, size_t length) {
+static void *parts_join(const struct xenbus_message *message, size_t length)
+{
     char *payload = malloc(length + 1);
     if (payload != NULL) {
         size_t at = 0;
@@ -137,7 +153,8 @@ static void *parts_join(const struct xenbus_message *message, size_t length) {
 }
 
 /* Sends and waits; the answer is in `pending`. */
-static int request_run(const struct xenbus_message *message, struct pending *pending) {
+static int request_run(const struct xenbus_message *message, struct pending *pending)
+{
     size_t length = 0;
     for (unsigned int i = 0; i < message->part_count; i++) {
         length += message->parts[i].length;
@@ -171,7 +188,8 @@ static int request_run(const struct xenbus_message *message, struct pending *pen
     return error;
 }
 
-int xenbus_request(const struct xenbus_message *message, char **reply, size_t *length) {
+int xenbus_request(const struct xenbus_message *message, char **reply, size_t *length)
+{
     struct pending pending = {0};
     int error = connect();
     if (error == 0) {
@@ -194,7 +212,8 @@ int xenbus_request(const struct xenbus_message *message, char **reply, size_t *l
 }
 
 /* Watches -------------------------------------------------------------------------------------- */
-static struct xenbus_watch *watch_find(uint32_t token) {
+static struct xenbus_watch *watch_find(uint32_t token)
+{
     struct xenbus_watch *watch = watches;
     while (watch != NULL && watch->token != token) {
         watch = watch->next;
@@ -204,7 +223,8 @@ static struct xenbus_watch *watch_find(uint32_t token) {
 
 /* Equal events that wait already are merged: so a peer that changes a node all the time costs no
  * more memory than one that does it once. */
-static void watch_event_queue(uint32_t token, const char *path) {
+static void watch_event_queue(uint32_t token, const char *path)
+{
     struct watch_event **link = &events;
     while (*link != NULL) {
         if ((*link)->token == token && strcmp((*link)->path, path) == 0) {
@@ -226,7 +246,8 @@ static void watch_event_queue(uint32_t token, const char *path) {
 }
 
 /* The payload is path and token, each with its zero byte. */
-static void watch_event_receive(const char *payload, size_t length) {
+static void watch_event_receive(const char *payload, size_t length)
+{
     size_t path_length = length != 0 ? strnlen(payload, length) : 0;
     if (path_length + 2 > length || payload[length - 1] != '\0') {
         return;
@@ -237,11 +258,13 @@ static void watch_event_receive(const char *payload, size_t length) {
     }
 }
 
-void xenbus_watch_trigger(struct xenbus_watch *watch) {
+void xenbus_watch_trigger(struct xenbus_watch *watch)
+{
     watch_event_queue(watch->token, watch->path);
 }
 
-static void watch_loop(void *arg) {
+static void watch_loop(void *arg)
+{
     (void)arg;
     for (;;) {
         wait_event(&events_queue, events != NULL);
@@ -257,17 +280,20 @@ static void watch_loop(void *arg) {
     }
 }
 
-static int watch_request(uint32_t type, const struct xenbus_watch *watch) {
+static int watch_request(uint32_t type, const struct xenbus_watch *watch)
+{
     char token[16];
     int length = snprintf(token, sizeof(token), "%x", (unsigned int)watch->token);
     struct xenbus_message message = {
         .type = type,
         .part_count = 2,
-        .parts = {{watch->path, strlen(watch->path) + 1}, {token, (size_t)length + 1}}};
+        .parts = {{watch->path, strlen(watch->path) + 1}, {token, (size_t)length + 1}}
+    };
     return xenbus_request(&message, NULL, NULL);
 }
 
-static void watch_unlink(struct xenbus_watch *watch) {
+static void watch_unlink(struct xenbus_watch *watch)
+{
     struct xenbus_watch **link = &watches;
     while (*link != NULL && *link != watch) {
         link = &(*link)->next;
@@ -287,7 +313,8 @@ static void watch_unlink(struct xenbus_watch *watch) {
     }
 }
 
-int xenbus_watch(struct xenbus_watch *watch) {
+int xenbus_watch(struct xenbus_watch *watch)
+{
     if (watch_thread == NULL) {
         watch_thread = thread_create("xenbus", watch_loop, NULL);
         if (watch_thread == NULL) {
@@ -304,7 +331,8 @@ int xenbus_watch(struct xenbus_watch *watch) {
     return error;
 }
 
-void xenbus_unwatch(struct xenbus_watch *watch) {
+void xenbus_unwatch(struct xenbus_watch *watch)
+{
     watch_unlink(watch);
     (void)watch_request(XS_UNWATCH, watch);
     if (thread_current() != watch_thread) {

@@ -72,8 +72,8 @@ int xenbus_set_permissions(uint32_t tx, const char *path,
 struct xenbus_watch {
     const char *path;
     void (*fired)(struct xenbus_watch *watch, const char *path);
-    void *context;             /* the caller's */
-    uint32_t token;            /* private from here on */
+    void *context;  /* the caller's */
+    uint32_t token; /* private from here on */
     struct xenbus_watch *next;
 };
 int xenbus_watch(struct xenbus_watch *watch);

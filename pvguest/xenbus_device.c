@@ -19,7 +19,8 @@
 
 #define DOM0_PATH "/local/domain/0/"
 
-static struct xenbus_device *device_find(struct xenbus_driver *driver, const char *node) {
+static struct xenbus_device *device_find(struct xenbus_driver *driver, const char *node)
+{
     struct xenbus_device *device = driver->devices;
     while (device != NULL && strcmp(device->node, node) != 0) {
         device = device->next;
@@ -28,7 +29,8 @@ static struct xenbus_device *device_find(struct xenbus_driver *driver, const cha
 }
 
 /* Life of a device ------------------------------------------------------------------------------ */
-static void peer_fired(struct xenbus_watch *watch, const char *path) {
+static void peer_fired(struct xenbus_watch *watch, const char *path)
+{
     (void)path;
     struct xenbus_device *device = watch->context;
     device->peer_state = xenbus_read_state(device->peer);
@@ -36,7 +38,8 @@ static void peer_fired(struct xenbus_watch *watch, const char *path) {
 }
 
 /* Reads who the peer is. -XEN_ENOENT: the nodes are not all there (yet). */
-static int peer_read(struct xenbus_device *device) {
+static int peer_read(struct xenbus_device *device)
+{
     bool backend = device->driver->backend;
     uint64_t domid;
     int error = xenbus_read_text(device->node, backend ? "frontend" : "backend", device->peer,
@@ -54,7 +57,8 @@ static int peer_read(struct xenbus_device *device) {
     return error;
 }
 
-static void device_add(struct xenbus_driver *driver, const char *node) {
+static void device_add(struct xenbus_driver *driver, const char *node)
+{
     struct xenbus_device *device = calloc(1, sizeof(*device));
     if (device == NULL) {
         console_printf("%s: out of memory\n", node);
@@ -88,7 +92,8 @@ static void device_add(struct xenbus_driver *driver, const char *node) {
     }
 }
 
-static void device_remove(struct xenbus_device *device) {
+static void device_remove(struct xenbus_device *device)
+{
     struct xenbus_device **link = &device->driver->devices;
     while (*link != device) {
         link = &(*link)->next;
@@ -100,13 +105,15 @@ static void device_remove(struct xenbus_device *device) {
 }
 
 /* The directory --------------------------------------------------------------------------------- */
-static bool is_below(const char *node, const char *dir) {
+static bool is_below(const char *node, const char *dir)
+{
     size_t length = strlen(dir);
     return strncmp(node, dir, length) == 0 && (node[length] == '/' || node[length] == '\0');
 }
 
 /* Sees to the devices of one directory whose children are devices. */
-static void devices_scan(struct xenbus_driver *driver, const char *dir) {
+static void devices_scan(struct xenbus_driver *driver, const char *dir)
+{
     char **names;
     size_t count;
     char node[XENBUS_NODE_MAX];
@@ -130,7 +137,8 @@ static void devices_scan(struct xenbus_driver *driver, const char *dir) {
 }
 
 /* A back end's directory has one more level: the domains. */
-static void domains_scan(struct xenbus_driver *driver) {
+static void domains_scan(struct xenbus_driver *driver)
+{
     char **names;
     size_t count;
     char dir[XENBUS_NODE_MAX];
@@ -146,7 +154,8 @@ static void domains_scan(struct xenbus_driver *driver) {
 }
 
 /* Compares what the store has at `dir` and below with our list. */
-static void driver_scan(struct xenbus_driver *driver, const char *dir, bool whole) {
+static void driver_scan(struct xenbus_driver *driver, const char *dir, bool whole)
+{
     for (struct xenbus_device *device = driver->devices; device != NULL; device = device->next) {
         device->seen = !is_below(device->node, dir);
     }
@@ -166,7 +175,8 @@ static void driver_scan(struct xenbus_driver *driver, const char *dir, bool whol
 }
 
 /* One device's node, or something below it, has changed. */
-static void device_changed(struct xenbus_driver *driver, const char *node, bool itself) {
+static void device_changed(struct xenbus_driver *driver, const char *node, bool itself)
+{
     struct xenbus_device *device = device_find(driver, node);
     if (device == NULL) {
         device_add(driver, node);
@@ -179,7 +189,8 @@ static void device_changed(struct xenbus_driver *driver, const char *node, bool 
     free(value);
 }
 
-static void driver_fired(struct xenbus_watch *watch, const char *path) {
+static void driver_fired(struct xenbus_watch *watch, const char *path)
+{
     struct xenbus_driver *driver = watch->context;
     unsigned int levels = driver->backend ? 2 : 1; /* from the driver's path to a device */
     size_t base = strlen(driver->path);
@@ -207,7 +218,8 @@ static void driver_fired(struct xenbus_watch *watch, const char *path) {
     }
 }
 
-int xenbus_driver_register(struct xenbus_driver *driver) {
+int xenbus_driver_register(struct xenbus_driver *driver)
+{
     snprintf(driver->path, sizeof(driver->path), "%s%s/%s", driver->backend ? DOM0_PATH : "",
              driver->backend ? "backend" : "device", driver->type);
     driver->watch.path = driver->path;
@@ -217,7 +229,8 @@ int xenbus_driver_register(struct xenbus_driver *driver) {
 }
 
 /* What drivers call ------------------------------------------------------------------------------ */
-int xenbus_device_set_state(struct xenbus_device *device, XenbusState state) {
+int xenbus_device_set_state(struct xenbus_device *device, XenbusState state)
+{
     if (device->state == state) {
         return 0;
     }
@@ -228,11 +241,13 @@ int xenbus_device_set_state(struct xenbus_device *device, XenbusState state) {
     return error;
 }
 
-void xenbus_device_poke(struct xenbus_device *device) {
+void xenbus_device_poke(struct xenbus_device *device)
+{
     xenbus_watch_trigger(&device->watch);
 }
 
-void xenbus_device_fail(struct xenbus_device *device, int error, const char *format, ...) {
+void xenbus_device_fail(struct xenbus_device *device, int error, const char *format, ...)
+{
     char text[160];
     char node[XENBUS_NODE_MAX + 8];
     va_list args;
@@ -246,7 +261,8 @@ void xenbus_device_fail(struct xenbus_device *device, int error, const char *for
     (void)xenbus_device_set_state(device, XenbusStateClosing);
 }
 
-int xenbus_device_reopen(struct xenbus_device *device) {
+int xenbus_device_reopen(struct xenbus_device *device)
+{
     int error = peer_read(device);
     return error != 0 ? error : xenbus_device_set_state(device, XenbusStateInitialising);
 }

@@ -24,7 +24,7 @@ struct xenbus_device {
     char node[XENBUS_NODE_MAX];
     char peer[XENBUS_NODE_MAX];
     domid_t peer_domid;
-    unsigned int id; /* last part of the node: 51712, or 0 for the first network card */
+    unsigned int id;        /* last part of the node: 51712, or 0 for the first network card */
     XenbusState state;      /* ours, as last written */
     XenbusState peer_state; /* as last seen */
     void *context;          /* the driver's */

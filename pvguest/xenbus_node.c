@@ -12,16 +12,15 @@
 #include "pvguest/xenbus.h"
 
 /* A message with one string as its payload. */
-static int request_text(uint32_t type, uint32_t tx, const char *text, char **reply,
-                        size_t *length) {
-    struct xenbus_message message = {.type = type,
-                                     .transaction = tx,
-                                     .part_count = 1,
-                                     .parts = {{text, strlen(text) + 1}}};
+static int request_text(uint32_t type, uint32_t tx, const char *text, char **reply, size_t *length)
+{
+    struct xenbus_message message = {
+        .type = type, .transaction = tx, .part_count = 1, .parts = {{text, strlen(text) + 1}}};
     return xenbus_request(&message, reply, length);
 }
 
-int xenbus_transaction_start(uint32_t *transaction) {
+int xenbus_transaction_start(uint32_t *transaction)
+{
     char *reply;
     int error = request_text(XS_TRANSACTION_START, XENBUS_NO_TRANSACTION, "", &reply, NULL);
     if (error == 0) {
@@ -31,27 +30,34 @@ int xenbus_transaction_start(uint32_t *transaction) {
     return error;
 }
 
-int xenbus_transaction_end(uint32_t transaction, bool abort_it) {
+int xenbus_transaction_end(uint32_t transaction, bool abort_it)
+{
     return request_text(XS_TRANSACTION_END, transaction, abort_it ? "F" : "T", NULL, NULL);
 }
 
-int xenbus_read(uint32_t tx, const char *path, char **value, size_t *length) {
+int xenbus_read(uint32_t tx, const char *path, char **value, size_t *length)
+{
     return request_text(XS_READ, tx, path, value, length);
 }
 
-int xenbus_write(uint32_t tx, const char *path, const void *value, size_t length) {
-    struct xenbus_message message = {.type = XS_WRITE,
-                                     .transaction = tx,
-                                     .part_count = 2,
-                                     .parts = {{path, strlen(path) + 1}, {value, length}}};
+int xenbus_write(uint32_t tx, const char *path, const void *value, size_t length)
+{
+    struct xenbus_message message = {
+        .type = XS_WRITE,
+        .transaction = tx,
+        .part_count = 2,
+        .parts = {{path, strlen(path) + 1}, {value, length}}
+    };
     return xenbus_request(&message, NULL, NULL);
 }
 
-int xenbus_mkdir(uint32_t tx, const char *path) {
+int xenbus_mkdir(uint32_t tx, const char *path)
+{
     return request_text(XS_MKDIR, tx, path, NULL, NULL);
 }
 
-int xenbus_rm(uint32_t tx, const char *path) {
+int xenbus_rm(uint32_t tx, const char *path)
+{
     return request_text(XS_RM, tx, path, NULL, NULL);
 }
 
@@ -65,14 +71,16 @@ struct long_directory {
 
 /* Reads the next part. The answer is the generation, then names; after all names comes an empty
  * one. 1: there is more. -XEN_EAGAIN: the directory has changed. */
-static int directory_part(uint32_t tx, const char *path, struct long_directory *directory) {
+static int directory_part(uint32_t tx, const char *path, struct long_directory *directory)
+{
     char offset[24];
     int digits = snprintf(offset, sizeof(offset), "%zu", directory->used);
     struct xenbus_message message = {
         .type = XS_DIRECTORY_PART,
         .transaction = tx,
         .part_count = 2,
-        .parts = {{path, strlen(path) + 1}, {offset, (size_t)digits + 1}}};
+        .parts = {{path, strlen(path) + 1}, {offset, (size_t)digits + 1}}
+    };
     char *reply;
     size_t length;
     int error = xenbus_request(&message, &reply, &length);
@@ -101,7 +109,8 @@ static int directory_part(uint32_t tx, const char *path, struct long_directory *
     return last ? 0 : 1;
 }
 
-static int directory_long(uint32_t tx, const char *path, char **text, size_t *length) {
+static int directory_long(uint32_t tx, const char *path, char **text, size_t *length)
+{
     struct long_directory directory = {0};
     int more;
     do {
@@ -120,7 +129,8 @@ static int directory_long(uint32_t tx, const char *path, char **text, size_t *le
 }
 
 /* Turns names that end with zero bytes into an array with the names behind it. */
-static int names_split(const char *text, size_t length, char ***names, size_t *count) {
+static int names_split(const char *text, size_t length, char ***names, size_t *count)
+{
     size_t n = 0;
     for (size_t i = 0; i < length; i++) {
         n += text[i] == '\0';
@@ -139,7 +149,8 @@ static int names_split(const char *text, size_t length, char ***names, size_t *c
     return 0;
 }
 
-int xenbus_directory(uint32_t tx, const char *path, char ***names, size_t *count) {
+int xenbus_directory(uint32_t tx, const char *path, char ***names, size_t *count)
+{
     char *text;
     size_t length;
     int error = request_text(XS_DIRECTORY, tx, path, &text, &length);
@@ -155,13 +166,15 @@ int xenbus_directory(uint32_t tx, const char *path, char ***names, size_t *count
 }
 
 /* Formatted values ----------------------------------------------------------------------------- */
-static int path_join(char *path, const char *dir, const char *node) {
+static int path_join(char *path, const char *dir, const char *node)
+{
     int length = node == NULL ? snprintf(path, XENSTORE_ABS_PATH_MAX, "%s", dir)
                               : snprintf(path, XENSTORE_ABS_PATH_MAX, "%s/%s", dir, node);
     return length < XENSTORE_ABS_PATH_MAX ? 0 : -XEN_EINVAL;
 }
 
-int xenbus_printf(uint32_t tx, const char *dir, const char *node, const char *format, ...) {
+int xenbus_printf(uint32_t tx, const char *dir, const char *node, const char *format, ...)
+{
     char path[XENSTORE_ABS_PATH_MAX];
     char value[256];
     va_list args;
@@ -175,7 +188,8 @@ int xenbus_printf(uint32_t tx, const char *dir, const char *node, const char *fo
     return error != 0 ? error : xenbus_write(tx, path, value, (size_t)length);
 }
 
-int xenbus_read_number(uint32_t tx, const char *dir, const char *node, uint64_t *value) {
+int xenbus_read_number(uint32_t tx, const char *dir, const char *node, uint64_t *value)
+{
     char path[XENSTORE_ABS_PATH_MAX];
     char *text;
     char *end;
@@ -194,12 +208,14 @@ int xenbus_read_number(uint32_t tx, const char *dir, const char *node, uint64_t 
     return error;
 }
 
-uint64_t xenbus_read_number_or(const char *dir, const char *node, uint64_t otherwise) {
+uint64_t xenbus_read_number_or(const char *dir, const char *node, uint64_t otherwise)
+{
     uint64_t value;
     return xenbus_read_number(XENBUS_NO_TRANSACTION, dir, node, &value) == 0 ? value : otherwise;
 }
 
-int xenbus_read_text(const char *dir, const char *node, char *text, size_t size) {
+int xenbus_read_text(const char *dir, const char *node, char *text, size_t size)
+{
     char path[XENSTORE_ABS_PATH_MAX];
     char *value;
     size_t length;
@@ -226,7 +242,8 @@ static const char access_letters[] = {[XENBUS_ACCESS_NONE] = 'n',
                                       [XENBUS_ACCESS_WRITE] = 'w',
                                       [XENBUS_ACCESS_READ | XENBUS_ACCESS_WRITE] = 'b'};
 
-static int permission_parse(const char *text, struct xenbus_permission *permission) {
+static int permission_parse(const char *text, struct xenbus_permission *permission)
+{
     char *end;
     for (unsigned int access = 0; access < sizeof(access_letters); access++) {
         if (text[0] == access_letters[access]) {
@@ -238,8 +255,8 @@ static int permission_parse(const char *text, struct xenbus_permission *permissi
     return -XEN_EIO;
 }
 
-int xenbus_get_permissions(uint32_t tx, const char *path,
-                           struct xenbus_permissions **permissions) {
+int xenbus_get_permissions(uint32_t tx, const char *path, struct xenbus_permissions **permissions)
+{
     char *text;
     size_t length;
     char **words;
@@ -253,8 +270,8 @@ int xenbus_get_permissions(uint32_t tx, const char *path,
     if (error != 0) {
         return error;
     }
-    struct xenbus_permissions *result =
-        malloc(sizeof(*result) + count * sizeof(result->entries[0]));
+    struct xenbus_permissions *result = malloc(sizeof(*result) +
+                                               count * sizeof(result->entries[0]));
     error = result == NULL ? -XEN_ENOMEM : 0;
     for (size_t i = 0; error == 0 && i < count; i++) {
         error = permission_parse(words[i], &result->entries[i]);
@@ -270,7 +287,8 @@ int xenbus_get_permissions(uint32_t tx, const char *path,
 }
 
 int xenbus_set_permissions(uint32_t tx, const char *path,
-                           const struct xenbus_permissions *permissions) {
+                           const struct xenbus_permissions *permissions)
+{
     char text[256];
     size_t used = 0;
     for (size_t i = 0; i < permissions->count; i++) {
@@ -285,26 +303,31 @@ int xenbus_set_permissions(uint32_t tx, const char *path,
                                  access_letters[entry->access], (unsigned int)entry->domid) +
                 1;
     }
-    struct xenbus_message message = {.type = XS_SET_PERMS,
-                                     .transaction = tx,
-                                     .part_count = 2,
-                                     .parts = {{path, strlen(path) + 1}, {text, used}}};
+    struct xenbus_message message = {
+        .type = XS_SET_PERMS,
+        .transaction = tx,
+        .part_count = 2,
+        .parts = {{path, strlen(path) + 1}, {text, used}}
+    };
     return xenbus_request(&message, NULL, NULL);
 }
 
 /* States --------------------------------------------------------------------------------------- */
-XenbusState xenbus_read_state(const char *dir) {
+XenbusState xenbus_read_state(const char *dir)
+{
     uint64_t state = xenbus_read_number_or(dir, "state", XenbusStateUnknown);
     return state <= XenbusStateReconfigured ? (XenbusState)state : XenbusStateUnknown;
 }
 
-int xenbus_write_state(const char *dir, XenbusState state) {
+int xenbus_write_state(const char *dir, XenbusState state)
+{
     return xenbus_printf(XENBUS_NO_TRANSACTION, dir, "state", "%u", (unsigned int)state);
 }
 
-const char *xenbus_state_name(XenbusState state) {
-    static const char *const names[] = {"Unknown",    "Initialising",  "InitWait",
+const char *xenbus_state_name(XenbusState state)
+{
+    static const char *const names[] = {"Unknown",     "Initialising",  "InitWait",
                                         "Initialised", "Connected",     "Closing",
-                                        "Closed",     "Reconfiguring", "Reconfigured"};
+                                        "Closed",      "Reconfiguring", "Reconfigured"};
     return (unsigned int)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }

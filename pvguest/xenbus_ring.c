@@ -23,14 +23,16 @@ static struct wait_queue ring_queue;
 static struct mutex send_mutex;
 static bool broken;
 
-static void ring_event(evtchn_port_t port, void *arg) {
+static void ring_event(evtchn_port_t port, void *arg)
+{
     (void)port;
     (void)arg;
     wake_up(&ring_queue);
 }
 
 /* Bytes between two free-running indices; more than the ring holds is nonsense. */
-static uint32_t ring_fill(const uint32_t *producer, const uint32_t *consumer) {
+static uint32_t ring_fill(const uint32_t *producer, const uint32_t *consumer)
+{
     uint32_t fill = __atomic_load_n(producer, __ATOMIC_ACQUIRE) -
                     __atomic_load_n(consumer, __ATOMIC_ACQUIRE);
     if (fill > XENSTORE_RING_SIZE && !broken) {
@@ -40,15 +42,18 @@ static uint32_t ring_fill(const uint32_t *producer, const uint32_t *consumer) {
     return fill;
 }
 
-static bool send_possible(void) {
+static bool send_possible(void)
+{
     return ring_fill(&ring->req_prod, &ring->req_cons) < XENSTORE_RING_SIZE || broken;
 }
 
-static bool receive_possible(void) {
+static bool receive_possible(void)
+{
     return ring_fill(&ring->rsp_prod, &ring->rsp_cons) != 0 || broken;
 }
 
-static int ring_write(const void *data, size_t length) {
+static int ring_write(const void *data, size_t length)
+{
     const char *from = data;
     while (length != 0) {
         wait_event(&ring_queue, send_possible());
@@ -73,7 +78,8 @@ static int ring_write(const void *data, size_t length) {
     return 0;
 }
 
-static int ring_read(void *data, size_t length) {
+static int ring_read(void *data, size_t length)
+{
     char *to = data;
     while (length != 0) {
         wait_event(&ring_queue, receive_possible());
@@ -96,7 +102,8 @@ static int ring_read(void *data, size_t length) {
 }
 
 static int ring_send(struct xenbus_transport *transport, const struct xsd_sockmsg *header,
-                     const void *payload) {
+                     const void *payload)
+{
     (void)transport;
     mutex_lock(&send_mutex);
     int error = ring_write(header, sizeof(*header));
@@ -107,7 +114,8 @@ static int ring_send(struct xenbus_transport *transport, const struct xsd_sockms
     return error;
 }
 
-static void reader_loop(void *arg) {
+static void reader_loop(void *arg)
+{
     (void)arg;
     static char payload[XENSTORE_PAYLOAD_MAX];
     struct xsd_sockmsg header;
@@ -126,7 +134,8 @@ static void reader_loop(void *arg) {
     wake_up(&ring_queue);
 }
 
-int xenbus_ring_connect(void) {
+int xenbus_ring_connect(void)
+{
     static struct xenbus_transport transport = {.send = ring_send};
     if (start_is_dom0() || start_info_page->store_mfn == 0) {
         return -XEN_ENODEV;
