@@ -55,6 +55,7 @@ struct vcpu {
     mfn_t root_kernel, root_user;
     bool in_kernel; // which root is the current one
     bool is_initialised;
+    bool is_initialising; // atomic: VCPUOP_initialise is under way
     uint32_t vm_assist; // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
 
     // --- shared with the guest; the pointer is never NULL once the vcpu exists
@@ -67,6 +68,7 @@ struct vcpu {
     uint64_t runstate_area, time_area; // registered linear addresses, 0 = none
     struct timer singleshot_timer, periodic_timer;
     uint64_t periodic_period; // ns, 0 = off
+    uint64_t periodic_last;   // when the last tick was raised
 
     unsigned pause_count; // > 0: not runnable (domain pauses are counted in the domain)
     bool is_online;       // VCPUOP_up

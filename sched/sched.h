@@ -35,6 +35,7 @@ struct sched_vcpu {
     bool is_yielding;
     evtchn_port_t poll_port; // port waited for, 0 = several; meaningful with its bit in poll_mask
     uint64_t hard_affinity, soft_affinity;
+    uint64_t saved_affinity; // while SCHEDOP_pin_override is in force, else 0
     uint64_t run_since; // when it was picked, or last charged
     uint64_t cpu_time;  // ns it has run in all, up to run_since
     uint64_t vtime;     // policy: virtual time it has used

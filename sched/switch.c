@@ -5,6 +5,7 @@
 #include "hypervisor/context.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/time.h"
+#include "hypervisor/vcpu_timer.h"
 #include "sched/sched.h"
 
 static struct timer slice_timer[HV_MAX_CPUS];
@@ -26,12 +27,16 @@ void sched_run(void)
         timer_init(slice, slice_over, NULL, cpu);
     irq_disable();
     struct vcpu *prev = current_vcpu();
-    struct vcpu *next = sched_pick(cpu, time_now(), &slice_end);
+    uint64_t now = time_now();
+    struct vcpu *next = sched_pick(cpu, now, &slice_end);
     if (slice_end == TIMER_NO_DEADLINE)
         timer_stop(slice);
     else
         timer_set(slice, slice_end);
-    if (next != prev)
+    if (next != prev) {
+        vcpu_timers_leave(prev);
+        vcpu_timers_enter(next, now);
         context_switch(prev, next, sched_context_saved);
+    }
     irq_enable();
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// event_channel_op: the guest's side of event/. Numbers and structures: xen/event_channel.h.
+#include "hypercalls/call.h"
+#include <xen/event_channel.h>
+
+#define RESET_BUDGET 256 // ports closed before looking whether something else is to be done
+
+static long op_alloc_unbound(struct hypercall *c, void *argument)
+{
+    struct evtchn_alloc_unbound *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 0);
+    domid_t remote = op->remote_dom == DOMID_SELF ? c->domain->id : op->remote_dom;
+    r = event_alloc_unbound(d, remote, &op->port);
+    domain_put(d);
+    return refuse(c, r, 0);
+}
+
+static long op_bind_interdomain(struct hypercall *c, void *argument)
+{
+    struct evtchn_bind_interdomain *op = argument;
+    domid_t id = op->remote_dom == DOMID_SELF ? c->domain->id : op->remote_dom;
+    struct domain *remote = domain_get_by_id(id); // any domain: its port says whom it waits for
+    if (!remote)
+        return refuse(c, REFUSE_NO_DOMAIN, 0);
+    enum refusal r = event_bind_interdomain(c->domain, remote, op->remote_port, &op->local_port);
+    domain_put(remote);
+    return refuse(c, r, 1);
+}
+
+static long op_bind_virq(struct hypercall *c, void *argument)
+{
+    struct evtchn_bind_virq *op = argument;
+    return refuse(c, event_bind_virq(c->domain, op->vcpu, op->virq, &op->port), 0);
+}
+
+static long op_bind_pirq(struct hypercall *c, void *argument)
+{
+    struct evtchn_bind_pirq *op = argument;
+    bool will_share = op->flags & BIND_PIRQ__WILL_SHARE;
+    return refuse(c, event_bind_pirq(c->domain, op->pirq, will_share, &op->port), 0);
+}
+
+static long op_bind_ipi(struct hypercall *c, void *argument)
+{
+    struct evtchn_bind_ipi *op = argument;
+    return refuse(c, event_bind_ipi(c->domain, op->vcpu, &op->port), 0);
+}
+
+static long op_bind_vcpu(struct hypercall *c, void *argument)
+{
+    struct evtchn_bind_vcpu *op = argument;
+    return refuse(c, event_bind_vcpu(c->domain, op->port, op->vcpu), 0);
+}
+
+static long op_close(struct hypercall *c, void *argument)
+{
+    struct evtchn_close *op = argument;
+    return refuse(c, event_close(c->domain, op->port), 0);
+}
+
+static long op_send(struct hypercall *c, void *argument)
+{
+    struct evtchn_send *op = argument;
+    return refuse(c, event_send(c->domain, op->port), 0);
+}
+
+static long op_unmask(struct hypercall *c, void *argument)
+{
+    struct evtchn_unmask *op = argument;
+    return refuse(c, event_unmask(c->domain, op->port), 0);
+}
+
+static long op_status(struct hypercall *c, void *argument)
+{
+    struct evtchn_status *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 0);
+    r = event_status(d, op);
+    domain_put(d);
+    return refuse(c, r, 1);
+}
+
+static long op_reset(struct hypercall *c, void *argument)
+{
+    struct evtchn_reset *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 0);
+    if (d != c->domain && !d->controller_pause_count)
+        r = REFUSE_EVENT_NOT_PAUSED;
+    else
+        do {
+            r = event_reset(d, RESET_BUDGET);
+        } while (r == REFUSE_CONTINUE && !call_should_yield());
+    domain_put(d);
+    return refuse(c, r, 0);
+}
+
+static long op_fifo(struct hypercall *c, void *argument)
+{
+    (void)argument;
+    return refuse(c, REFUSE_EVENT_NO_FIFO, 0);
+}
+
+static long op_set_priority(struct hypercall *c, void *argument)
+{
+    struct evtchn_set_priority *op = argument;
+    bool exists = event_port_exists(c->domain, op->port);
+    return refuse(c, exists ? REFUSE_EVENT_NO_FIFO : REFUSE_EVENT_BAD_PORT, 0);
+}
+
+#define OP(name, copy)                                                                             \
+    {EVTCHNOP_##name, #name, sizeof(struct evtchn_##name), copy, SUBOP_ANY, op_##name}
+
+static const struct subop event_ops[] = {
+    OP(send, SUBOP_IN),
+    OP(unmask, SUBOP_IN),
+    OP(alloc_unbound, SUBOP_INOUT),
+    OP(bind_interdomain, SUBOP_INOUT),
+    OP(bind_virq, SUBOP_INOUT),
+    OP(bind_pirq, SUBOP_INOUT),
+    OP(bind_ipi, SUBOP_INOUT),
+    OP(bind_vcpu, SUBOP_IN),
+    OP(close, SUBOP_IN),
+    OP(status, SUBOP_INOUT),
+    OP(reset, SUBOP_IN),
+    OP(set_priority, SUBOP_IN),
+    {EVTCHNOP_init_control, "init_control", sizeof(struct evtchn_init_control), SUBOP_IN, SUBOP_ANY,
+     op_fifo},
+    {EVTCHNOP_expand_array, "expand_array", sizeof(struct evtchn_expand_array), SUBOP_IN, SUBOP_ANY,
+     op_fifo},
+};
+
+long hypercall_event_channel_op(struct hypercall *c)
+{
+    return subop_run(c, event_ops, ARRAY_SIZE(event_ops), (uint32_t)c->arg[0], c->arg[1]);
+}
+
+// The old form: one structure with the command in front; only the first commands exist in it.
+long hypercall_event_channel_op_compat(struct hypercall *c)
+{
+    uint32_t command;
+    if (!guest_read(&command, c->arg[0], sizeof(command)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    if (command > EVTCHNOP_unmask)
+        return refuse(c, REFUSE_NO_SUBOP, 0);
+    return subop_run(c, event_ops, ARRAY_SIZE(event_ops), command,
+                     c->arg[0] + offsetof(struct evtchn_op, u));
+}
