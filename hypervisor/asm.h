@@ -195,6 +195,67 @@ static inline void lldt(uint16_t selector)
     __asm__ volatile("lldt %0" ::"r"(selector) : "memory");
 }
 
+#define ASM_READ_SEGMENT(name)                                                                     \
+    static inline uint16_t read_##name(void)                                                       \
+    {                                                                                              \
+        uint16_t selector;                                                                         \
+        __asm__ volatile("movw %%" #name ", %0" : "=r"(selector));                                 \
+        return selector;                                                                           \
+    }
+ASM_READ_SEGMENT(ds)
+ASM_READ_SEGMENT(es)
+ASM_READ_SEGMENT(fs)
+ASM_READ_SEGMENT(gs)
+
+#define ASM_SEGMENT_BASE(name)                                                                     \
+    static inline uint64_t rd##name##base(void)                                                    \
+    {                                                                                              \
+        uint64_t base;                                                                             \
+        __asm__ volatile("rd" #name "base %0" : "=r"(base));                                       \
+        return base;                                                                               \
+    }                                                                                              \
+    static inline void wr##name##base(uint64_t base)                                               \
+    {                                                                                              \
+        __asm__ volatile("wr" #name "base %0" ::"r"(base));                                        \
+    }
+ASM_SEGMENT_BASE(fs) // with CR4.FSGSBASE only
+ASM_SEGMENT_BASE(gs)
+
+static inline void swapgs(void)
+{
+    __asm__ volatile("swapgs" ::: "memory");
+}
+
+// FPU images: 512 bytes, or with XSAVE what CPUID 13 says; aligned to 64 bytes. CR0.TS is clear.
+static inline void fxsave(void *image)
+{
+    __asm__ volatile("fxsave64 (%0)" ::"r"(image) : "memory");
+}
+
+static inline void fxrstor(const void *image)
+{
+    __asm__ volatile("fxrstor64 (%0)" ::"r"(image) : "memory");
+}
+
+static inline void xsave(void *image, uint64_t mask)
+{
+    __asm__ volatile("xsave64 (%0)" ::"r"(image), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+                     : "memory");
+}
+
+static inline void xrstor(const void *image, uint64_t mask)
+{
+    __asm__ volatile("xrstor64 (%0)" ::"r"(image), "a"((uint32_t)mask), "d"((uint32_t)(mask >> 32))
+                     : "memory");
+}
+
+// Load an x87 value so that the instruction and data pointers of the last user are gone.
+static inline void fpu_forget_pointers(void)
+{
+    static const uint32_t zero;
+    __asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
+}
+
 #define ASM_PORT(width, type, suffix)                                                              \
     static inline type in##width(uint16_t port)                                                    \
     {                                                                                              \

@@ -27,8 +27,6 @@ void trap_return_work(struct cpu_user_regs *regs);     // events, NMIs, softirqs
 void hypercall_dispatch(struct cpu_user_regs *regs);
 
 // --- bounce.c: entering the guest's kernel. Interrupts enabled; the running vcpu only.
-#define TRAP_NO_ERROR_CODE (~0u)
-
 // Deliver exception `vector` to the guest as its CPU would have raised it. Without a handler the
 // domain crashes.
 void guest_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t error_code);
@@ -37,6 +35,9 @@ void guest_inject_failsafe(struct cpu_user_regs *regs);
 void guest_inject_event(struct cpu_user_regs *regs); // the event upcall
 void guest_inject_nmi(struct cpu_user_regs *regs);
 void guest_enter_callback(struct cpu_user_regs *regs, uint64_t address, bool masks_events);
+
+// An NMI for `v`, from any CPU; delivered if the guest has registered for it.
+void guest_raise_nmi(struct vcpu *v);
 
 // Is there a handler for this exception?
 bool guest_has_handler(const struct vcpu *v, unsigned vector);

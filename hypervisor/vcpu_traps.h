@@ -27,7 +27,9 @@ struct vcpu_traps {
     uint64_t kernel_ss, kernel_sp;
     struct guest_callback event, failsafe, syscall, syscall32, sysenter;
     uint64_t nmi_address;
-    bool nmi_pending, nmi_masked; // masked from delivery until the guest's iret
+    bool nmi_pending; // atomic: set by anybody, looked at on the way to the guest
+    bool nmi_masked;  // from delivery until the guest's iret
+    bool nmi_latched; // one has arrived while masked
 
     // Each listed frame holds a SEG_DESC type reference.
     mfn_t gdt_frame[GDT_GUEST_PAGES];

@@ -78,6 +78,10 @@
 #define PTE_NX 0x8000000000000000
 #define PTE_ADDRESS 0x000ffffffffff000
 
+#define DR6_DEFAULT 0xffff0ff0
+#define DR7_DEFAULT 0x400
+#define DR7_ENABLES 0xff
+
 // Exception vectors.
 #define X86_DE 0
 #define X86_DB 1

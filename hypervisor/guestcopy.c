@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Copies from and to the memory of the running guest (contract in guestcopy.h).
+//
+// The guest's own page tables do the checking: every guest page has the user bit, the hypervisor's
+// pages are kept out by address, and CR0.WP makes read-only pages fault for us too. Guests run with
+// SMAP lifted for the copy only.
+#include "hypervisor/guestcopy.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/recover.h"
+
+bool guest_range_ok(uint64_t guest_address, size_t bytes)
+{
+    uint64_t last;
+
+    if (bytes == 0)
+        return true;
+    if (__builtin_add_overflow(guest_address, bytes - 1, &last))
+        return false;
+    // Below the hypervisor the canonical half ends; what lies between faults as not canonical.
+    return last < HV_VIRT_START || guest_address >= HV_VIRT_END;
+}
+
+static void access_begin(void)
+{
+    if (cpu_features.smap)
+        stac();
+}
+
+static void access_end(void)
+{
+    if (cpu_features.smap)
+        clac();
+}
+
+bool guest_read(void *to, uint64_t guest_address, size_t bytes)
+{
+    if (!guest_range_ok(guest_address, bytes))
+        return false;
+    access_begin();
+    bool ok = recover_copy(to, (const void *)guest_address, bytes);
+    access_end();
+    return ok;
+}
+
+bool guest_write(uint64_t guest_address, const void *from, size_t bytes)
+{
+    if (!guest_range_ok(guest_address, bytes))
+        return false;
+    access_begin();
+    bool ok = recover_copy((void *)guest_address, from, bytes);
+    access_end();
+    return ok;
+}
+
+bool guest_clear(uint64_t guest_address, size_t bytes)
+{
+    if (!guest_range_ok(guest_address, bytes))
+        return false;
+    access_begin();
+    bool ok = recover_clear((void *)guest_address, bytes);
+    access_end();
+    return ok;
+}

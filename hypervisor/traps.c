@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// What to do with each exception (contract in traps.h).
+//
+// Rules: interrupts come on as soon as CR2 and DR6 are read; a guest's exception ends in a bounce, an
+// emulation or a silent retry, never in a panic; ring 0 has no other right to fault than through the
+// recovery table, IRET to a guest, a stale translation or an LDT page that is not mapped yet.
+#include "hypervisor/traps.h"
+#include "hypervisor/context.h"
+#include "hypervisor/descriptors.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/guestcopy.h"
+#include "hypervisor/page_fault.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/recover.h"
+#include "hypervisor/string.h"
+#include <xen/nmi.h>
+
+#define DR6_STATUS 0xe00full // what an exception reports: B0..B3, BD, BS, BT
+#define GENERAL_REGISTER_BYTES offsetof(struct cpu_user_regs, error_code)
+#define SYSCALL_BYTES 2
+#define INT_N_OPCODE 0xcd
+#define INT_N_BYTES 2
+
+// Error codes with a selector: bit 0 external, bit 1 the IDT.
+#define ERROR_CODE_EXT 1u
+#define ERROR_CODE_IDT 2u
+
+extern const char entry_iret_to_guest[]; // entry.S
+
+// --- exceptions of guests -----------------------------------------------------------------------------
+
+// May code of the running vcpu enter gate `vector` by INT n? DPL 0: nobody, 1 and 2: the kernel.
+static bool soft_int_permitted(const struct vcpu *v, unsigned vector)
+{
+    unsigned dpl = TI_GET_DPL(&v->traps.table[vector]);
+
+    return v->in_kernel ? dpl >= 1 : dpl == 3;
+}
+
+// Our gates refuse INT n, so it arrives as #GP. The instruction itself names n: error codes differ
+// between processors' models here, the opcode does not.
+static bool soft_int_deliver(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    uint8_t code[INT_N_BYTES];
+
+    if ((regs->error_code & (ERROR_CODE_EXT | ERROR_CODE_IDT)) != ERROR_CODE_IDT)
+        return false;
+    if (!guest_read(code, regs->rip, sizeof(code)) || code[0] != INT_N_OPCODE)
+        return false;
+    regs->error_code = code[1] * 8u + ERROR_CODE_IDT;
+    if (!soft_int_permitted(v, code[1]) || !guest_has_handler(v, code[1]))
+        return false;
+    regs->rip += INT_N_BYTES;
+    guest_inject_exception(regs, code[1], 0);
+    return true;
+}
+
+static void guest_general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (soft_int_deliver(v, regs))
+        return;
+    if (regs->error_code == 0 && emulate_privileged(regs))
+        return;
+    guest_inject_exception(regs, X86_GP, regs->error_code);
+}
+
+// The gate of vector 0x80 is open to ring 3, for speed; the guest's own DPL decides here.
+static void guest_int80(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (soft_int_permitted(v, 0x80) && guest_has_handler(v, 0x80)) {
+        guest_inject_exception(regs, 0x80, 0);
+        return;
+    }
+    regs->rip -= INT_N_BYTES;
+    guest_inject_exception(regs, X86_GP, 0x80 * 8 + ERROR_CODE_IDT);
+}
+
+static void guest_device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    clts();
+    if (!(v->traps.cr0 & CR0_TS))
+        return;
+    v->traps.cr0 &= ~(uint64_t)CR0_TS;
+    guest_inject_exception(regs, X86_NM, 0);
+}
+
+static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs, uint64_t dr6)
+{
+    v->traps.debugreg[6] = (v->traps.debugreg[6] & ~0xfull) | (dr6 & DR6_STATUS);
+    guest_inject_exception(regs, X86_DB, 0);
+}
+
+// A hardware NMI: the hardware domain's first vcpu may want to know.
+static void nmi_handle(void)
+{
+    if (domain_dom0 && domain_dom0->vcpu[0]) {
+        domain_dom0->shared_info->arch.nmi_reason |= XEN_NMIREASON_unknown;
+        guest_raise_nmi(domain_dom0->vcpu[0]);
+    } else {
+        log_warn("NMI on CPU %u\n", this_cpu_id());
+    }
+}
+
+// Interrupts are off; what another exception would overwrite has been read.
+static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2_or_dr6)
+{
+    unsigned vector = regs->entry_vector;
+
+    switch (vector) {
+    case X86_PF:
+        guest_page_fault(v, regs, cr2_or_dr6);
+        break;
+    case X86_GP:
+        guest_general_protection(v, regs);
+        break;
+    case X86_UD:
+        if (!emulate_forced_cpuid(regs))
+            guest_inject_exception(regs, X86_UD, 0);
+        break;
+    case X86_NM:
+        guest_device_not_available(v, regs);
+        break;
+    case X86_DB:
+        guest_debug(v, regs, cr2_or_dr6);
+        break;
+    case 0x80:
+        guest_int80(v, regs);
+        break;
+    default:
+        guest_inject_exception(regs, vector, regs->error_code);
+    }
+}
+
+void trap_from_guest(struct cpu_user_regs *regs)
+{
+    uint64_t value = 0;
+
+    switch (regs->entry_vector) {
+    case X86_PF:
+        value = read_cr2();
+        break;
+    case X86_DB:
+        value = read_dr6();
+        write_dr6(DR6_DEFAULT);
+        break;
+    case X86_NMI:
+        nmi_handle();
+        return;
+    case X86_MC:
+        panic_with_regs(regs, "machine check");
+    }
+    irq_enable();
+    guest_exception(current_vcpu(), regs, value);
+}
+
+// --- system calls of user mode --------------------------------------------------------------------------
+
+static void guest_syscall(struct cpu_user_regs *regs, const struct guest_callback *c)
+{
+    if (c->address) {
+        guest_enter_callback(regs, c->address, c->masks_events);
+        return;
+    }
+    regs->rip -= SYSCALL_BYTES;
+    guest_inject_exception(regs, X86_UD, 0);
+}
+
+void trap_guest_syscall(struct cpu_user_regs *regs)
+{
+    guest_syscall(regs, &current_vcpu()->traps.syscall);
+}
+
+void trap_guest_syscall32(struct cpu_user_regs *regs)
+{
+    guest_syscall(regs, &current_vcpu()->traps.syscall32);
+}
+
+// --- the way back -----------------------------------------------------------------------------------------
+
+void guest_raise_nmi(struct vcpu *v)
+{
+    __atomic_store_n(&v->traps.nmi_pending, true, __ATOMIC_RELEASE);
+    sched_kick(v);
+}
+
+static void nmi_deliver(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    __atomic_store_n(&v->traps.nmi_pending, false, __ATOMIC_RELAXED);
+    if (v->traps.nmi_masked) {
+        v->traps.nmi_latched = true;
+    } else if (v->traps.nmi_address) {
+        v->traps.nmi_masked = true;
+        guest_inject_nmi(regs);
+    }
+}
+
+// Interrupts are on. One thing at a time: the exit path looks again.
+void trap_return_work(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (softirq_is_pending())
+        softirq_process();
+    else if (__atomic_load_n(&v->traps.nmi_pending, __ATOMIC_RELAXED))
+        nmi_deliver(v, regs);
+    else if (event_pending(v))
+        guest_inject_event(regs);
+}
+
+// --- exceptions of ring 0 -----------------------------------------------------------------------------------
+
+// On the main stack again, nothing below: the guest's state as IRET refused it.
+static void failsafe_after_iret(void)
+{
+    struct cpu_user_regs *regs = guest_regs();
+
+    irq_enable();
+    regs->ds = read_ds();
+    regs->es = read_es();
+    regs->fs = read_fs();
+    regs->gs = read_gs();
+    guest_inject_failsafe(regs);
+}
+
+// IRET to the guest faulted. Its operands are still in place at the top of the stack; the general
+// registers were loaded already and are those of the fault's frame.
+static void iret_recover(struct cpu_user_regs *regs)
+{
+    struct cpu_user_regs *guest = guest_regs();
+
+    memmove(guest, regs, GENERAL_REGISTER_BYTES);
+    guest->error_code = 0;
+    guest->entry_vector = X86_GP;
+    stack_reset_and_jump(guest, failsafe_after_iret);
+}
+
+static bool hypervisor_fault_recover(struct cpu_user_regs *regs)
+{
+    uint64_t target;
+
+    if (regs->entry_vector == X86_PF && hypervisor_page_fault(regs, read_cr2()))
+        return true;
+    if (regs->rip == (uint64_t)entry_iret_to_guest)
+        iret_recover(regs);
+    target = recover_find(regs->rip);
+    regs->rip = target ? target : regs->rip;
+    return target != 0;
+}
+
+void trap_from_hypervisor(struct cpu_user_regs *regs)
+{
+    switch (regs->entry_vector) {
+    case X86_NMI:
+        nmi_handle();
+        return;
+    case X86_DB: // a guest's breakpoint on memory that we touch for it, or TF at our first instruction
+        write_dr6(DR6_DEFAULT);
+        regs->rflags &= ~(uint64_t)EFLAGS_TF;
+        return;
+    case X86_BP:
+        return;
+    case X86_PF:
+    case X86_GP:
+    case X86_SS:
+    case X86_NP:
+    case X86_TS:
+        if (hypervisor_fault_recover(regs))
+            return;
+        break;
+    }
+    panic_with_regs(regs, "exception %u (error %#x, cr2 %#lx) in the hypervisor",
+                    regs->entry_vector, regs->error_code, read_cr2());
+}
+
+void trap_double_fault(struct cpu_user_regs *regs)
+{
+    panic_with_regs(regs, "double fault");
+}
