@@ -18,11 +18,11 @@
 // of the window may still be unmapped. Sets cpu->gdt and cpu->tss.
 void descriptors_init_local(struct cpu *cpu);
 
-// May this descriptor stand in a guest's table? Present code and data segments get DPL 3 and the
-// accessed bit in place; call gates and conforming ring-0 code are refused. Pure.
+// May this descriptor stand in a guest's table? Present code and data segments get DPL 3 in place;
+// gates and system segments are refused. Pure (descriptor_check.c).
 bool descriptor_sanitise(uint64_t *descriptor);
 
-// The same for a whole page; REFUSE_BAD_DESCRIPTOR at the first that is refused.
+// The same for a whole page; REFUSE_DESCRIPTOR_BAD at the first that is refused.
 enum refusal descriptor_page_sanitise(uint64_t page[DESCRIPTORS_PER_PAGE]);
 
 struct vcpu;
@@ -31,6 +31,9 @@ struct vcpu;
 // translations go with the caller's CR3 load, or with descriptors_flush_local().
 void descriptors_load(struct vcpu *v);
 void descriptors_flush_local(struct vcpu *v);
+
+// Map nothing of any guest; the caller loads the idle root.
+void descriptors_unload(void);
 
 // Replace the GDT: `count` frames holding `entries` descriptors, each of which gets a SEG_DESC
 // reference of v->domain; the old references are released. v is current or off every CPU.

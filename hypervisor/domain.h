@@ -85,7 +85,7 @@ struct domain {
     uint8_t shutdown_code;
     bool is_paused_by_controller;
     unsigned controller_pause_count, pause_count;
-    uint32_t vm_assist; // VMASST_TYPE_* bits
+    uint64_t vm_assist; // VMASST_TYPE_* bits
     uint32_t ssidref, create_flags;
     xen_domain_handle_t handle;
     struct spinlock lock; // LOCK_DOMAIN

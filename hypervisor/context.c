@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// Switching a CPU between vcpus (contract in context.h).
+//
+// Order of a switch: save what lives in the CPU, change windows and root, then tell the scheduler that
+// prev is in memory and off this CPU, then load next. Selectors come last, with the new tables in
+// place: one that next's tables do not allow any more becomes null and next enters its failsafe
+// callback, which sees what was asked for.
+#include "hypervisor/context.h"
+#include "hypervisor/descriptors.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/paging.h"
+#include "hypervisor/recover.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/string.h"
+#include "hypervisor/tlb.h"
+#include "hypervisor/traps.h"
+
+#define CR4_GUEST_BITS (uint64_t)(CR4_TSD | CR4_DE) // of the guest's CR4, those that are in force
+
+// --- segments ---------------------------------------------------------------------------------------------
+
+static uint64_t *gs_base_active(struct vcpu_traps *t, bool in_kernel)
+{
+    return in_kernel ? &t->gs_base_kernel : &t->gs_base_user;
+}
+
+void vcpu_save_segments(struct vcpu *v)
+{
+    struct vcpu_traps *t = &v->traps;
+
+    t->fs_base = cpu_features.fsgsbase ? rdfsbase() : rdmsr(MSR_FS_BASE);
+    *gs_base_active(t, v->in_kernel) = cpu_features.fsgsbase ? rdgsbase() : rdmsr(MSR_GS_BASE);
+    *gs_base_active(t, !v->in_kernel) = rdmsr(MSR_KERNEL_GS_BASE);
+}
+
+static void selectors_save(struct cpu_user_regs *regs)
+{
+    regs->ds = read_ds();
+    regs->es = read_es();
+    regs->fs = read_fs();
+    regs->gs = read_gs();
+}
+
+// A null selector over a null selector is the common case and needs no load; any other one does, for
+// the register may still hold a descriptor of the last guest.
+static bool selectors_load(const struct cpu_user_regs *regs)
+{
+    bool ok = true;
+
+    if (regs->ds | read_ds())
+        ok &= recover_load_ds(regs->ds);
+    if (regs->es | read_es())
+        ok &= recover_load_es(regs->es);
+    if (regs->fs | read_fs())
+        ok &= recover_load_fs(regs->fs);
+    if (regs->gs | read_gs())
+        ok &= recover_load_gs(regs->gs);
+    return ok;
+}
+
+// After the selectors, whose loads change the bases.
+static void segment_bases_load(struct vcpu *v)
+{
+    struct vcpu_traps *t = &v->traps;
+    uint64_t gs_base = *gs_base_active(t, v->in_kernel);
+
+    if (cpu_features.fsgsbase) {
+        wrfsbase(t->fs_base);
+        wrgsbase(gs_base);
+    } else {
+        wrmsr(MSR_FS_BASE, t->fs_base);
+        wrmsr(MSR_GS_BASE, gs_base);
+    }
+    wrmsr(MSR_KERNEL_GS_BASE, *gs_base_active(t, !v->in_kernel));
+}
+
+void toggle_guest_mode(struct vcpu *v)
+{
+    swapgs();
+    v->in_kernel = !v->in_kernel;
+    vcpu_load_root(v);
+}
+
+// --- control and debug registers ------------------------------------------------------------------------
+
+void context_load_cr4(const struct vcpu *v)
+{
+    uint64_t cr4 = cpu_features.cr4 | (v->traps.cr4 & CR4_GUEST_BITS);
+
+    if (read_cr4() != cr4)
+        write_cr4(cr4);
+}
+
+static void debug_registers_stop(const struct vcpu *v)
+{
+    if (v->traps.debugreg[7] & DR7_ENABLES)
+        write_dr7(DR7_DEFAULT);
+}
+
+void context_load_debugregs(const struct vcpu *v)
+{
+    const uint64_t *r = v->traps.debugreg;
+
+    if (!(r[7] & DR7_ENABLES))
+        return;
+    write_dr0(r[0]);
+    write_dr1(r[1]);
+    write_dr2(r[2]);
+    write_dr3(r[3]);
+    write_dr7(r[7]);
+}
+
+// --- the switch ---------------------------------------------------------------------------------------------
+
+static void vcpu_save(struct vcpu *v)
+{
+    v->regs = *guest_regs();
+    selectors_save(&v->regs);
+    vcpu_save_segments(v);
+    fpu_save(v);
+    debug_registers_stop(v);
+}
+
+static void idle_loop(void)
+{
+    irq_enable();
+    for (;;) {
+        softirq_process();
+        irq_disable();
+        if (softirq_is_pending())
+            irq_enable();
+        else
+            irq_enable_and_halt();
+    }
+}
+
+static void idle_enter(struct vcpu *prev)
+{
+    descriptors_unload();
+    tlb_load_root(idle_l4_maddr());
+    sched_context_saved(prev);
+    stack_reset_and_jump(guest_regs(), idle_loop);
+}
+
+// On the empty stack, with everything but the selectors loaded.
+static void vcpu_enter(void)
+{
+    struct vcpu *v = current_vcpu();
+    struct cpu_user_regs *regs = guest_regs();
+
+    irq_enable();
+    bool ok = selectors_load(regs);
+    segment_bases_load(v);
+    if (!ok)
+        guest_inject_failsafe(regs);
+}
+
+void context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    struct cpu_info *info = cpu_info();
+
+    irq_disable();
+    if (!prev->domain->is_idle)
+        vcpu_save(prev);
+    info->current = next;
+    if (next->domain->is_idle)
+        idle_enter(prev);
+    info->regs = next->regs;
+    descriptors_load(next);
+    vcpu_load_root(next); // flushes the windows, too
+    sched_context_saved(prev);
+    fpu_load(next);
+    context_load_cr4(next);
+    context_load_debugregs(next);
+    stack_reset_and_jump(&info->regs, vcpu_enter);
+}
+
+void context_start_idle(void)
+{
+    irq_disable();
+    cpu_info()->current = this_cpu()->idle;
+    stack_reset_and_jump(guest_regs(), idle_loop);
+}
+
+// --- life of struct vcpu_traps ----------------------------------------------------------------------------
+
+enum refusal vcpu_traps_create(struct vcpu *v)
+{
+    struct vcpu_traps *t = &v->traps;
+
+    for (unsigned i = 0; i < GDT_GUEST_PAGES; i++)
+        t->gdt_frame[i] = MFN_INVALID;
+    for (unsigned i = 0; i < LDT_PAGES; i++)
+        t->ldt_frame[i] = MFN_INVALID;
+    t->debugreg[6] = DR6_DEFAULT;
+    t->debugreg[7] = DR7_DEFAULT;
+    t->xcr0 = cpu_features.xcr0 & XCR0_X87_SSE;
+    if (v->domain->is_idle)
+        return REFUSE_NONE;
+    t->fpu = page_alloc(fpu_image_order());
+    if (!t->fpu)
+        return REFUSE_NO_MEMORY;
+    fpu_reset(v);
+    return REFUSE_NONE;
+}
+
+void vcpu_traps_destroy(struct vcpu *v)
+{
+    page_free(v->traps.fpu, fpu_image_order());
+    v->traps.fpu = NULL;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// A vcpu's whole state from and to struct vcpu_guest_context: VCPUOP_initialise, setvcpucontext and
+// getvcpucontext. The vcpu is off every CPU.
+//
+// Setting checks every value first, then takes the references (descriptor frames, page-table roots),
+// then writes. Taking roots may have to be continued: the whole call is then repeated, and what was
+// taken before is simply replaced.
+#include "hypervisor/canonical.h"
+#include "hypervisor/context.h"
+#include "hypervisor/debugreg.h"
+#include "hypervisor/descriptors.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/string.h"
+#include "hypervisor/x86.h"
+
+#define IOPL_SHIFT 12
+#define RPL_GUEST 3
+
+static bool traps_ok(const struct vcpu_guest_context *c)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
+        if (!is_canonical(c->trap_ctxt[i].address))
+            return false;
+    }
+    return true;
+}
+
+static bool context_ok(const struct vcpu_guest_context *c)
+{
+    return is_canonical(c->user_regs.rip) && is_canonical(c->event_callback_eip) &&
+           is_canonical(c->failsafe_callback_eip) && is_canonical(c->syscall_callback_eip) &&
+           is_canonical(c->kernel_sp) && is_canonical(c->fs_base) &&
+           is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
+           is_canonical(c->ldt_base) && c->ldt_base % PAGE_SIZE == 0 &&
+           c->ldt_ents <= LDT_MAX_ENTRIES && c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY &&
+           traps_ok(c);
+}
+
+static mfn_t root_from_cr3(uint64_t cr3)
+{
+    return cr3 ? MFN(xen_cr3_to_pfn(cr3)) : MFN_INVALID;
+}
+
+static uint64_t root_to_cr3(mfn_t mfn)
+{
+    return mfn_is_valid(mfn) ? xen_pfn_to_cr3(mfn.v) : 0;
+}
+
+static enum refusal references_take(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    enum refusal r = gdt_set(v, c->gdt_frames, (unsigned)c->gdt_ents);
+
+    if (r != REFUSE_NONE)
+        return r;
+    r = vcpu_set_root(v, root_from_cr3(c->ctrlreg[3]), false);
+    if (r != REFUSE_NONE)
+        return r;
+    return vcpu_set_root(v, root_from_cr3(c->ctrlreg[1]), true);
+}
+
+static void registers_set(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct cpu_user_regs *regs = &v->regs;
+
+    *regs = c->user_regs;
+    regs->cs |= RPL_GUEST;
+    regs->ss |= RPL_GUEST;
+    regs->entry_vector = 0;
+    regs->error_code = 0;
+    regs->rflags &= ~(uint64_t)(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_NT);
+    regs->rflags |= EFLAGS_IF | EFLAGS_MBS;
+    v->traps.iopl = c->user_regs.rflags >> IOPL_SHIFT & 3;
+    if (c->flags & VGCF_I387_VALID)
+        fpu_set_image(v, &c->fpu_ctxt);
+    else
+        fpu_reset(v);
+}
+
+static void callbacks_set(struct vcpu_traps *t, const struct vcpu_guest_context *c)
+{
+    t->event = (struct guest_callback){.address = c->event_callback_eip, .masks_events = true};
+    t->failsafe =
+        (struct guest_callback){.address = c->failsafe_callback_eip,
+                                .masks_events = (c->flags & VGCF_failsafe_disables_events) != 0};
+    t->syscall =
+        (struct guest_callback){.address = c->syscall_callback_eip,
+                                .masks_events = (c->flags & VGCF_syscall_disables_events) != 0};
+}
+
+static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct vcpu_traps *t = &v->traps;
+
+    memcpy(t->table, c->trap_ctxt, sizeof(t->table));
+    for (unsigned i = 0; i < ARRAY_SIZE(t->table); i++)
+        t->table[i].vector = (uint8_t)i;
+    t->kernel_ss = c->kernel_ss;
+    t->kernel_sp = c->kernel_sp;
+    callbacks_set(t, c);
+    ldt_set(v, c->ldt_base, (unsigned)c->ldt_ents);
+    t->fs_base = c->fs_base;
+    t->gs_base_kernel = c->gs_base_kernel;
+    t->gs_base_user = c->gs_base_user;
+    t->cr0 = c->ctrlreg[0] & CR0_TS;
+    t->cr4 = c->ctrlreg[4] & (CR4_TSD | CR4_DE);
+    // Values that may not stand there are left out, as on a processor that ignores them.
+    for (unsigned i = 0; i < ARRAY_SIZE(c->debugreg); i++) {
+        if (i != 4 && i != 5)
+            debugreg_set(v, i, c->debugreg[i]);
+    }
+}
+
+enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    if (!context_ok(c))
+        return REFUSE_CONTEXT_BAD;
+    enum refusal r = references_take(v, c);
+    if (r != REFUSE_NONE)
+        return r;
+    registers_set(v, c);
+    traps_set(v, c);
+    v->in_kernel = (c->flags & VGCF_IN_KERNEL) != 0;
+    v->domain->vm_assist |= c->vm_assist;
+    v->is_online = (c->flags & VGCF_online) != 0;
+    v->is_initialised = true;
+    return REFUSE_NONE;
+}
+
+static uint64_t context_flags(const struct vcpu *v)
+{
+    return VGCF_I387_VALID | (v->in_kernel ? VGCF_IN_KERNEL : 0) |
+           (v->is_online ? VGCF_online : 0) |
+           (v->traps.failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
+           (v->traps.syscall.masks_events ? VGCF_syscall_disables_events : 0);
+}
+
+static void descriptors_get(const struct vcpu_traps *t, struct vcpu_guest_context *c)
+{
+    c->ldt_base = t->ldt_base;
+    c->ldt_ents = t->ldt_entries;
+    c->gdt_ents = t->gdt_entries;
+    for (unsigned i = 0; i < GDT_GUEST_PAGES; i++)
+        c->gdt_frames[i] = mfn_is_valid(t->gdt_frame[i]) ? t->gdt_frame[i].v : 0;
+}
+
+void vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+    const struct vcpu_traps *t = &v->traps;
+
+    memset(c, 0, sizeof(*c));
+    c->flags = context_flags(v);
+    c->user_regs = v->regs;
+    c->user_regs.rflags |= (uint64_t)t->iopl << IOPL_SHIFT;
+    c->user_regs.entry_vector = c->user_regs.error_code = 0;
+    fpu_get_image(v, &c->fpu_ctxt);
+    memcpy(c->trap_ctxt, t->table, sizeof(c->trap_ctxt));
+    descriptors_get(t, c);
+    c->kernel_ss = t->kernel_ss;
+    c->kernel_sp = t->kernel_sp;
+    c->ctrlreg[0] = t->cr0;
+    c->ctrlreg[1] = root_to_cr3(v->root_user);
+    c->ctrlreg[3] = root_to_cr3(v->root_kernel);
+    c->ctrlreg[4] = t->cr4;
+    memcpy(c->debugreg, t->debugreg, sizeof(c->debugreg));
+    c->event_callback_eip = t->event.address;
+    c->failsafe_callback_eip = t->failsafe.address;
+    c->syscall_callback_eip = t->syscall.address;
+    c->vm_assist = v->domain->vm_assist;
+    c->fs_base = t->fs_base;
+    c->gs_base_kernel = t->gs_base_kernel;
+    c->gs_base_user = t->gs_base_user;
+}
