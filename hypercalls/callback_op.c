@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Entry points of the guest kernel: callback_op, set_callbacks (its old form) and nmi_op.
+#include "hypercalls/call.h"
+#include "hypervisor/canonical.h"
+#include <xen/callback.h>
+#include <xen/nmi.h>
+
+static struct guest_callback *callback_find(struct vcpu_traps *t, unsigned type)
+{
+    switch (type) {
+    case CALLBACKTYPE_event:
+        return &t->event;
+    case CALLBACKTYPE_failsafe:
+        return &t->failsafe;
+    case CALLBACKTYPE_syscall:
+        return &t->syscall;
+    case CALLBACKTYPE_syscall32:
+        return &t->syscall32;
+    case CALLBACKTYPE_sysenter:
+        return &t->sysenter;
+    default:
+        return NULL;
+    }
+}
+
+static enum refusal callback_register(struct vcpu *v, unsigned type, uint64_t address,
+                                      bool masks_events)
+{
+    struct guest_callback *callback = callback_find(&v->traps, type);
+
+    if (!is_canonical(address))
+        return REFUSE_ADDRESS_NOT_CANONICAL;
+    if (type == CALLBACKTYPE_nmi) {
+        v->traps.nmi_address = address;
+        return REFUSE_NONE;
+    }
+    if (!callback)
+        return REFUSE_CALLBACK_UNKNOWN;
+    *callback = (struct guest_callback){.address = address, .masks_events = masks_events};
+    return REFUSE_NONE;
+}
+
+static long op_register(struct hypercall *c, void *argument)
+{
+    const struct callback_register *r = argument;
+
+    return refuse(c, callback_register(c->vcpu, r->type, r->address,
+                                       (r->flags & CALLBACKF_mask_events) != 0), 1);
+}
+
+static long op_unregister(struct hypercall *c, void *argument)
+{
+    const struct callback_unregister *u = argument;
+
+    if (u->type == CALLBACKTYPE_nmi) {
+        c->vcpu->traps.nmi_address = 0;
+        return 0;
+    }
+    return refuse(c, callback_find(&c->vcpu->traps, u->type) ? REFUSE_CALLBACK_FIXED
+                                                             : REFUSE_CALLBACK_UNKNOWN, 1);
+}
+
+static const struct subop callback_ops[] = {
+    {CALLBACKOP_register, "register", sizeof(struct callback_register), SUBOP_IN, SUBOP_ANY,
+     op_register},
+    {CALLBACKOP_unregister, "unregister", sizeof(struct callback_unregister), SUBOP_IN, SUBOP_ANY,
+     op_unregister},
+};
+
+long hypercall_callback_op(struct hypercall *c)
+{
+    return subop_run(c, callback_ops, ARRAY_SIZE(callback_ops), (uint32_t)c->arg[0], c->arg[1]);
+}
+
+long hypercall_set_callbacks(struct hypercall *c)
+{
+    static const uint8_t types[] = {CALLBACKTYPE_event, CALLBACKTYPE_failsafe,
+                                    CALLBACKTYPE_syscall};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        enum refusal r = callback_register(c->vcpu, types[i], c->arg[i], false);
+        if (r != REFUSE_NONE)
+            return refuse(c, r, i);
+    }
+    return 0;
+}
+
+static long op_nmi_register(struct hypercall *c, void *argument)
+{
+    const struct xennmi_callback *n = argument;
+
+    return refuse(c, callback_register(c->vcpu, CALLBACKTYPE_nmi, n->handler_address, true), 1);
+}
+
+static long op_nmi_unregister(struct hypercall *c, void *argument)
+{
+    (void)argument;
+    c->vcpu->traps.nmi_address = 0;
+    return 0;
+}
+
+static const struct subop nmi_ops[] = {
+    {XENNMI_register_callback, "register_callback", sizeof(struct xennmi_callback), SUBOP_IN,
+     SUBOP_ANY, op_nmi_register},
+    {XENNMI_unregister_callback, "unregister_callback", 0, SUBOP_NONE, SUBOP_ANY,
+     op_nmi_unregister},
+};
+
+long hypercall_nmi_op(struct hypercall *c)
+{
+    return subop_run(c, nmi_ops, ARRAY_SIZE(nmi_ops), (uint32_t)c->arg[0], c->arg[1]);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// iret: the guest kernel returns from an exception, a system call or an upcall. The new state is a
+// struct iret_context at its stack pointer. A kernel whose stack cannot be read has no way on.
+#include "hypercalls/call.h"
+#include "hypervisor/context.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/traps.h"
+
+#define RPL_USER 3
+#define IOPL_SHIFT 12
+
+static void nmi_unmask(struct vcpu *v)
+{
+    if (!v->traps.nmi_masked)
+        return;
+    v->traps.nmi_masked = false;
+    if (v->traps.nmi_latched) {
+        v->traps.nmi_latched = false;
+        __atomic_store_n(&v->traps.nmi_pending, true, __ATOMIC_RELAXED);
+    }
+}
+
+static void registers_set(struct vcpu *v, struct cpu_user_regs *regs, const struct iret_context *f)
+{
+    if (v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1)
+        v->traps.iopl = f->rflags >> IOPL_SHIFT & 3;
+    regs->rip = f->rip;
+    regs->cs = (uint16_t)f->cs | RPL_USER;
+    regs->rflags = (f->rflags & ~(uint64_t)(EFLAGS_IOPL | EFLAGS_VM)) | EFLAGS_IF | EFLAGS_MBS;
+    regs->rsp = f->rsp;
+    regs->ss = (uint16_t)f->ss | RPL_USER;
+    regs->rax = f->rax;
+    if (f->flags & VGCF_in_syscall) {
+        regs->entry_vector = ENTRY_SYSCALL;
+    } else {
+        regs->entry_vector = 0;
+        regs->r11 = f->r11;
+        regs->rcx = f->rcx;
+    }
+}
+
+long hypercall_iret(struct hypercall *c)
+{
+    struct vcpu *v = c->vcpu;
+    struct cpu_user_regs *regs = guest_regs();
+    struct iret_context f;
+
+    if (!guest_read(&f, regs->rsp, sizeof(f))) {
+        domain_crash(c->domain, "iret: no frame at stack %#lx", regs->rsp);
+        return CALL_NO_RESULT;
+    }
+    if ((f.cs & RPL_USER) == RPL_USER) {
+        if (!mfn_is_valid(v->root_user)) {
+            domain_crash(c->domain, "iret to user mode without a user page table");
+            return CALL_NO_RESULT;
+        }
+        toggle_guest_mode(v);
+    }
+    registers_set(v, regs, &f);
+    __atomic_store_n(&v->info->evtchn_upcall_mask, !(f.rflags & EFLAGS_IF), __ATOMIC_RELAXED);
+    nmi_unmask(v);
+    return CALL_NO_RESULT;
+}
