@@ -28,7 +28,7 @@ COMMON   := -std=gnu11 -g -fno-strict-aliasing -fno-stack-protector -fcf-protect
 
 # Hypervisor: position-independent code in the upper half, no FPU use, Xen's headers and nothing else.
 HV_CFLAGS := -O2 $(COMMON) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -isystem $(B)/inc \
-	-I. -I$(B)/gen -mgeneral-regs-only -fpie -fvisibility=hidden -mcmodel=small -D__XEN_TOOLS__
+	-I. -I$(B)/gen -mgeneral-regs-only -fpie -fvisibility=hidden -include hypervisor/visibility.h -mcmodel=small -D__XEN_TOOLS__
 HV_LDFLAGS := -static -no-pie -nostdlib -nostartfiles -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments
 

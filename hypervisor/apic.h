@@ -16,10 +16,10 @@ void apic_send_nmi(unsigned apic_id);
 void apic_send_init(unsigned apic_id);
 void apic_send_startup(unsigned apic_id, uint8_t page);
 
-// One-shot timer in the units given by apic_timer_calibrated(): initial count, 0 = off.
+// The timer counts down from `count` once and interrupts; 0 = off. Not with TSC-deadline mode, but for
+// calibration: apic_timer_one_shot() selects counting without an interrupt, apic_init_local() ends it.
+void apic_timer_one_shot(void);
 void apic_timer_set(uint32_t count);
 uint32_t apic_timer_get(void);
-
-#define APIC_DEFAULT_BASE 0xfee00000
 
 #endif

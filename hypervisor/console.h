@@ -5,14 +5,17 @@
 
 #include "hypervisor/types.h"
 
-// Set the port up (com1=BAUD,8n1); before it, output only goes to the ring.
+// Set the port up (com1=BAUD,8n1) and print what was logged before.
 void console_init(void);
-// Interrupt-driven input from now on; needs the IO-APIC (call after irq set-up). Until then, and
-// where the interrupt does not arrive, input is polled from console_poll().
+// Let the port interrupt for input: call when the line is routed to a vector whose handler calls
+// console_poll(). Without it someone has to call console_poll() regularly.
 void console_init_irq(void);
 
-// Raw output (dom0's console_io write): to the port and, with `log`, to the ring. '\n' becomes "\r\n".
+// Output of dom0 (console_io write): to the port only. '\n' becomes "\r\n".
 void console_write(const char *text, size_t bytes);
+
+// Whole lines of the log: to port and ring, on lines of their own.
+void console_log(const char *text, size_t bytes);
 
 // Up to `bytes` of typed input; returns the count (console_io read).
 size_t console_read(char *buffer, size_t bytes);

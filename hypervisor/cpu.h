@@ -38,7 +38,7 @@ struct cpu {
     // TLB: the value of the global flush clock when this CPU last flushed everything (tlb.c), and
     // the flush request that smp.c delivers.
     uint64_t tlb_stamp;
-    uint32_t flush_requested; // atomic
+    uint32_t flush_requested, flush_done; // atomic tickets, see ipi.c
     uint64_t flush_count;     // statistics
 
     struct timer_heap *timers; // timer.c

@@ -20,7 +20,7 @@
 // Holes read as ~0.
 #define M2P_START 0xffff800000000000
 #define M2P_SIZE 0x8000000 // for HV_MAX_RAM
-// Slot 257: the same frames, writable by the hypervisor only (hole chunks stay read-only).
+// Slot 257: the same frames for the hypervisor only; writable but for holes.
 #define M2P_RW_START 0xffff808000000000
 
 // Slot 260: per-CPU windows, CPU n at CPU_WINDOW_START + n * CPU_WINDOW_SIZE.

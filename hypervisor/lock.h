@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Spin locks with a rank (hypervisor/lock_rank.h). Ticket locks: fair, so that no CPU starves.
 //
-// A lock is either always taken with spin_lock_irqsave, or never from an interrupt handler: debug
-// builds assert rank, owner and this use. While a CPU spins with interrupts off it serves TLB-flush
-// requests, so whoever waits for such a request must hold no lock that is taken with interrupts off.
+// Locks of ranks that interrupt handlers take (LOCK_SCHED, LOCK_TIMER, LOCK_CONSOLE) are taken with
+// interrupts off: spin_lock_irqsave. Debug builds assert rank, owner and this. While a CPU spins with
+// interrupts off it serves TLB-flush requests, so whoever waits for such a request must hold no lock
+// that is taken with interrupts off.
 #ifndef HYPERVISOR_LOCK_H
 #define HYPERVISOR_LOCK_H
 
@@ -13,8 +14,7 @@
 struct spinlock {
     uint16_t next, serving; // atomic tickets
     uint16_t owner;         // CPU id + 1, debug builds
-    uint8_t rank;
-    uint8_t irq_use; // debug builds: 1 = taken with interrupts on, 2 = with interrupts off
+    uint8_t rank;           // enum lock_rank
 };
 
 #define SPINLOCK(r) ((struct spinlock){.rank = (r)})

@@ -47,14 +47,19 @@ maddr_t image_to_maddr(const void *symbol);
 // table). Parts that are already mapped stay.
 void paging_map_fresh(uint64_t start, uint64_t bytes);
 
+// The L1 entry for an address of ours, its tables made when missing; boot only (CPU windows).
+uint64_t *paging_l1_entry(uint64_t va);
+
 // Map device memory, uncached. Never undone, so for what lasts; NULL when the window is full. The
 // same frames asked for again give the same address.
 void *ioremap(maddr_t maddr, size_t bytes);
+void ioremap_init(void); // called by paging_init
 
-// The machine-to-phys table: ~0 is "no owner or hole". Writes to holes are ignored.
+// The machine-to-phys table, for frames below HV_MAX_MFN: ~0 is "no owner or hole". Writes to holes
+// are ignored.
 static inline uint64_t m2p_get(mfn_t mfn)
 {
-    return ((volatile uint64_t *)M2P_START)[mfn.v];
+    return __atomic_load_n((const uint64_t *)M2P_RW_START + mfn.v, __ATOMIC_RELAXED);
 }
 void m2p_set(mfn_t mfn, uint64_t value);
 

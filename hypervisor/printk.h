@@ -13,6 +13,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 // Messages above this level are dropped; loglvl=error|warning|info|debug|all on the command line.
 extern enum log_level log_level;
+void log_init(void); // after the command line is known
 
 void printk(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void vprintk(enum log_level level, const char *format, va_list args);

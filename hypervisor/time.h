@@ -8,13 +8,14 @@
 
 #include "hypervisor/types.h"
 
-#define NS_PER_S 1000000000ull
-#define NS_PER_MS 1000000ull
-#define NS_PER_US 1000ull
+#define NS_PER_S 1000000000ul
+#define NS_PER_MS 1000000ul
+#define NS_PER_US 1000ul
 #define TIME_NEVER UINT64_MAX
 
 void time_init(void);       // boot CPU: calibrate TSC and local timer, read the RTC
-void time_init_local(void); // each CPU, before it needs time
+void time_init_local(void); // each other CPU, before it needs time; measures its TSC's distance
+void time_sync_serve(void); // the boot CPU, while another one runs time_init_local()
 
 uint64_t time_now(void);
 

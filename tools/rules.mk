@@ -67,10 +67,17 @@ $(B)/obj/guest/%.o: %.S | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE)
 HV_ELF := $(B)/hypervisor/paravane.elf
 HV_LDS ?= hypervisor/link.ld
 
-$(HV_ELF): $(HV_OBJS) $(HV_LDS)
+HV_SYMBOLS := $(B)/gen/hypervisor/symbols
+
+# Linked twice: the second time with the names of the functions of the first, for crash reports. The
+# table lies behind the text, so no function moves.
+$(HV_ELF): $(HV_OBJS) $(HV_LDS) tools/symbols.py
 	@echo "  LD  $@"
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(HV_LDFLAGS) -T $(HV_LDS) $(HV_OBJS) -o $@ $(GCC_LIB)
+	@mkdir -p $(@D) $(dir $(HV_SYMBOLS))
+	$(Q)$(CC) $(HV_LDFLAGS) -T $(HV_LDS) $(HV_OBJS) -o $@.pass1 $(GCC_LIB)
+	$(Q)nm -n $@.pass1 | python3 tools/symbols.py >$(HV_SYMBOLS).S
+	$(Q)$(CC) -c $(HV_SYMBOLS).S -o $(HV_SYMBOLS).o
+	$(Q)$(CC) $(HV_LDFLAGS) -T $(HV_LDS) $(HV_OBJS) $(HV_SYMBOLS).o -o $@ $(GCC_LIB)
 
 # Guests -----------------------------------------------------------------------------------------------
 PVGUEST_LIB := $(B)/pvguest/libpvguest.a

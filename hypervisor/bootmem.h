@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Private to the boot code: collecting the memory map and what in it is taken.
+#ifndef HYPERVISOR_BOOTMEM_H
+#define HYPERVISOR_BOOTMEM_H
+
+#include "hypervisor/boot.h"
+
+// A region of the firmware's map, in any order, overlaps allowed (the higher type wins).
+void bootmem_add_region(uint64_t start, uint64_t bytes, enum boot_region_type type);
+
+// The map is complete: sort it, find the free ranges, choose the trampoline page.
+void bootmem_init(void);
+
+void bootmem_print(void);
+
+// page_alloc.c: these frames of RAM are free from now on.
+void frames_add_range(mfn_t start, mfn_t end);
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The console: one port, one log ring, one input buffer.
+//
+// Output of the log and of dom0 share the line: when the log speaks while dom0's line is open, the
+// line is ended first. Lock: LOCK_CONSOLE, interrupts off, the last in the order; a panic breaks it.
+#include "hypervisor/console.h"
+#include "hypervisor/cmdline.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/lock.h"
+#include "hypervisor/serial.h"
+#include "hypervisor/string.h"
+
+#define RING_SIZE 32768u // powers of two
+#define INPUT_SIZE 1024u
+#define CHUNK 128
+
+static struct spinlock lock = SPINLOCK_INIT(LOCK_CONSOLE);
+static bool is_forced; // a panic writes: no lock
+
+static char ring[RING_SIZE];
+static uint32_t ring_start, ring_end; // positions ever written; start moves when the ring is full
+static char last_char = '\n';         // on the port
+
+static char input[INPUT_SIZE];
+static unsigned input_head, input_tail; // counters
+
+void (*console_input_ready)(void);
+
+static void input_softirq(void)
+{
+    if (console_input_ready)
+        console_input_ready();
+}
+
+static uint64_t console_lock(void)
+{
+    return is_forced ? irq_save() : spin_lock_irqsave(&lock);
+}
+
+static void console_unlock(uint64_t flags)
+{
+    if (is_forced)
+        irq_restore(flags);
+    else
+        spin_unlock_irqrestore(&lock, flags);
+}
+
+void console_force(void)
+{
+    is_forced = true;
+}
+
+void console_init(void)
+{
+    uint64_t baud = cmdline_get_number("com1", 115200);
+    serial_init((unsigned)baud);
+    softirq_register(SOFTIRQ_CONSOLE, input_softirq);
+    // What was logged before.
+    for (uint32_t at = ring_start; at != ring_end; at++) {
+        char c = ring[at % RING_SIZE];
+        serial_put(c == '\n' ? "\r\n" : &c, c == '\n' ? 2 : 1);
+    }
+}
+
+void console_init_irq(void)
+{
+    serial_enable_rx_interrupt();
+}
+
+// --- output
+
+static void port_write(const char *text, size_t bytes)
+{
+    char chunk[CHUNK];
+    size_t used = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] == '\n' && last_char != '\r')
+            chunk[used++] = '\r';
+        last_char = chunk[used++] = text[i];
+        if (used + 2 > sizeof(chunk)) {
+            serial_put(chunk, used);
+            used = 0;
+        }
+    }
+    serial_put(chunk, used);
+}
+
+static void ring_write(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        ring[ring_end++ % RING_SIZE] = text[i];
+    if (ring_end - ring_start > RING_SIZE)
+        ring_start = ring_end - RING_SIZE;
+}
+
+void console_log(const char *text, size_t bytes)
+{
+    uint64_t flags = console_lock();
+    if (last_char != '\n')
+        port_write("\n", 1);
+    port_write(text, bytes);
+    ring_write(text, bytes);
+    console_unlock(flags);
+}
+
+void console_write(const char *text, size_t bytes)
+{
+    uint64_t flags = console_lock();
+    port_write(text, bytes);
+    console_unlock(flags);
+}
+
+size_t console_ring_read(char *buffer, size_t bytes, uint32_t *index, bool clear, bool incremental)
+{
+    size_t count = 0;
+    uint64_t flags = console_lock();
+    uint32_t at = ring_start;
+    if (incremental && *index - ring_start <= ring_end - ring_start)
+        at = *index;
+    for (; at != ring_end && count < bytes; at++)
+        buffer[count++] = ring[at % RING_SIZE];
+    if (clear)
+        ring_start = ring_end;
+    *index = at;
+    console_unlock(flags);
+    return count;
+}
+
+// --- input
+
+void console_poll(void)
+{
+    bool arrived = false;
+    char c;
+    uint64_t flags = console_lock();
+    while (serial_get(&c)) {
+        if (input_head - input_tail < INPUT_SIZE)
+            input[input_head++ % INPUT_SIZE] = c;
+        arrived = true;
+    }
+    console_unlock(flags);
+    if (arrived)
+        softirq_raise_here(SOFTIRQ_CONSOLE);
+}
+
+size_t console_read(char *buffer, size_t bytes)
+{
+    size_t count = 0;
+    uint64_t flags = console_lock();
+    while (count < bytes && input_tail != input_head)
+        buffer[count++] = input[input_tail++ % INPUT_SIZE];
+    console_unlock(flags);
+    return count;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// What the CPUs can do, and the control registers that follow from it.
+//
+// The boot CPU decides; the others are taken to be equal, which QEMU and every PC guarantee.
+#include "hypervisor/cpufeatures.h"
+#include "hypervisor/asm.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/string.h"
+
+#define XCR0_X87 1ul
+#define XCR0_SSE 2ul
+#define XCR0_AVX 4ul
+#define XCR0_AVX512 0xe0ul
+#define FXSAVE_SIZE 512
+
+enum { EAX, EBX, ECX, EDX };
+
+struct cpu_features cpu_features;
+
+static bool bit(uint32_t word, unsigned n)
+{
+    return word >> n & 1;
+}
+
+// Which extended states we enable: x87, SSE, AVX, AVX-512. PKRU and others stay off.
+static void detect_xsave(void)
+{
+    uint32_t r[4];
+    cpu_features.xstate_size = FXSAVE_SIZE;
+    if (!cpu_features.xsave)
+        return;
+    cpuid(0xd, 0, r);
+    uint64_t supported = (uint64_t)r[EDX] << 32 | r[EAX];
+    cpu_features.xcr0 = XCR0_X87 | XCR0_SSE | (supported & XCR0_AVX);
+    if ((supported & (XCR0_AVX | XCR0_AVX512)) == (XCR0_AVX | XCR0_AVX512))
+        cpu_features.xcr0 |= XCR0_AVX512;
+    write_cr4(read_cr4() | CR4_OSXSAVE);
+    xsetbv(0, cpu_features.xcr0);
+    cpuid(0xd, 0, r);
+    cpu_features.xstate_size = r[EBX];
+    cpuid(0xd, 1, r);
+    cpu_features.xsaveopt = bit(r[EAX], 0);
+}
+
+static void detect_standard(void)
+{
+    struct cpu_features *f = &cpu_features;
+    uint32_t r[4];
+    cpuid(0, 0, r);
+    uint32_t max_leaf = r[EAX];
+    f->is_amd = r[EBX] == 0x68747541; // "Auth"
+    cpuid(1, 0, r);
+    if (!bit(r[EDX], 24) || !bit(r[EDX], 9))
+        panic("the CPU lacks FXSAVE or a local APIC");
+    f->pge = bit(r[EDX], 13);
+    f->mce = bit(r[EDX], 7);
+    f->x2apic = bit(r[ECX], 21);
+    f->tsc_deadline = bit(r[ECX], 24);
+    f->xsave = bit(r[ECX], 26);
+    if (max_leaf < 7)
+        return;
+    cpuid(7, 0, r);
+    f->fsgsbase = bit(r[EBX], 0);
+    f->smep = bit(r[EBX], 7);
+    f->smap = bit(r[EBX], 20);
+    f->umip = bit(r[ECX], 2);
+}
+
+static void detect_extended(void)
+{
+    struct cpu_features *f = &cpu_features;
+    uint32_t r[4];
+    cpuid(0x80000001, 0, r);
+    f->nx = bit(r[EDX], 20);
+    f->syscall = bit(r[EDX], 11);
+    f->pages_1g = bit(r[EDX], 26);
+    f->rdtscp = bit(r[EDX], 27);
+    f->phys_bits = 36;
+    cpuid(0x80000000, 0, r);
+    uint32_t max_leaf = r[EAX];
+    if (max_leaf >= 0x80000007) {
+        cpuid(0x80000007, 0, r);
+        f->invariant_tsc = bit(r[EDX], 8);
+    }
+    if (max_leaf >= 0x80000008) {
+        cpuid(0x80000008, 0, r);
+        f->phys_bits = r[EAX] & 0xff;
+    }
+}
+
+void cpu_features_init(void)
+{
+    struct cpu_features *f = &cpu_features;
+    detect_standard();
+    detect_extended();
+    if (!f->syscall || !f->nx)
+        panic("the CPU lacks %s", f->nx ? "SYSCALL" : "NX");
+    f->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE;
+    f->cr4 |= (f->pge ? CR4_PGE : 0) | (f->mce ? CR4_MCE : 0) | (f->smep ? CR4_SMEP : 0);
+    f->cr4 |= (f->smap ? CR4_SMAP : 0) | (f->umip ? CR4_UMIP : 0);
+    f->cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
+    detect_xsave();
+    cpu_features_apply();
+}
+
+void cpu_features_apply(void)
+{
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
+    write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
+    write_cr4(cpu_features.cr4);
+    if (cpu_features.xsave)
+        xsetbv(0, cpu_features.xcr0);
+}
+
+void cpu_features_print(void)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } flags[] = {
+        {"nx", offsetof(struct cpu_features, nx)},
+        {"smep", offsetof(struct cpu_features, smep)},
+        {"smap", offsetof(struct cpu_features, smap)},
+        {"umip", offsetof(struct cpu_features, umip)},
+        {"fsgsbase", offsetof(struct cpu_features, fsgsbase)},
+        {"xsave", offsetof(struct cpu_features, xsave)},
+        {"xsaveopt", offsetof(struct cpu_features, xsaveopt)},
+        {"x2apic", offsetof(struct cpu_features, x2apic)},
+        {"tsc-deadline", offsetof(struct cpu_features, tsc_deadline)},
+        {"invariant-tsc", offsetof(struct cpu_features, invariant_tsc)},
+    };
+    char line[160] = "";
+    size_t used = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+        if (*((const bool *)&cpu_features + flags[i].offset))
+            used += (size_t)snprintf(line + used, sizeof(line) - used, " %s", flags[i].name);
+    }
+    log_info("CPU features:%s; FPU state %u bytes, %u address bits", line, cpu_features.xstate_size,
+             cpu_features.phys_bits);
+}

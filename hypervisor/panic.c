@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The crash report, and the end of the machine.
+//
+// The report trusts nothing: it takes the console over, prints registers and every value on the
+// stack that points into text (the code is built without frame pointers, so some lines are stale), and
+// stops. A second fault inside the report halts at once.
+#include "hypervisor/panic.h"
+#include "hypervisor/asm.h"
+#include "hypervisor/cmdline.h"
+#include "hypervisor/console.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/image.h"
+#include "hypervisor/machine.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/smp.h"
+#include "hypervisor/symbols.h"
+
+#define TRACE_LINES 24
+#define REBOOT_WAIT_US 5000000
+
+static unsigned panic_depth; // atomic
+
+static void stack_print(uint64_t rsp)
+{
+    uint64_t end = (rsp | (CPU_STACK_SIZE - 1)) + 1 - sizeof(struct cpu_info);
+    char name[80];
+    unsigned lines = 0;
+    log_error("Call trace (values on the stack that point into text):");
+    for (rsp &= ~7ul; rsp < end && lines < TRACE_LINES; rsp += 8) {
+        uint64_t value = *(const uint64_t *)rsp;
+        if (symbol_is_text(value)) {
+            // A return address may be that of the next function, after a call that never returns.
+            log_error("  %016lx %s", value, symbol_format(value - 1, name, sizeof(name)));
+            lines++;
+        }
+        if ((rsp & (CPU_STACK_SIZE - 1)) == CPU_STACK_GUARD_PAGE * PAGE_SIZE - 8)
+            break; // the last IST stack ends at the guard page
+    }
+}
+
+void regs_print(const struct cpu_user_regs *r)
+{
+    bool ring0 = (r->cs & 3) == 0;
+    char name[80];
+    log_error("RIP %04x:%016lx %s", r->cs, r->rip, ring0 ? symbol_format(r->rip, name, sizeof(name)) : "");
+    log_error("RSP %04x:%016lx RFLAGS %08lx vector %#x error %#x", r->ss, r->rsp, r->rflags, r->entry_vector,
+              r->error_code);
+    log_error("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
+    log_error("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
+    log_error("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
+    log_error("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
+    log_error("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    if (ring0)
+        stack_print(r->rsp);
+}
+
+static void report_begin(void)
+{
+    irq_disable();
+    if (__atomic_fetch_add(&panic_depth, 1, __ATOMIC_SEQ_CST) > 0) {
+        for (;;)
+            cpu_halt();
+    }
+    smp_stop_others();
+    console_force();
+}
+
+static void report_end(void) __attribute__((noreturn));
+static void report_end(void)
+{
+    char what[64] = "nothing";
+    if (current_vcpu())
+        domain_describe_current(what, sizeof(what));
+    log_error("CPU %u ran %s", this_cpu_id(), what);
+    if (cmdline_get_bool("noreboot", false) || !cmdline_get_bool("reboot", true)) {
+        log_error("Halted.");
+        machine_halt();
+    }
+    log_error("Rebooting in five seconds.");
+    machine_delay_us(REBOOT_WAIT_US);
+    machine_reboot();
+}
+
+void panic(const char *format, ...)
+{
+    va_list args;
+    report_begin();
+    log_error("*** Paravane panic on CPU %u:", this_cpu_id());
+    va_start(args, format);
+    vprintk(LOG_ERROR, format, args);
+    va_end(args);
+    stack_print(read_rsp());
+    report_end();
+}
+
+void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
+{
+    va_list args;
+    report_begin();
+    log_error("*** Paravane panic on CPU %u:", this_cpu_id());
+    va_start(args, format);
+    vprintk(LOG_ERROR, format, args);
+    va_end(args);
+    regs_print(regs);
+    report_end();
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Making a CPU's window: pages for its GDT and TSS, stacks with their struct cpu_info.
+#ifndef HYPERVISOR_PERCPU_H
+#define HYPERVISOR_PERCPU_H
+
+#include "hypervisor/cpu.h"
+
+// The boot CPU's struct cpu on its first stack; before anything that takes a lock.
+void percpu_init_early(void);
+
+// Allocate (from boot memory) and map the window of CPU `id`, prepare its struct cpu_info.
+void percpu_create(unsigned id, unsigned apic_id);
+
+// Where the stack pointer of CPU `id` starts.
+uint64_t percpu_stack_top(unsigned id);
+
+#endif

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Starting the other CPUs: INIT to all, then for each the trampoline's parameters and a start-up IPI.
+//
+// One CPU is started at a time, because the trampoline page has one set of parameters; the waits that
+// the INIT protocol asks for (Intel SDM vol. 3, 9.4.4) are paid once for all. A CPU reports by setting
+// is_online; from then on it may take locks, interrupts and softirqs.
+#include "hypervisor/smp.h"
+#include "hypervisor/acpi.h"
+#include "hypervisor/apic.h"
+#include "hypervisor/boot.h"
+#include "hypervisor/context.h"
+#include "hypervisor/cpufeatures.h"
+#include "hypervisor/descriptors.h"
+#include "hypervisor/image.h"
+#include "hypervisor/lock.h"
+#include "hypervisor/main.h"
+#include "hypervisor/paging.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/percpu.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/string.h"
+#include "hypervisor/time.h"
+
+#define INIT_WAIT_US 10000
+#define STARTUP_WAIT_US 100000
+
+// At trampoline_parameters in the page; trampoline.S.
+struct trampoline_parameters {
+    uint32_t cr3, efer;
+    uint64_t stack, root, entry;
+};
+
+void smp_entry(void); // trampoline.S, in the image
+void smp_main(void) __attribute__((noreturn));
+
+static unsigned cpus = 1;
+
+unsigned cpu_count(void)
+{
+    return cpus;
+}
+
+// The boot CPU's window and stack; `next` runs on it.
+void smp_init_boot_cpu(void (*next)(void))
+{
+    percpu_create(0, apic_id());
+    __asm__ volatile("movq %0, %%rsp\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "call *%1\n\t"
+                     "ud2" ::"r"(percpu_stack_top(0)),
+                     "r"(next)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+static struct trampoline_parameters *trampoline_install(void)
+{
+    char *page = maddr_to_virt(MADDR(boot_info.trampoline));
+    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    return (struct trampoline_parameters *)(page + (trampoline_parameters - trampoline_start));
+}
+
+// Meanwhile the new CPU measures its TSC against ours.
+static bool wait_online(const struct cpu *c, uint64_t us)
+{
+    uint64_t end = time_now() + us * NS_PER_US;
+    do {
+        if (__atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE))
+            return true;
+        time_sync_serve();
+        cpu_relax();
+    } while (time_now() < end);
+    return false;
+}
+
+static bool cpu_start(unsigned id, unsigned apic, struct trampoline_parameters *parameters)
+{
+    struct cpu *c = cpu_get(id);
+    percpu_create(id, apic);
+    parameters->cr3 = (uint32_t)image_to_maddr(boot_l4).v;
+    parameters->efer = (uint32_t)(rdmsr(MSR_EFER) & (EFER_LME | EFER_NXE | EFER_SCE));
+    parameters->stack = percpu_stack_top(id);
+    parameters->root = idle_l4_maddr().v;
+    __atomic_store_n(&parameters->entry, (uint64_t)smp_entry, __ATOMIC_SEQ_CST);
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        apic_send_startup(apic, (uint8_t)(boot_info.trampoline >> PAGE_SHIFT));
+        if (wait_online(c, STARTUP_WAIT_US))
+            return true;
+    }
+    return false;
+}
+
+void smp_start(void)
+{
+    unsigned self = apic_id();
+    if (boot_info.trampoline == 0) {
+        log_warn("smp: no RAM below 640 KiB, running on one CPU");
+        return;
+    }
+    struct trampoline_parameters *parameters = trampoline_install();
+    bool any = false;
+    for (unsigned i = 0; i < acpi_info.cpu_count; i++) {
+        if (acpi_info.cpu_apic_id[i] != self) {
+            apic_send_init(acpi_info.cpu_apic_id[i]);
+            any = true;
+        }
+    }
+    if (any)
+        time_delay_us(INIT_WAIT_US);
+    for (unsigned i = 0; i < acpi_info.cpu_count; i++) {
+        unsigned apic = acpi_info.cpu_apic_id[i];
+        if (apic == self)
+            continue;
+        if (cpu_start(cpus, apic, parameters))
+            cpus++;
+        else
+            panic("CPU with APIC id %u does not start", apic);
+    }
+    boot_l4[0] = 0; // the mapping at 0 was for the trampoline only
+    log_info("%u CPU%s online", cpus, cpus == 1 ? "" : "s");
+}
+
+// On the new CPU, on its own stack and the idle root.
+void smp_main(void)
+{
+    cpu_features_apply();
+    descriptors_init_local(this_cpu());
+    fpu_init_local();
+    apic_init_local();
+    time_init_local();
+    __atomic_store_n(&this_cpu()->is_online, true, __ATOMIC_RELEASE);
+    cpu_main();
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// Memory and string functions. Copies use the CPU's string instructions, which are fast on every CPU
+// of this century and short. The compiler must not turn these loops into calls of themselves.
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#include "hypervisor/string.h"
+
+void *memcpy(void *to, const void *from, size_t bytes)
+{
+    void *d = to;
+    size_t words = bytes / 8, rest = bytes & 7;
+    __asm__ volatile("rep movsq" : "+D"(d), "+S"(from), "+c"(words)::"memory");
+    __asm__ volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(rest)::"memory");
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t bytes)
+{
+    char *d = to;
+    const char *s = from;
+    if (d <= s || d >= s + bytes)
+        return memcpy(to, from, bytes);
+    while (bytes-- > 0)
+        d[bytes] = s[bytes];
+    return to;
+}
+
+void *memset(void *to, int value, size_t bytes)
+{
+    void *d = to;
+    size_t words = bytes / 8, rest = bytes & 7;
+    uint64_t pattern = 0x0101010101010101ull * (uint8_t)value;
+    __asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(d), "+c"(rest) : "a"(pattern) : "memory");
+    return to;
+}
+
+void page_clear(void *page)
+{
+    memset(page, 0, PAGE_SIZE);
+}
+
+void page_copy(void *to, const void *from)
+{
+    memcpy(to, from, PAGE_SIZE);
+}
+
+int memcmp(const void *a, const void *b, size_t bytes)
+{
+    const uint8_t *x = a, *y = b;
+    for (; bytes > 0; bytes--, x++, y++) {
+        if (*x != *y)
+            return *x < *y ? -1 : 1;
+    }
+    return 0;
+}
+
+void *memchr(const void *s, int c, size_t bytes)
+{
+    for (const uint8_t *p = s; bytes > 0; bytes--, p++) {
+        if (*p == (uint8_t)c)
+            return (void *)(uintptr_t)p;
+    }
+    return NULL;
+}
+
+size_t strnlen(const char *s, size_t max)
+{
+    size_t n = 0;
+    while (n < max && s[n])
+        n++;
+    return n;
+}
+
+size_t strlen(const char *s)
+{
+    return strnlen(s, ~(size_t)0);
+}
+
+int strncmp(const char *a, const char *b, size_t max)
+{
+    for (; max > 0; max--, a++, b++) {
+        if (*a != *b)
+            return (uint8_t)*a < (uint8_t)*b ? -1 : 1;
+        if (*a == 0)
+            break;
+    }
+    return 0;
+}
+
+int strcmp(const char *a, const char *b)
+{
+    return strncmp(a, b, ~(size_t)0);
+}
+
+char *strchr(const char *s, int c)
+{
+    for (;; s++) {
+        if (*s == (char)c)
+            return (char *)(uintptr_t)s;
+        if (*s == 0)
+            return NULL;
+    }
+}
+
+char *strstr(const char *s, const char *what)
+{
+    size_t length = strlen(what);
+    for (; *s || length == 0; s++) {
+        if (strncmp(s, what, length) == 0)
+            return (char *)(uintptr_t)s;
+    }
+    return NULL;
+}
+
+size_t strlcpy(char *to, const char *from, size_t size)
+{
+    size_t length = strlen(from);
+    if (size > 0) {
+        size_t bytes = MIN(length, size - 1);
+        memcpy(to, from, bytes);
+        to[bytes] = 0;
+    }
+    return length;
+}
+
+static unsigned digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+        return (unsigned)((c | 0x20) - 'a') + 10;
+    return 99;
+}
+
+uint64_t strtoull_base(const char *s, const char **end, unsigned base)
+{
+    uint64_t value = 0;
+    if (base == 0) {
+        base = 10;
+        if (s[0] == '0' && (s[1] | 0x20) == 'x' && digit_of(s[2]) < 16) {
+            base = 16;
+            s += 2;
+        }
+    }
+    for (; digit_of(*s) < base; s++)
+        value = value * base + digit_of(*s);
+    *end = s;
+    return value;
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// System time from the TSC, the local one-shot timer, the wall clock.
+//
+// Calibration: TSC and APIC timer are counted over several short windows of a reference clock; a
+// reading of the reference is bracketed by two TSC reads, and the window whose brackets were narrowest
+// counts (under emulation the clocks belong to different host clocks and a CPU may be descheduled
+// anywhere). Scale and origin never change afterwards, so that a guest that extrapolates with
+// time_scale_get() gets exactly time_now().
+// Across CPUs: each CPU measures its TSC's distance from the boot CPU's at start. A distance that is
+// within the measurement's own uncertainty is taken as none.
+// Never early: the timer is set in APIC ticks, rounded up; its interrupt compares with system time
+// and arms again what is left.
+#include "hypervisor/time.h"
+#include "hypervisor/apic.h"
+#include "hypervisor/asm.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/lock.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/timesource.h"
+#include "hypervisor/vector.h"
+
+#define WINDOWS 3
+#define WINDOW_US 10000
+
+static uint64_t tsc_hz, apic_hz;
+static uint64_t tsc_base; // boot CPU's TSC at system time 0
+static uint32_t scale_mul;
+static int8_t scale_shift;
+static uint64_t tsc_offset[HV_MAX_CPUS]; // own TSC minus the boot CPU's
+
+static uint64_t wall_at_boot; // ns since 1970 at system time 0; atomic
+
+static uint64_t scale(uint64_t ticks)
+{
+    ticks = scale_shift < 0 ? ticks >> -scale_shift : ticks << scale_shift;
+    return (uint64_t)(((unsigned __int128)ticks * scale_mul) >> 32);
+}
+
+uint64_t time_tsc_to_ns(uint64_t ticks)
+{
+    return scale(ticks);
+}
+
+uint64_t time_tsc_khz(void)
+{
+    return tsc_hz / 1000;
+}
+
+uint64_t time_now(void)
+{
+    uint64_t ticks = rdtsc_ordered() - tsc_base - tsc_offset[this_cpu_id()];
+    // A CPU measured slightly ahead may be before the origin in its very first moments.
+    return (int64_t)ticks < 0 ? 0 : scale(ticks);
+}
+
+struct time_scale time_scale_get(void)
+{
+    return (struct time_scale){
+        .tsc_timestamp = tsc_base + tsc_offset[this_cpu_id()],
+        .system_time = 0,
+        .tsc_to_system_mul = scale_mul,
+        .tsc_shift = scale_shift,
+    };
+}
+
+// --- calibration
+
+struct sample {
+    uint64_t tsc, width; // middle and width of the bracket
+    uint32_t reference, apic;
+};
+
+static struct sample sample_take(const struct time_source *s)
+{
+    struct sample best = {.width = ~0ull};
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t before = rdtsc_ordered();
+        uint32_t reference = s->read();
+        uint32_t apic = apic_timer_get();
+        uint64_t after = rdtsc_ordered();
+        if (after - before < best.width)
+            best = (struct sample){before + (after - before) / 2, after - before, reference, apic};
+    }
+    return best;
+}
+
+// One window; returns its error bound (sum of the brackets).
+static uint64_t window_measure(const struct time_source *s, uint64_t *tsc, uint64_t *apic)
+{
+    uint32_t target = (uint32_t)(s->hz * WINDOW_US / 1000000), elapsed;
+    struct sample start = sample_take(s), end;
+    while (((s->read() - start.reference) & s->mask) < target)
+        cpu_relax();
+    end = sample_take(s);
+    elapsed = (end.reference - start.reference) & s->mask;
+    *tsc = (end.tsc - start.tsc) * s->hz / elapsed;
+    *apic = (uint64_t)(start.apic - end.apic) * s->hz / elapsed;
+    return start.width + end.width;
+}
+
+// mul and shift with ns = ((ticks << shift) * mul) >> 32, mul in its upper half.
+static void scale_set(uint64_t hz)
+{
+    uint64_t reduced = hz;
+    scale_shift = 0;
+    while (reduced > 2 * NS_PER_S) {
+        reduced >>= 1;
+        scale_shift--;
+    }
+    while (reduced <= NS_PER_S) {
+        reduced <<= 1;
+        scale_shift++;
+    }
+    // From the unreduced frequency, so that the bits shifted out are not lost.
+    unsigned __int128 ns = (unsigned __int128)NS_PER_S << 32;
+    ns = scale_shift < 0 ? ns << -scale_shift : ns >> scale_shift;
+    scale_mul = (uint32_t)(ns / hz);
+}
+
+static void timer_handler(uint8_t vector, struct cpu_user_regs *regs);
+
+void time_init(void)
+{
+    const struct time_source *s = time_source_select();
+    uint64_t best = ~0ull;
+    apic_timer_one_shot();
+    apic_timer_set(~0u);
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        uint64_t tsc, apic, error = window_measure(s, &tsc, &apic);
+        if (error >= best)
+            continue;
+        best = error;
+        tsc_hz = tsc;
+        apic_hz = apic;
+    }
+    apic_timer_set(0);
+    apic_init_local();
+    if (tsc_hz < 1000000 || apic_hz < 1000)
+        panic("calibration failed: TSC %lu Hz, APIC timer %lu Hz", tsc_hz, apic_hz);
+    scale_set(tsc_hz);
+    tsc_base = rdtsc_ordered();
+    wall_at_boot = rtc_read() * NS_PER_S;
+    vector_set_handler(VECTOR_TIMER, timer_handler);
+    log_info("Time: TSC %lu.%03lu MHz, APIC timer %lu.%03lu MHz, by %s; wall clock %lu s", tsc_hz / 1000000,
+             tsc_hz / 1000 % 1000, apic_hz / 1000000, apic_hz / 1000 % 1000, s->name, wall_at_boot / NS_PER_S);
+}
+
+// --- the other CPUs' TSCs
+
+#define SYNC_ROUNDS 16
+
+// A question-and-answer exchange between a starting CPU and the boot CPU. `turn` hands over: the
+// starting CPU stores an odd number, the boot CPU answers with its TSC and the next even one.
+static struct {
+    uint32_t turn; // atomic
+    uint64_t tsc;
+} sync;
+
+void time_sync_serve(void)
+{
+    uint32_t turn = __atomic_load_n(&sync.turn, __ATOMIC_ACQUIRE); // pairs with the question
+    if (turn & 1) {
+        sync.tsc = rdtsc_ordered();
+        __atomic_store_n(&sync.turn, turn + 1, __ATOMIC_RELEASE); // pairs with the loop below
+    }
+}
+
+void time_init_local(void)
+{
+    uint64_t best_width = ~0ull;
+    int64_t best = 0;
+    for (unsigned i = 0; i < SYNC_ROUNDS; i++) {
+        uint64_t before = rdtsc_ordered();
+        uint32_t answer = __atomic_add_fetch(&sync.turn, 1, __ATOMIC_ACQ_REL) + 1;
+        while (__atomic_load_n(&sync.turn, __ATOMIC_ACQUIRE) != answer)
+            cpu_relax();
+        uint64_t there = sync.tsc, after = rdtsc_ordered(), width = after - before;
+        if (width < best_width) {
+            best_width = width;
+            best = (int64_t)(before + width / 2 - there);
+        }
+    }
+    uint64_t distance = (uint64_t)(best < 0 ? -best : best);
+    tsc_offset[this_cpu_id()] = distance > best_width ? (uint64_t)best : 0;
+}
+
+// --- the local timer
+
+static uint32_t ticks_until(uint64_t ns)
+{
+    // At most about 4 s, and one tick more than the distance: never early by rounding.
+    uint64_t ticks = (uint64_t)((unsigned __int128)ns * apic_hz / NS_PER_S) + 1;
+    return ticks > 0xffffffff ? 0xffffffff : (uint32_t)ticks;
+}
+
+static uint64_t tsc_at(uint64_t ns)
+{
+    return tsc_base + tsc_offset[this_cpu_id()] + (uint64_t)((unsigned __int128)ns * tsc_hz / NS_PER_S) + 1;
+}
+
+static void timer_arm(uint64_t deadline, uint64_t now)
+{
+    if (!cpu_features.tsc_deadline)
+        apic_timer_set(ticks_until(MIN(deadline - now, 4 * NS_PER_S)));
+    else
+        wrmsr(MSR_TSC_DEADLINE, tsc_at(MIN(deadline, now + 3600 * NS_PER_S)));
+}
+
+static void timer_disarm(void)
+{
+    if (cpu_features.tsc_deadline)
+        wrmsr(MSR_TSC_DEADLINE, 0);
+    else
+        apic_timer_set(0);
+}
+
+static void timer_handler(uint8_t vector, struct cpu_user_regs *regs)
+{
+    struct cpu *c = this_cpu();
+    uint64_t now = time_now();
+    (void)vector;
+    (void)regs;
+    if (c->deadline == 0)
+        return;
+    if (now < c->deadline) {
+        timer_arm(c->deadline, now);
+    } else {
+        c->deadline = 0;
+        softirq_raise_here(SOFTIRQ_TIMER);
+    }
+}
+
+void time_deadline_set(uint64_t ns)
+{
+    uint64_t flags = irq_save(), now = time_now();
+    struct cpu *c = this_cpu();
+    if (ns == TIME_NEVER) {
+        if (c->deadline)
+            timer_disarm();
+        c->deadline = 0;
+    } else if (ns <= now) {
+        c->deadline = 0;
+        softirq_raise_here(SOFTIRQ_TIMER);
+    } else {
+        c->deadline = ns;
+        timer_arm(ns, now);
+    }
+    irq_restore(flags);
+}
+
+void time_delay_us(unsigned us)
+{
+    uint64_t ticks = tsc_hz / 1000000 * us + 1, start = rdtsc();
+    while (rdtsc() - start < ticks)
+        cpu_relax();
+}
+
+// --- wall clock
+
+uint64_t time_wall_at_boot(void)
+{
+    return __atomic_load_n(&wall_at_boot, __ATOMIC_RELAXED);
+}
+
+uint64_t time_wall_now(void)
+{
+    return time_wall_at_boot() + time_now();
+}
+
+void time_wall_set(uint64_t wall_ns, uint64_t system_ns)
+{
+    __atomic_store_n(&wall_at_boot, wall_ns - system_ns, __ATOMIC_RELAXED);
+}
