@@ -283,22 +283,35 @@ void memory_free_region(void *address, size_t n)
 
 /* Heap ------------------------------------------------------------------------------------------ */
 
+static char *heap_end = (char *)MEMORY_HEAP_BASE;    /* given to newlib */
+static char *heap_mapped = (char *)MEMORY_HEAP_BASE; /* mapped up to here, in pages */
+
 void *memory_heap_grow(size_t bytes)
 {
-    static char *end = (char *)MEMORY_HEAP_BASE;    /* given to newlib */
-    static char *mapped = (char *)MEMORY_HEAP_BASE; /* mapped */
-
-    if (bytes > MEMORY_HEAP_END - (uint64_t)end) {
+    if (bytes > MEMORY_HEAP_END - (uint64_t)heap_end) {
         return NULL;
     }
-    if (mapped < end + bytes) {
-        size_t pages = (size_t)(end + bytes - mapped + PAGE_SIZE - 1) >> PAGE_SHIFT;
-        if (!fresh_map(mapped, pages)) {
+    if (heap_mapped < heap_end + bytes) {
+        size_t pages = (size_t)(heap_end + bytes - heap_mapped + PAGE_SIZE - 1) >> PAGE_SHIFT;
+        if (!fresh_map(heap_mapped, pages)) {
             return NULL;
         }
-        mapped += pages << PAGE_SHIFT;
+        heap_mapped += pages << PAGE_SHIFT;
     }
-    char *start = end;
-    end += bytes;
+    char *start = heap_end;
+    heap_end += bytes;
+    return start;
+}
+
+void *memory_heap_shrink(size_t bytes)
+{
+    char *start = heap_end;
+    if (bytes > (uint64_t)heap_end - MEMORY_HEAP_BASE) {
+        return NULL;
+    }
+    heap_end -= bytes;
+    size_t pages = (size_t)(heap_mapped - heap_end) >> PAGE_SHIFT;
+    heap_mapped -= pages << PAGE_SHIFT;
+    fresh_unmap(heap_mapped, pages);
     return start;
 }

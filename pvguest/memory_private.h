@@ -54,7 +54,8 @@ void memory_clear_at(void *address, size_t n);
 /* Page-table flags for MEMORY_* protection. */
 uint64_t memory_flags(unsigned int prot);
 
-/* newlib's heap: grows by `bytes` (page by page inside); NULL when out of memory. */
+/* newlib's heap: both give the old end; NULL when out of memory, or when it is not that big. */
 void *memory_heap_grow(size_t bytes);
+void *memory_heap_shrink(size_t bytes);
 
 #endif

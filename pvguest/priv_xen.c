@@ -214,9 +214,12 @@ uint64_t priv_time_wall(void)
     return base + priv_time_now();
 }
 
+/* Zero would stop the timer, and times far ahead are taken for errors: both are moved; an early
+ * interrupt does no harm. */
 void priv_timer_set(uint64_t deadline_ns)
 {
-    hypercall_set_timer_op(deadline_ns);
+    uint64_t latest = priv_time_now() + (1UL << 49);
+    hypercall_set_timer_op(deadline_ns == 0 ? 1 : deadline_ns < latest ? deadline_ns : latest);
 }
 
 void priv_block(void)

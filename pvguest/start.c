@@ -10,6 +10,7 @@
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
+#include "pvguest/hypercall.h"
 #include "pvguest/init.h"
 #include "pvguest/memory_private.h"
 #include "pvguest/priv.h"
@@ -26,6 +27,21 @@ const char *const program_name __attribute__((weak)) = "pvguest";
 bool start_is_dom0(void)
 {
     return (start_info_page->flags & SIF_INITDOMAIN) != 0;
+}
+
+/* An unbound port for ourselves names us in its status. */
+domid_t start_domid(void)
+{
+    static domid_t self = DOMID_INVALID;
+    if (self == DOMID_INVALID) {
+        int port = event_alloc_unbound(DOMID_SELF, NULL, NULL);
+        struct evtchn_status status = {.dom = DOMID_SELF, .port = (evtchn_port_t)port};
+        if (port > 0 && hypercall_event_channel_op(EVTCHNOP_status, &status) == 0) {
+            self = status.u.unbound.dom;
+        }
+        event_unbind((evtchn_port_t)port);
+    }
+    return self;
 }
 
 int start_module(void **base, size_t *length)

@@ -22,6 +22,9 @@ extern struct shared_info *shared_info_page;
 /* True in the initial domain (SIF_INITDOMAIN): console_io, physdev_op, toolstack calls work. */
 bool start_is_dom0(void);
 
+/* This domain's number, as other domains (and grant operations) name it. */
+domid_t start_domid(void);
+
 /* The module (initrd) of this domain: 0, or -XEN_ENOENT if there is none. Read-only by custom. */
 int start_module(void **base, size_t *length);
 

@@ -119,7 +119,8 @@ int kill(int pid, int signal)
 
 void *sbrk(ptrdiff_t increment)
 {
-    void *start = increment < 0 ? NULL : memory_heap_grow((size_t)increment);
+    void *start = increment < 0 ? memory_heap_shrink(-(size_t)increment)
+                                : memory_heap_grow((size_t)increment);
     if (start == NULL) {
         *__errno() = ENOMEM;
         return (void *)-1;

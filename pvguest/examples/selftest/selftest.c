@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pvguest tested inside a guest: memory, threads, events, grants to itself, device layers. Runs as
+ * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "pvguest/start.h"
+#include "pvguest/examples/selftest/selftest.h"
+
+struct suite {
+    const char *name;
+    const struct selftest *tests;
+};
+
+static const struct suite suites[] = {
+    {"pvguest-memory", memory_tests},
+    {"pvguest-thread", thread_tests},
+    {"pvguest-event",  event_tests },
+    {"pvguest-grant",  grant_tests },
+    {"pvguest-device", device_tests},
+};
+
+int main(void)
+{
+    const char *filter = start_option("filter");
+    unsigned int passed = 0, failed = 0;
+
+    for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++) {
+        for (const struct selftest *test = suites[s].tests; test->name != NULL; test++) {
+            char name[80];
+            snprintf(name, sizeof(name), "%s/%s", suites[s].name, test->name);
+            if (filter != NULL && strstr(name, filter) == NULL) {
+                continue;
+            }
+            const char *reason = test->run();
+            printf("%s %s%s%s\n", reason == NULL ? "PASS" : "FAIL", name,
+                   reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+            passed += reason == NULL;
+            failed += reason != NULL;
+        }
+    }
+    printf("RESULT %u passed, %u failed\n", passed, failed);
+    return failed != 0;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/* A case returns NULL, or what did not hold. */
+#ifndef PVGUEST_SELFTEST_H
+#define PVGUEST_SELFTEST_H
+
+#include <stddef.h>
+
+struct selftest {
+    const char *name;
+    const char *(*run)(void);
+};
+
+/* Ended by a NULL name. */
+extern const struct selftest memory_tests[], thread_tests[], event_tests[], grant_tests[],
+    device_tests[];
+
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            return __FILE__ ":" TEXT_OF(__LINE__) ": " #condition;                                 \
+        }                                                                                          \
+    } while (0)
+
+#endif
