@@ -7,6 +7,7 @@
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/time.h"
 #include "hypervisor/vcpu_areas.h"
+#include "hypervisor/vcpu_info.h"
 #include "hypervisor/vcpu_timer.h"
 #include <xen/sched.h>
 #include <xen/vcpu.h>
@@ -159,7 +160,7 @@ static long op_register_vcpu_info(struct hypercall *c, void *argument)
     if (v != c->vcpu && __atomic_load_n(&v->is_online, __ATOMIC_ACQUIRE))
         return refuse(c, REFUSE_VCPU_ONLINE, 1);
     spin_lock(&c->domain->lock); // one registration at a time
-    enum refusal r = vcpu_info_register(v, op->mfn, op->offset);
+    enum refusal r = vcpu_info_map(v, MFN(op->mfn), op->offset);
     spin_unlock(&c->domain->lock);
     return refuse(c, r, 2);
 }

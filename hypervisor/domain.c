@@ -15,6 +15,7 @@
 #include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 #include "hypervisor/vcpu_time.h"
+#include "hypervisor/vcpu_timer.h"
 #include <xen/sched.h>
 
 _Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain fits into one page");

@@ -10,7 +10,7 @@
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/irq.h"
 #include "hypervisor/vcpu_info.h"
-#include "hypervisor/vcpu_time.h"
+#include "hypervisor/vcpu_timer.h"
 
 #define BUDGET 64          // ports, handles
 #define MEMORY_BUDGET 4096 // page-table entries, frames

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Registered areas of vcpus. See vcpu_areas.h.
-//
-// A vcpu_info page is held as a writable frame of the guest, so it can never become a table or a
-// descriptor page; the guest may unmap it or free it, the frame stays until it is given back.
 #include "hypervisor/vcpu_areas.h"
-#include "event/event.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/page_type.h"
-#include "hypervisor/string.h"
 #include "hypervisor/time.h"
-#include "hypervisor/vcpu_time.h"
 
 // With the update flag: entry time first with the flag, then the rest, then the entry time again.
 static void runstate_write(uint64_t area, struct vcpu_runstate_info *r, bool with_flag)
@@ -57,36 +50,4 @@ void runstate_update_guest(struct vcpu *v)
         struct vcpu_time_info t = v->info->time;
         time_write(v->time_area, &t);
     }
-}
-
-enum refusal vcpu_info_register(struct vcpu *v, uint64_t mfn, unsigned offset)
-{
-    struct domain *d = v->domain;
-
-    if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
-        return REFUSE_VCPU_INFO_OFFSET;
-    if (mfn_is_valid(v->info_mfn))
-        return REFUSE_VCPU_INFO_TWICE;
-    struct frame *f = frame_from_mfn(MFN(mfn));
-    enum refusal r = f ? frame_get_writable(f, d) : REFUSE_VCPU_INFO_FRAME;
-    if (r != REFUSE_NONE)
-        return REFUSE_VCPU_INFO_FRAME;
-
-    struct vcpu_info *to = (struct vcpu_info *)((char *)frame_to_virt(f) + offset);
-    memcpy(to, v->info, sizeof(*to));
-    v->info_mfn = MFN(mfn);
-    __atomic_store_n(&v->info, to, __ATOMIC_SEQ_CST);
-    event_notify_vcpu_info_moved(v);
-    return REFUSE_NONE;
-}
-
-void vcpu_info_unregister(struct vcpu *v)
-{
-    if (!mfn_is_valid(v->info_mfn))
-        return;
-    struct frame *f = frame_from_mfn(v->info_mfn);
-    __atomic_store_n(&v->info, (struct vcpu_info *)&v->domain->shared_info->vcpu_info[v->id],
-                     __ATOMIC_SEQ_CST);
-    v->info_mfn = MFN_INVALID;
-    frame_put_writable(f);
 }

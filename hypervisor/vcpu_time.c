@@ -34,45 +34,6 @@ void vcpu_time_update(struct vcpu *v)
     version_end(&t->version, odd);
 }
 
-static void singleshot_expired(void *data, uint64_t now)
-{
-    (void)now;
-    event_raise_virq(data, VIRQ_TIMER);
-}
-
-static void periodic_expired(void *data, uint64_t now)
-{
-    struct vcpu *v = data;
-    uint64_t period = __atomic_load_n(&v->periodic_period, __ATOMIC_RELAXED);
-
-    event_raise_virq(v, VIRQ_TIMER);
-    // Missed ticks are not made up for.
-    if (period)
-        timer_set(&v->periodic_timer, now + period);
-}
-
-void vcpu_timers_init(struct vcpu *v)
-{
-    timer_init(&v->singleshot_timer, singleshot_expired, v, v->sched.cpu);
-    timer_init(&v->periodic_timer, periodic_expired, v, v->sched.cpu);
-}
-
-void vcpu_timers_stop(struct vcpu *v)
-{
-    v->periodic_period = 0;
-    timer_stop_sync(&v->singleshot_timer);
-    timer_stop_sync(&v->periodic_timer);
-}
-
-void vcpu_periodic_set(struct vcpu *v, uint64_t period)
-{
-    v->periodic_period = period;
-    if (period)
-        timer_set(&v->periodic_timer, time_now() + period);
-    else
-        timer_stop(&v->periodic_timer);
-}
-
 void domain_update_wallclock(struct domain *d)
 {
     struct shared_info *s = d->shared_info;

@@ -33,7 +33,7 @@ void vcpu_timers_init(struct vcpu *v)
     v->periodic_last = time_now();
 }
 
-void vcpu_timers_destroy(struct vcpu *v)
+void vcpu_timers_stop(struct vcpu *v)
 {
     __atomic_store_n(&v->periodic_period, 0, __ATOMIC_RELAXED);
     timer_stop_sync(&v->singleshot_timer);

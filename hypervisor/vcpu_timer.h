@@ -10,8 +10,8 @@
 
 struct vcpu;
 
-void vcpu_timers_init(struct vcpu *v);    // before it runs for the first time
-void vcpu_timers_destroy(struct vcpu *v); // off every CPU; waits for callbacks
+void vcpu_timers_init(struct vcpu *v); // before it runs for the first time
+void vcpu_timers_stop(struct vcpu *v); // for good; off every CPU; waits for callbacks
 
 // One shot at `deadline` (ns of system time); in the past: at once. 0: disarm. On the CPU of `v`.
 void vcpu_timer_set_oneshot(struct vcpu *v, uint64_t deadline, uint64_t now);
