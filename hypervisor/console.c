@@ -6,9 +6,12 @@
 #include "hypervisor/console.h"
 #include "hypervisor/cmdline.h"
 #include "hypervisor/cpu.h"
+#include "hypervisor/ioapic.h"
 #include "hypervisor/lock.h"
+#include "hypervisor/printk.h"
 #include "hypervisor/serial.h"
 #include "hypervisor/string.h"
+#include "hypervisor/vector.h"
 
 #define RING_SIZE 32768u // powers of two
 #define INPUT_SIZE 1024u
@@ -62,9 +65,26 @@ void console_init(void)
     }
 }
 
+static void receive_handler(uint8_t vector, struct cpu_user_regs *regs)
+{
+    (void)vector;
+    (void)regs;
+    console_poll();
+}
+
 void console_init_irq(void)
 {
+    struct ioapic_route route;
+    unsigned gsi = ioapic_isa_gsi(SERIAL_IRQ, &route);
+    route.vector = vector_alloc(receive_handler);
+    route.apic_id = (uint8_t)cpu_get(0)->apic_id;
+    if (!route.vector || !ioapic_route(gsi, &route)) {
+        log_warn("console: no interrupt line, no input");
+        return;
+    }
+    ioapic_unmask(gsi);
     serial_enable_rx_interrupt();
+    console_poll(); // what came earlier gives no edge any more
 }
 
 // --- output

@@ -7,8 +7,7 @@
 
 // Set the port up (com1=BAUD,8n1) and print what was logged before.
 void console_init(void);
-// Let the port interrupt for input: call when the line is routed to a vector whose handler calls
-// console_poll(). Without it someone has to call console_poll() regularly.
+// Input by interrupt from now on; after ioapic_init().
 void console_init_irq(void);
 
 // Output of dom0 (console_io write): to the port only. '\n' becomes "\r\n".
@@ -23,7 +22,7 @@ size_t console_read(char *buffer, size_t bytes);
 // Called (from a softirq) when input has arrived; set by main.c to raise VIRQ_CONSOLE.
 extern void (*console_input_ready)(void);
 
-// Fetch what has arrived at the port; from the interrupt handler, the timer or idle.
+// Fetch what has arrived at the port; the interrupt handler, or debugging without one.
 void console_poll(void);
 
 // The log ring as sysctl readconsole sees it: copy the text from position *index on (advanced when

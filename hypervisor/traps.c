@@ -9,6 +9,7 @@
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
+#include "hypervisor/ipi.h"
 #include "hypervisor/page_fault.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/printk.h"
@@ -94,6 +95,7 @@ static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs, uint64_t dr6
 // A hardware NMI: the hardware domain's first vcpu may want to know.
 static void nmi_handle(void)
 {
+    smp_nmi_stop(); // a panic on another CPU
     if (domain_dom0 && domain_dom0->vcpu[0]) {
         domain_dom0->shared_info->arch.nmi_reason |= XEN_NMIREASON_unknown;
         guest_raise_nmi(domain_dom0->vcpu[0]);
