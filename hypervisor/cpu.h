@@ -94,8 +94,8 @@ static inline struct cpu_user_regs *guest_regs(void)
 
 extern struct cpu cpu_table[HV_MAX_CPUS];
 
-// CPUs found usable in the MADT; ids are 0 .. cpu_count()-1, the boot CPU is 0. All of them are
-// online once smp_start() has returned.
+// CPUs that are online; ids are 0 .. cpu_count()-1, the boot CPU is 0. Final when smp_start() has
+// returned.
 unsigned cpu_count(void);
 
 static inline struct cpu *cpu_get(unsigned id)

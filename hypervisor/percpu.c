@@ -39,11 +39,10 @@ uint64_t percpu_stack_top(unsigned id)
     return (uint64_t)info_of(id) & ~15ul;
 }
 
-void percpu_create(unsigned id, unsigned apic_id)
+void percpu_create(unsigned id)
 {
     struct cpu *c = cpu_get(id);
     c->id = id;
-    c->apic_id = apic_id;
     c->window_ptes = paging_l1_entry(cpu_window_address(id, 0));
     for (unsigned page = 0; page < CPU_STACK_SIZE / PAGE_SIZE; page++) {
         if (page != CPU_STACK_GUARD_PAGE)

@@ -9,7 +9,7 @@
 void percpu_init_early(void);
 
 // Allocate (from boot memory) and map the window of CPU `id`, prepare its struct cpu_info.
-void percpu_create(unsigned id, unsigned apic_id);
+void percpu_create(unsigned id);
 
 // Where the stack pointer of CPU `id` starts.
 uint64_t percpu_stack_top(unsigned id);

@@ -33,17 +33,18 @@ struct trampoline_parameters {
 void smp_entry(void); // trampoline.S, in the image
 void smp_main(void) __attribute__((noreturn));
 
-static unsigned cpus = 1;
+static unsigned cpus = 1, prepared = 1; // atomic: online; windows made
 
 unsigned cpu_count(void)
 {
-    return cpus;
+    return __atomic_load_n(&cpus, __ATOMIC_ACQUIRE);
 }
 
 // The boot CPU's window and stack; `next` runs on it.
 void smp_init_boot_cpu(void (*next)(void))
 {
-    percpu_create(0, apic_id());
+    cpu_get(0)->apic_id = apic_id();
+    percpu_create(0);
     __asm__ volatile("movq %0, %%rsp\n\t"
                      "xorl %%ebp, %%ebp\n\t"
                      "call *%1\n\t"
@@ -73,10 +74,18 @@ static bool wait_online(const struct cpu *c, uint64_t us)
     return false;
 }
 
+void smp_prepare(void)
+{
+    for (unsigned i = 0; i < acpi_info.cpu_count; i++) {
+        if (acpi_info.cpu_apic_id[i] != cpu_get(0)->apic_id)
+            percpu_create(prepared++);
+    }
+}
+
 static bool cpu_start(unsigned id, unsigned apic, struct trampoline_parameters *parameters)
 {
     struct cpu *c = cpu_get(id);
-    percpu_create(id, apic);
+    c->apic_id = apic;
     parameters->cr3 = (uint32_t)image_to_maddr(boot_l4).v;
     parameters->efer = (uint32_t)(rdmsr(MSR_EFER) & (EFER_LME | EFER_NXE | EFER_SCE));
     parameters->stack = percpu_stack_top(id);
@@ -92,29 +101,25 @@ static bool cpu_start(unsigned id, unsigned apic, struct trampoline_parameters *
 
 void smp_start(void)
 {
-    unsigned self = apic_id();
     if (boot_info.trampoline == 0) {
         log_warn("smp: no RAM below 640 KiB, running on one CPU");
         return;
     }
     struct trampoline_parameters *parameters = trampoline_install();
-    bool any = false;
-    for (unsigned i = 0; i < acpi_info.cpu_count; i++) {
-        if (acpi_info.cpu_apic_id[i] != self) {
+    for (unsigned i = 0; i < acpi_info.cpu_count && prepared > 1; i++) {
+        if (acpi_info.cpu_apic_id[i] != cpu_get(0)->apic_id)
             apic_send_init(acpi_info.cpu_apic_id[i]);
-            any = true;
-        }
     }
-    if (any)
+    if (prepared > 1)
         time_delay_us(INIT_WAIT_US);
-    for (unsigned i = 0; i < acpi_info.cpu_count; i++) {
+    for (unsigned i = 0; i < acpi_info.cpu_count && cpus < prepared; i++) {
         unsigned apic = acpi_info.cpu_apic_id[i];
-        if (apic == self)
+        if (apic == cpu_get(0)->apic_id)
             continue;
         if (cpu_start(cpus, apic, parameters))
-            cpus++;
+            __atomic_store_n(&cpus, cpus + 1, __ATOMIC_RELEASE);
         else
-            panic("CPU with APIC id %u does not start", apic);
+            log_warn("smp: the CPU with APIC id %u does not start", apic);
     }
     boot_l4[0] = 0; // the mapping at 0 was for the trampoline only
     log_info("%u CPU%s online", cpus, cpus == 1 ? "" : "s");

@@ -8,6 +8,9 @@
 // Make the boot CPU's struct cpu and its window, and move to the stack in it; then `next` runs.
 void smp_init_boot_cpu(void (*next)(void)) __attribute__((noreturn));
 
+// Make the windows of all CPUs of the MADT, while there is boot memory.
+void smp_prepare(void);
+
 // Start every CPU of the MADT. Each one sets itself up and ends in cpu_main() (main.c), which
 // idles. Returns when all are online; a CPU that does not answer is left out with a warning.
 void smp_start(void);
