@@ -16,3 +16,6 @@ UNIT_access_CFLAGS := -Itests/unit/host
 UNIT_TESTS += guest_image
 UNIT_guest_image_SRCS := tests/unit/test_guest_image.c dom0/guest_image.c dom0/guest_layout.c
 UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
+
+UNIT_TESTS += xl_config
+UNIT_xl_config_SRCS := tests/unit/test_xl_config.c tools/xl/xl_config.c tools/xl/xl_device.c
