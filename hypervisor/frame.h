@@ -69,6 +69,12 @@ enum refusal frame_get(struct frame *f, const struct domain *d);
 // One more reference for somebody who holds one; false on overflow.
 bool frame_get_again(struct frame *f);
 
+// The same for the page-type machine's own bookkeeping, which may pass the limit; never fails.
+static inline void frame_hold(struct frame *f)
+{
+    __atomic_fetch_add(&f->count, 1, __ATOMIC_ACQ_REL);
+}
+
 // Drop a reference; the last one frees the frame.
 void frame_put(struct frame *f);
 

@@ -46,9 +46,11 @@ uint64_t page_entry_read(const struct vcpu *v, uint64_t address);
 enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
                                   uint64_t flags);
 
-// Clear such an entry, provided that it still is a grant mapping of `mfn`; GRANT_NOT_MAPPED otherwise.
-// The caller drops his reference afterwards. No flush: the frame's stamp sees to its next use, but a
-// guest that expects the translation to be gone wants tlb_flush_domain() too.
-enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn);
+// Clear such an entry, provided that it still is a grant mapping of `mfn` and is writable iff `flags`
+// has PTE_RW (else a read-only handle could take away a writable one's entry); GRANT_NOT_MAPPED
+// otherwise. The caller drops his reference afterwards. Nothing is flushed: the frame's stamp sees to
+// its next use, but a guest expects domain_flush_tlb() (domain_memory.h) at the end of its batch.
+enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
+                                    uint64_t flags);
 
 #endif

@@ -9,11 +9,11 @@
 extern uint32_t tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap
 
 // What a frame records when its last writable or table use ends, or when it is freed. The entries
-// that mapped it have been removed before.
+// that mapped it have been removed before by locked writes, which are full barriers, so the clock is
+// not read before the removal is visible; pairs with the increment in clock_tick().
 static inline uint32_t tlb_stamp_now(void)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); // the removal is visible before the clock is read
-    return __atomic_load_n(&tlb_clock, __ATOMIC_RELAXED);
+    return __atomic_load_n(&tlb_clock, __ATOMIC_ACQUIRE);
 }
 
 // Flush every CPU that has not flushed since `stamp`. Interrupts are on, and no lock that is taken

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The memory of one domain: what it owns, the roots of its vcpus, and how it is taken back.
+#ifndef HYPERVISOR_DOMAIN_MEMORY_H
+#define HYPERVISOR_DOMAIN_MEMORY_H
+
+#include "hypervisor/frame.h"
+#include "hypervisor/page_type.h"
+
+struct domain;
+struct vcpu;
+
+// 2^order clear frames that follow each other, owned by `d`, one reference and FRAME_ALLOCATED each;
+// below 2^address_bits (64: anywhere). RESERVATION_FULL, DOMAIN_DYING, NO_MEMORY.
+enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
+                                 struct frame **first);
+
+// The same, anywhere; NULL when refused.
+struct frame *domain_alloc_page(struct domain *d, unsigned order);
+
+// Give back one frame that `d` owns (decrease_reservation): it goes when its last use ends.
+enum refusal domain_free_frame(struct domain *d, mfn_t mfn);
+
+// Take a frame that has no use at all away from its owner, keeping its contents out of reach of
+// others: FRAME_IN_USE when somebody else holds a reference. The frame is then free.
+enum refusal domain_steal_frame(struct domain *d, mfn_t mfn);
+
+// Destruction: gives back everything that `d` owns, at most `budget` entries of work a call.
+// Its vcpus run nowhere and run on the idle root. Stages: roots and vcpus' leftovers, pins and the
+// allocations, abandoned tables. REFUSE_CONTINUE until done.
+enum refusal memory_relinquish(struct domain *d, int64_t budget);
+
+// --- roots
+// Make `mfn` the kernel root (or the user root) of `v`: a validated level-4 table of its domain; an
+// invalid mfn for the user root means none. The old root is released. If `v` is the vcpu that runs
+// here and the root is the one in use, it is loaded. ROOT_BAD, REFUSE_CONTINUE.
+enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user);
+
+// Load CR3 with the root that `v` is to run on (in_kernel tells which); the idle root if it has none.
+void vcpu_load_root(struct vcpu *v);
+
+// Release both roots; `v` runs nowhere.
+void vcpu_drop_roots(struct vcpu *v, struct type_work *w);
+
+// --- translations of guests
+struct cpumask domain_running_cpus(const struct domain *d); // CPUs on which a vcpu of `d` runs now
+void domain_flush_tlb(const struct domain *d);
+
+#endif

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// The frame table: owners and references.
+//
+// Life of a frame. Free (0 references) -> allocated: 1 reference, which came with the allocation and
+// belongs to the owner (FRAME_ALLOCATED) or to the hypervisor (owner NULL). Every entry of a page
+// table that maps it, every root, pin, grant in use and every copy under way holds a reference of its
+// own. The last one that goes frees the frame, whoever drops it: then no entry names the frame, its
+// type has no uses, and its stamp says which CPUs may still have translations to it.
+//
+// Rules.
+//  - References change by compare-and-exchange. A get succeeds only on a frame that has references
+//    already, and counts only after the owner has been compared with it held: an owner changes only
+//    while nobody but the changer holds a reference.
+//  - A get beyond FRAME_REFS_LIMIT is refused. A put below zero is our own fault: BUG.
+//  - The frames inside a block of the hypervisor's own have no references, so nobody gets one.
+//  - The first frame that a domain owns takes a reference to the domain's structure, the last one that
+//    goes drops it; shared frames hold one each.
+// Locks: frame_put may take LOCK_DOMAIN of the owner and LOCK_ALLOC; call it with neither those nor any
+// lock behind LOCK_DOMAIN held. Lists of a domain are guarded by LOCK_DOMAIN.
+#include "hypervisor/frame.h"
+
+#include "hypervisor/domain.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/page_type.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/tlb.h"
+
+bool frame_chunk_present[FRAME_CHUNKS];
+uint64_t frame_max_mfn;
+
+void frame_table_add(uint64_t first, uint64_t end)
+{
+    const uint64_t chunk_frames = 1ull << FRAME_CHUNK_SHIFT;
+
+    end = MIN(end, (uint64_t)HV_MAX_MFN);
+    if (first >= end)
+        return;
+    for (uint64_t chunk = first >> FRAME_CHUNK_SHIFT; chunk <= (end - 1) >> FRAME_CHUNK_SHIFT; chunk++) {
+        if (frame_chunk_present[chunk])
+            continue;
+        paging_map_fresh((uint64_t)&FRAME_TABLE[chunk << FRAME_CHUNK_SHIFT],
+                         chunk_frames * sizeof(struct frame));
+        frame_chunk_present[chunk] = true;
+    }
+    for (uint64_t mfn = first; mfn < end; mfn++)
+        FRAME_TABLE[mfn].count = FRAME_RAM | 1;
+    frame_max_mfn = MAX(frame_max_mfn, end - 1);
+}
+
+// --- lists
+
+void page_list_add(struct page_list *list, struct frame *f)
+{
+    uint32_t number = (uint32_t)frame_to_mfn(f).v;
+
+    f->prev = list->last;
+    f->next = 0;
+    if (list->last)
+        FRAME_TABLE[list->last].next = number;
+    else
+        list->first = number;
+    list->last = number;
+    list->count++;
+}
+
+void page_list_remove(struct page_list *list, struct frame *f)
+{
+    if (f->prev)
+        FRAME_TABLE[f->prev].next = f->next;
+    else
+        list->first = f->next;
+    if (f->next)
+        FRAME_TABLE[f->next].prev = f->prev;
+    else
+        list->last = f->prev;
+    f->next = f->prev = 0;
+    list->count--;
+}
+
+// --- references
+
+enum refusal frame_get(struct frame *f, const struct domain *d)
+{
+    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    do {
+        if ((old & FRAME_REFS) == 0)
+            return REFUSE_FRAME_NOT_OWNED;
+        if ((old & FRAME_REFS) >= FRAME_REFS_LIMIT)
+            return REFUSE_FRAME_OVERFLOW;
+    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    if (__builtin_expect(__atomic_load_n(&f->owner, __ATOMIC_RELAXED) == d && d, 1))
+        return REFUSE_NONE;
+    frame_put(f);
+    return REFUSE_FRAME_NOT_OWNED;
+}
+
+bool frame_get_again(struct frame *f)
+{
+    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    BUG_ON((old & FRAME_REFS) == 0);
+    do {
+        if ((old & FRAME_REFS) >= FRAME_REFS_LIMIT)
+            return false;
+    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+// The last reference has gone: take the frame from its owner's list and give it back.
+static __attribute__((noinline)) void frame_free(struct frame *f)
+{
+    struct domain *d = f->owner;
+    bool drop_domain = false;
+
+    BUG_ON((__atomic_load_n(&f->type, __ATOMIC_RELAXED) & TYPE_COUNT) != 0);
+    if (!d) {
+        page_alloc_give_back(f, f->next);
+        return;
+    }
+    BUG_ON(f->count & FRAME_ALLOCATED);
+    spin_lock(&d->lock);
+    if (f->count & FRAME_SHARED) {
+        page_list_remove(&d->xen_pages, f);
+        drop_domain = true;
+    } else {
+        page_list_remove(&d->pages, f);
+        drop_domain = --d->tot_pages == 0;
+    }
+    spin_unlock(&d->lock);
+    f->stamp = tlb_stamp_now();
+    f->owner = NULL;
+    page_alloc_give_back(f, 0);
+    if (drop_domain)
+        domain_put(d);
+}
+
+void frame_put(struct frame *f)
+{
+    uint32_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_ACQ_REL);
+
+    BUG_ON((old & FRAME_REFS) == 0);
+    if (__builtin_expect((old & FRAME_REFS) == 1, 0))
+        frame_free(f);
+}
+
+bool frame_release(struct frame *f)
+{
+    if (!(__atomic_fetch_and(&f->count, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED))
+        return false;
+    frame_put(f);
+    return true;
+}
+
+// --- frames that the hypervisor shares with a guest
+
+void frame_share_with_guest(struct frame *f, struct domain *d, bool readonly)
+{
+    BUG_ON(f->owner || frame_refs(f) == 0);
+    BUG_ON(!domain_get(d));
+    f->type = TYPE_WORD(readonly ? PAGE_TYPE_NONE : PAGE_TYPE_WRITABLE) | TYPE_VALIDATED | 1;
+    __atomic_fetch_or(&f->count, FRAME_SHARED, __ATOMIC_RELAXED);
+    spin_lock(&d->lock);
+    page_list_add(&d->xen_pages, f);
+    __atomic_store_n(&f->owner, d, __ATOMIC_RELEASE);
+    spin_unlock(&d->lock);
+}
+
+void frame_unshare(struct frame *f)
+{
+    BUG_ON(!(f->count & FRAME_SHARED));
+    frame_put_type(f, NULL);
+    frame_put(f);
+}

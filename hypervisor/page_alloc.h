@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The page allocator: a buddy system over all free RAM. Whatever it gives out is clear, and no CPU
+// has a translation to it any more. page_alloc.c says how.
+#ifndef HYPERVISOR_PAGE_ALLOC_H
+#define HYPERVISOR_PAGE_ALLOC_H
+
+#include "hypervisor/frame.h"
+
+#define PAGE_ORDER_MAX 18 // 1 GiB
+
+// Give free RAM [start, end), machine addresses in bytes, to the allocator. The frame table must
+// describe it already. Boot, and boot modules that are no longer needed.
+void frames_add_range(uint64_t start, uint64_t end);
+
+// 2^order clear pages for the hypervisor, aligned to their size, in the direct map; NULL when there
+// are none. Interrupts on, no lock behind LOCK_ALLOC held.
+void *page_alloc(unsigned order);
+void page_free(void *pages, unsigned order); // NULL is allowed
+
+// The same as a frame, below the machine address 2^address_bits (64: anywhere).
+struct frame *page_alloc_frames(unsigned order, unsigned address_bits);
+
+// For frame_put(): a block without references and owner becomes free.
+void page_alloc_give_back(struct frame *f, unsigned order);
+
+uint64_t frames_free_count(void);  // free now
+uint64_t frames_total_count(void); // ever added: what the allocator manages
+
+// Frames set aside by claims of domains (memory_op claim_pages): page_alloc_claim changes the sum by
+// `change` and fails when that many frames are not free.
+bool page_alloc_claim(int64_t change);
+uint64_t page_alloc_claimed(void);
+
+#endif
