@@ -16,6 +16,7 @@
 #include "grant/grant.h"
 #include "hypervisor/access.h"
 #include "hypervisor/lock.h"
+#include "hypervisor/page_work.h"
 #include "hypervisor/pagelist.h"
 #include "hypervisor/refusal.h"
 #include "hypervisor/timer.h"
@@ -54,6 +55,7 @@ struct vcpu {
     // --- page-table roots; each holds a type reference (or none: mfn invalid). Owned by MM.
     mfn_t root_kernel, root_user;
     bool in_kernel; // which root is the current one
+    struct type_work type_work; // what its memory calls have left to be continued
     bool is_initialised;
     bool is_initialising; // atomic: VCPUOP_initialise is under way
     uint32_t vm_assist; // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
@@ -94,7 +96,16 @@ struct domain {
     struct page_list pages;     // frames that it owns, in PGC_allocated state
     struct page_list xen_pages; // frames shared with it (shared_info, grant table): owned, not counted
     uint64_t tot_pages, max_pages;
-    uint64_t kill_cursor; // progress of relinquishing memory
+    uint64_t claimed; // of max_pages: set aside for it and not allocated yet
+    struct memory_kill {
+        unsigned stage;  // of memory_relinquish
+        uint32_t cursor; // frame it stopped at, with a reference; 0 = none
+        struct type_work work;
+    } memory_kill;
+    struct memory_map {
+        struct memory_map_entry *entries; // set by dom0 (XENMEM_set_memory_map); a page
+        unsigned count;            // 0 = none
+    } memory_map;
     bool is_32bit;        // set_address_size 32 is refused; always false
 
     struct shared_info *shared_info;

@@ -20,9 +20,22 @@ struct frame *domain_alloc_page(struct domain *d, unsigned order);
 // Give back one frame that `d` owns (decrease_reservation): it goes when its last use ends.
 enum refusal domain_free_frame(struct domain *d, mfn_t mfn);
 
-// Take a frame that has no use at all away from its owner, keeping its contents out of reach of
-// others: FRAME_IN_USE when somebody else holds a reference. The frame is then free.
+// Exchange: take a frame that nobody uses out of its owner's hands, contents and all; FRAME_IN_USE
+// when there is any reference but the owner's. Nobody can get a reference to it then. Afterwards
+// either give it back to its owner or let it be free.
 enum refusal domain_steal_frame(struct domain *d, mfn_t mfn);
+void domain_unsteal_frame(struct domain *d, mfn_t mfn);
+void domain_free_stolen(mfn_t mfn);
+
+// Give frames of page_alloc_frames() to `d`, one reference and FRAME_ALLOCATED each. The place in
+// tot_pages must have been taken: domain_reserve. RESERVATION_FULL, DOMAIN_DYING, NO_MEMORY.
+enum refusal domain_reserve(struct domain *d, uint64_t frames);
+void domain_unreserve(struct domain *d, uint64_t frames);
+void domain_assign_frames(struct domain *d, struct frame *first, unsigned order);
+
+// Claims (memory_op claim_pages): set `pages` in all aside for `d`, those it has already included; 0 ends
+// the claim.
+enum refusal domain_claim(struct domain *d, uint64_t pages);
 
 // Destruction: gives back everything that `d` owns, at most `budget` entries of work a call.
 // Its vcpus run nowhere and run on the idle root. Stages: roots and vcpus' leftovers, pins and the

@@ -79,34 +79,26 @@ void page_list_remove(struct page_list *list, struct frame *f)
 
 // --- references
 
-enum refusal frame_get(struct frame *f, const struct domain *d)
+bool frame_get_live(struct frame *f)
 {
     uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
 
     do {
-        if ((old & FRAME_REFS) == 0)
-            return REFUSE_FRAME_NOT_OWNED;
-        if ((old & FRAME_REFS) >= FRAME_REFS_LIMIT)
-            return REFUSE_FRAME_OVERFLOW;
-    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    if (__builtin_expect(__atomic_load_n(&f->owner, __ATOMIC_RELAXED) == d && d, 1))
-        return REFUSE_NONE;
-    frame_put(f);
-    return REFUSE_FRAME_NOT_OWNED;
-}
-
-bool frame_get_again(struct frame *f)
-{
-    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
-
-    BUG_ON((old & FRAME_REFS) == 0);
-    do {
-        if ((old & FRAME_REFS) >= FRAME_REFS_LIMIT)
+        if ((old & FRAME_REFS) == 0 || (old & FRAME_REFS) >= FRAME_REFS_LIMIT)
             return false;
     } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED));
     return true;
+}
+
+enum refusal frame_get(struct frame *f, const struct domain *d)
+{
+    if (!frame_get_live(f))
+        return frame_refs(f) ? REFUSE_FRAME_OVERFLOW : REFUSE_FRAME_NOT_OWNED;
+    if (__builtin_expect(__atomic_load_n(&f->owner, __ATOMIC_RELAXED) == d && d, 1))
+        return REFUSE_NONE;
+    frame_put(f);
+    return REFUSE_FRAME_NOT_OWNED;
 }
 
 // The last reference has gone: take the frame from its owner's list and give it back.

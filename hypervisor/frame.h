@@ -66,8 +66,8 @@ void frame_table_add(uint64_t first, uint64_t end);
 // Take a reference to a frame that `d` owns. FRAME_NOT_OWNED, FRAME_OVERFLOW.
 enum refusal frame_get(struct frame *f, const struct domain *d);
 
-// One more reference for somebody who holds one; false on overflow.
-bool frame_get_again(struct frame *f);
+// A reference to a frame that has some, whoever owns it; false when it has none or too many.
+bool frame_get_live(struct frame *f);
 
 // The same for the page-type machine's own bookkeeping, which may pass the limit; never fails.
 static inline void frame_hold(struct frame *f)

@@ -28,7 +28,20 @@ struct entry_context {
 enum refusal page_entry_write(const struct entry_context *c, struct frame *table, unsigned index,
                               uint64_t value, uint64_t *expected);
 
-// Acquire and release what an entry of a table of `level` holds. entry_acquire may add bits to *e.
+#define PAGE_ENTRIES 512
+
+// Slots of a level-4 table that the hypervisor fills.
+static inline bool page_entry_slot_is_ours(unsigned index)
+{
+    return index >= HV_SLOT_FIRST && index <= HV_SLOT_LAST;
+}
+
+// The same for a whole level-1 table: acquire from entry *index on, and set it to the entry at fault;
+// release entries [0, count).
+enum refusal page_entry_acquire_l1(const struct entry_context *c, uint64_t *table, unsigned *index);
+void page_entry_release_l1(const uint64_t *table, unsigned count);
+
+// Acquire and release what a present entry of a table of `level` holds. Acquiring adjusts *e.
 enum refusal page_entry_acquire(const struct entry_context *c, unsigned level, uint64_t *e);
 void page_entry_release(unsigned level, uint64_t e, struct type_work *w);
 

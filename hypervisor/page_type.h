@@ -4,6 +4,7 @@
 #define HYPERVISOR_PAGE_TYPE_H
 
 #include "hypervisor/frame.h"
+#include "hypervisor/page_work.h"
 #include "hypervisor/refusal.h"
 
 enum page_type {
@@ -34,16 +35,6 @@ static inline enum page_type page_type_of(uint64_t word)
 {
     return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
 }
-
-// Long work on tables stops when `budget` (entries looked at) is used up. What is left over is kept
-// here: at most one table a level on its way down, whose references now belong to this structure.
-// One for each vcpu, one for each dying domain. Begin with type_work_begin; while it does not return
-// REFUSE_NONE start nothing else.
-#define TYPE_WORK_LEVELS 5
-struct type_work {
-    int64_t budget;
-    uint32_t pending[TYPE_WORK_LEVELS]; // frame numbers by level, 0 = none
-};
 
 static inline bool type_work_is_pending(const struct type_work *w)
 {
@@ -79,6 +70,14 @@ static inline void frame_put_writable(struct frame *f)
 {
     frame_put_and_type(f, NULL);
 }
+
+// Death: take down a table that somebody began to validate and did not finish. False: it is none.
+bool page_type_abandon(struct frame *f, struct type_work *w);
+
+// The lock of a validated table of `level`, on which the caller holds a reference: while it is held
+// the table stays what it is. False: it is no such table. Innermost and short.
+bool page_type_lock_table(struct frame *f, unsigned level);
+void page_type_unlock_table(struct frame *f);
 
 // Pin: keep a table valid without any use. The frame belongs to `d`; level 1..4.
 enum refusal page_type_pin(struct frame *f, const struct domain *d, unsigned level,

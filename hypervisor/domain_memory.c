@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// The memory of one domain: allocation within its reservation, roots, and the way back at its death.
+//
+// Counts. tot_pages counts the frames on d->pages and those that are about to come there
+// (domain_reserve); while it is not 0 it holds a reference to the domain's structure. claimed is the
+// part of the global claims that is set aside for the domain.
+// Locks: LOCK_DOMAIN for the lists and counts; not held while anything is allocated, freed or flushed.
+//
+// Destruction (memory_relinquish) walks d->pages once a level, from L4 down to L1, and takes the pins
+// away, then once more to take the allocations away and tables that were left half validated. When
+// it stops it keeps a reference to the frame it stands on, so that the frame stays on the list. What
+// remains on the list afterwards is held by other domains' mappings and goes with them.
+#include "hypervisor/domain_memory.h"
+
+#include "hypervisor/domain.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/tlb.h"
+
+// --- allocation
+
+enum refusal domain_reserve(struct domain *d, uint64_t frames)
+{
+    enum refusal r = REFUSE_NONE;
+
+    spin_lock(&d->lock);
+    if (d->is_dying)
+        r = REFUSE_DOMAIN_DYING;
+    else if (frames > d->max_pages || d->tot_pages > d->max_pages - frames)
+        r = REFUSE_RESERVATION_FULL;
+    else if (frames_free_count() < frames + page_alloc_claimed() - d->claimed)
+        r = REFUSE_NO_MEMORY;
+    else {
+        if (d->tot_pages == 0)
+            BUG_ON(!domain_get(d));
+        d->tot_pages += frames;
+    }
+    spin_unlock(&d->lock);
+    return r;
+}
+
+void domain_unreserve(struct domain *d, uint64_t frames)
+{
+    spin_lock(&d->lock);
+    BUG_ON(d->tot_pages < frames);
+    d->tot_pages -= frames;
+    bool last = d->tot_pages == 0;
+    spin_unlock(&d->lock);
+    if (last)
+        domain_put(d);
+}
+
+void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
+{
+    const uint64_t frames = 1ull << order;
+
+    for (uint64_t i = 0; i < frames; i++)
+        first[i].type = TYPE_WORD(PAGE_TYPE_NONE);
+    spin_lock(&d->lock);
+    for (uint64_t i = 0; i < frames; i++) {
+        page_list_add(&d->pages, &first[i]);
+        first[i].owner = d;
+        __atomic_store_n(&first[i].count, FRAME_RAM | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
+    }
+    uint64_t claimed = MIN(d->claimed, frames);
+    d->claimed -= claimed;
+    spin_unlock(&d->lock);
+    if (claimed)
+        page_alloc_claim(-(int64_t)claimed);
+}
+
+enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
+                                 struct frame **first)
+{
+    if (order > PAGE_ORDER_MAX)
+        return REFUSE_ORDER_TOO_BIG;
+    enum refusal r = domain_reserve(d, 1ull << order);
+    if (r)
+        return r;
+    struct frame *f = page_alloc_frames(order, address_bits);
+    if (!f) {
+        domain_unreserve(d, 1ull << order);
+        return REFUSE_NO_MEMORY;
+    }
+    domain_assign_frames(d, f, order);
+    *first = f;
+    return REFUSE_NONE;
+}
+
+struct frame *domain_alloc_page(struct domain *d, unsigned order)
+{
+    struct frame *f;
+    return domain_alloc_frames(d, order, 64, &f) ? NULL : f;
+}
+
+enum refusal domain_claim(struct domain *d, uint64_t pages)
+{
+    enum refusal r = REFUSE_NONE;
+
+    spin_lock(&d->lock);
+    if (pages > d->max_pages)
+        r = REFUSE_RESERVATION_FULL;
+    else if (pages && (d->is_dying || d->claimed || pages < d->tot_pages))
+        r = REFUSE_BAD_ARGUMENT;
+    else {
+        uint64_t claimed = pages ? pages - d->tot_pages : 0;
+        if (page_alloc_claim((int64_t)claimed - (int64_t)d->claimed))
+            d->claimed = claimed;
+        else
+            r = REFUSE_NO_MEMORY;
+    }
+    spin_unlock(&d->lock);
+    return r;
+}
+
+enum refusal domain_free_frame(struct domain *d, mfn_t mfn)
+{
+    struct frame *f = frame_from_mfn(mfn);
+    if (!f)
+        return REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get(f, d);
+    if (r)
+        return r;
+    if (!frame_release(f))
+        r = REFUSE_FRAME_NOT_OWNED; // given back before, or shared by the hypervisor
+    frame_put(f);
+    return r;
+}
+
+// --- exchange
+
+enum refusal domain_steal_frame(struct domain *d, mfn_t mfn)
+{
+    struct frame *f = frame_from_mfn(mfn);
+    if (!f)
+        return REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get(f, d);
+    if (r)
+        return r;
+    // Every use has a reference: with the owner's and ours alone there are none, type or other.
+    uint32_t expected = FRAME_RAM | FRAME_ALLOCATED | 2;
+    if (!__atomic_compare_exchange_n(&f->count, &expected, FRAME_RAM, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED)) {
+        frame_put(f);
+        return expected & FRAME_ALLOCATED ? REFUSE_FRAME_IN_USE : REFUSE_FRAME_NOT_OWNED;
+    }
+    BUG_ON(f->type & TYPE_COUNT);
+    spin_lock(&d->lock);
+    page_list_remove(&d->pages, f);
+    spin_unlock(&d->lock);
+    return REFUSE_NONE;
+}
+
+void domain_unsteal_frame(struct domain *d, mfn_t mfn)
+{
+    struct frame *f = frame_from_mfn(mfn);
+
+    spin_lock(&d->lock);
+    page_list_add(&d->pages, f);
+    __atomic_store_n(&f->count, FRAME_RAM | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
+    spin_unlock(&d->lock);
+}
+
+void domain_free_stolen(mfn_t mfn)
+{
+    struct frame *f = frame_from_mfn(mfn);
+
+    f->stamp = tlb_stamp_now();
+    f->owner = NULL;
+    page_alloc_give_back(f, 0);
+}
+
+// --- roots
+
+void vcpu_load_root(struct vcpu *v)
+{
+    mfn_t root = v->in_kernel ? v->root_kernel : v->root_user;
+
+    if (v->domain->is_idle || !mfn_is_valid(root))
+        tlb_load_root(idle_l4_maddr());
+    else
+        tlb_load_root(mfn_to_maddr(root));
+}
+
+static void root_release(mfn_t mfn, struct type_work *w)
+{
+    if (mfn_is_valid(mfn))
+        frame_put_and_type(frame_from_mfn(mfn), w);
+}
+
+enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
+{
+    mfn_t *root = user ? &v->root_user : &v->root_kernel, old = *root;
+
+    if (mfn_is_valid(mfn)) {
+        struct frame *f = frame_from_mfn(mfn);
+        enum refusal r = f ? frame_get_and_type(f, v->domain, PAGE_TYPE_L4, &v->type_work)
+                           : REFUSE_FRAME_NOT_RAM;
+        if (r)
+            return r;
+    } else if (!user) {
+        return REFUSE_ROOT_BAD;
+    }
+    *root = mfn;
+    if (v == current_vcpu() && v->in_kernel == !user)
+        vcpu_load_root(v);
+    root_release(old, &v->type_work);
+    return REFUSE_NONE;
+}
+
+void vcpu_drop_roots(struct vcpu *v, struct type_work *w)
+{
+    mfn_t kernel = v->root_kernel, user = v->root_user;
+
+    v->root_kernel = v->root_user = MFN_INVALID;
+    root_release(kernel, w);
+    root_release(user, w);
+}
+
+// --- translations
+
+struct cpumask domain_running_cpus(const struct domain *d)
+{
+    struct cpumask mask = {0};
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // who starts to run later loads a root, after our changes
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        const struct vcpu *v = d->vcpu[i];
+        if (v && __atomic_load_n(&v->sched.is_running, __ATOMIC_ACQUIRE))
+            cpumask_add(&mask, v->sched.cpu);
+    }
+    return mask;
+}
+
+void domain_flush_tlb(const struct domain *d)
+{
+    tlb_flush_mask(domain_running_cpus(d));
+}
+
+// --- destruction
+
+// The frame behind `f` on the list (NULL: the first one), with a reference; drops the one on `f`.
+static struct frame *list_step(struct domain *d, struct frame *f)
+{
+    spin_lock(&d->lock);
+    struct frame *next = f ? page_list_next(f) : page_list_first(&d->pages);
+    while (next && !frame_get_live(next)) // its last reference has gone, it is about to leave the list
+        next = page_list_next(next);
+    spin_unlock(&d->lock);
+    if (f)
+        frame_put(f);
+    return next;
+}
+
+static void kill_frame(struct domain *d, struct frame *f, unsigned level, struct type_work *w)
+{
+    uint64_t word = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    if (level > 0) {
+        if (word & TYPE_PINNED && page_type_of(word) == level)
+            page_type_unpin(f, d, w);
+        return;
+    }
+    if (word & TYPE_PARTIAL)
+        page_type_abandon(f, w);
+    frame_release(f);
+}
+
+// One walk over the list; REFUSE_CONTINUE when the budget is used up.
+static enum refusal kill_walk(struct domain *d, unsigned level)
+{
+    struct memory_kill *k = &d->memory_kill;
+    struct frame *f = k->cursor ? &FRAME_TABLE[k->cursor] : list_step(d, NULL);
+
+    k->cursor = 0;
+    while (f) {
+        if (k->work.budget <= 0 || type_work_is_pending(&k->work)) {
+            k->cursor = (uint32_t)frame_to_mfn(f).v;
+            return REFUSE_CONTINUE;
+        }
+        k->work.budget--;
+        kill_frame(d, f, level, &k->work);
+        f = list_step(d, f);
+    }
+    return type_work_is_pending(&k->work) ? REFUSE_CONTINUE : REFUSE_NONE;
+}
+
+static enum refusal kill_vcpus(struct domain *d, int64_t budget)
+{
+    struct type_work *w = &d->memory_kill.work;
+
+    for (unsigned i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+        if (!v)
+            continue;
+        if (type_work_begin(&v->type_work, budget))
+            return REFUSE_CONTINUE;
+        vcpu_drop_roots(v, w);
+        if (type_work_is_pending(w))
+            return REFUSE_CONTINUE;
+    }
+    return REFUSE_NONE;
+}
+
+enum refusal memory_relinquish(struct domain *d, int64_t budget)
+{
+    struct memory_kill *k = &d->memory_kill;
+
+    if (type_work_begin(&k->work, budget))
+        return REFUSE_CONTINUE;
+    for (; k->stage <= PAGE_TYPE_L4 + 1; k->stage++) {
+        enum refusal r = k->stage == 0 ? kill_vcpus(d, budget)
+                                       : kill_walk(d, PAGE_TYPE_L4 + 1 - k->stage);
+        if (r)
+            return r;
+    }
+    return domain_claim(d, 0);
+}

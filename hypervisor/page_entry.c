@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+// Entries of page tables: which ones a guest may have, what they hold, and how they are written.
+//
+// What an entry holds, while it stands in a validated table (page_type.c):
+//   level 2..4, present   a reference and a type reference (level - 1) on the table that it names
+//   level 1, present      a reference on the frame; a WRITABLE one as well if it is writable;
+//                         nothing for device memory, which has no frame and is permitted by range;
+//                         nothing for a grant mapping (PTE_GRANT): there the grant's handle holds them
+//   not present           nothing; its other bits are the guest's own
+// PTE_GRANT is set by page_entry_map_grant alone and cannot be brought in by a guest: what it writes,
+// or has in a page that becomes a table, loses the bit before it is looked at.
+//
+// Bits. The user bit is added at all levels (the guest kernel runs in ring 3), and PTE_GUEST_KERNEL
+// keeps in mind that it was not there. The global bit is dropped in level 1: loading CR3 must forget
+// everything of a guest (tlb.c). Cache bits are for device memory; RAM is mapped write-back as in
+// the hypervisor's own mapping. Superpages and reserved bits are refused.
+//
+// A write: acquire for the new entry; lock the table, see that it still is one; exchange; unlock; release
+// for the old entry. The exchange loops over accessed and dirty bits that the hardware sets meanwhile.
+// When old and new level-1 entry name the same frame with the same right to write, and differ in nothing
+// but the bits of ENTRY_SOFT, they hold the same, and the exchange is all there is to do. Higher levels
+// have no such short way.
+#include "hypervisor/page_entry.h"
+
+#include "hypervisor/access.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/x86.h"
+
+#define PTE_AD (PTE_ACCESSED | PTE_DIRTY)
+#define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PAT)
+#define PTE_AVAIL_HIGH 0x7ff0000000000000
+#define ENTRY_TABLE_FORBIDDEN (PTE_PWT | PTE_PCD | PTE_PSE | PTE_GLOBAL)
+#define ENTRY_SOFT (PTE_AD | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_USER | PTE_NX | PTE_GLOBAL)
+
+static mfn_t entry_mfn(uint64_t e)
+{
+    return MFN((e & PTE_ADDRESS) >> PAGE_SHIFT);
+}
+
+static bool entry_nx_ok(uint64_t e)
+{
+    return !(e & PTE_NX) || cpu_features.nx;
+}
+
+// The form in which a guest's present level-1 entry stands in the table.
+static uint64_t entry_adjust_l1(uint64_t e)
+{
+    if (!(e & PTE_USER))
+        e |= PTE_USER | PTE_GUEST_KERNEL;
+    return e & ~(uint64_t)PTE_GLOBAL;
+}
+
+// --- level 1
+
+// Device memory: both who maps and whose frames they are said to be must have access.
+static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
+{
+    uint64_t mfn = entry_mfn(*e).v;
+
+    if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT))
+        return REFUSE_ENTRY_BAD_FLAGS;
+    if (!access_iomem_permitted(c->table_owner, mfn, mfn))
+        return REFUSE_MAP_DEVICE_DENIED;
+    if (c->frame_owner != c->table_owner && c->frame_owner != &domain_io &&
+        !access_iomem_permitted(c->frame_owner, mfn, mfn))
+        return REFUSE_MAP_DEVICE_DENIED;
+    if (access_iomem_is_readonly(mfn))
+        *e &= ~(uint64_t)PTE_RW;
+    *e = entry_adjust_l1(*e);
+    return REFUSE_NONE;
+}
+
+static __attribute__((always_inline)) inline enum refusal
+acquire_l1(const struct entry_context *c, uint64_t *e)
+{
+    uint64_t value = *e & ~PTE_GRANT;
+    struct frame *f = frame_from_mfn(entry_mfn(value));
+
+    *e = value;
+    if (!entry_nx_ok(value))
+        return REFUSE_ENTRY_BAD_FLAGS;
+    if (!f)
+        return acquire_device(c, e);
+    if (value & PTE_CACHE)
+        return REFUSE_ENTRY_BAD_FLAGS;
+    enum refusal r = frame_get(f, c->frame_owner);
+    if (r)
+        return r == REFUSE_FRAME_NOT_OWNED ? REFUSE_MAP_NOT_OWNED : r;
+    if (value & PTE_RW) {
+        r = frame_get_type(f, PAGE_TYPE_WRITABLE, NULL);
+        if (r) {
+            frame_put(f);
+            return r == REFUSE_TYPE_CONFLICT ? REFUSE_MAP_NOT_WRITABLE : r;
+        }
+    }
+    *e = entry_adjust_l1(value);
+    return REFUSE_NONE;
+}
+
+static __attribute__((always_inline)) inline void release_l1(uint64_t e)
+{
+    if (!(e & PTE_PRESENT) || e & PTE_GRANT)
+        return;
+    struct frame *f = frame_from_mfn(entry_mfn(e));
+    if (!f)
+        return;
+    if (e & PTE_RW)
+        frame_put_type(f, NULL);
+    frame_put(f);
+}
+
+enum refusal page_entry_acquire_l1(const struct entry_context *c, uint64_t *table, unsigned *index)
+{
+    for (; *index < PAGE_ENTRIES; ++*index) {
+        uint64_t e = __atomic_load_n(&table[*index], __ATOMIC_RELAXED), adjusted = e;
+        if (!(e & PTE_PRESENT))
+            continue;
+        enum refusal r = acquire_l1(c, &adjusted);
+        if (r)
+            return r;
+        if (adjusted != e)
+            __atomic_store_n(&table[*index], adjusted, __ATOMIC_RELAXED);
+    }
+    return REFUSE_NONE;
+}
+
+void page_entry_release_l1(const uint64_t *table, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        release_l1(__atomic_load_n(&table[i], __ATOMIC_RELAXED));
+}
+
+// --- all levels
+
+enum refusal page_entry_acquire(const struct entry_context *c, unsigned level, uint64_t *e)
+{
+    if (level == PAGE_TYPE_L1)
+        return acquire_l1(c, e);
+    if (*e & ENTRY_TABLE_FORBIDDEN || !entry_nx_ok(*e))
+        return REFUSE_ENTRY_BAD_FLAGS;
+    struct frame *f = frame_from_mfn(entry_mfn(*e));
+    if (!f)
+        return REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get_and_type(f, c->table_owner, (enum page_type)(level - 1), c->work);
+    if (r == REFUSE_NONE)
+        *e |= PTE_USER;
+    return r;
+}
+
+void page_entry_release(unsigned level, uint64_t e, struct type_work *w)
+{
+    if (level == PAGE_TYPE_L1) {
+        release_l1(e);
+        return;
+    }
+    if (!(e & PTE_PRESENT))
+        return;
+    struct frame *f = frame_from_mfn(entry_mfn(e));
+    BUG_ON(!f);
+    frame_put_and_type(f, w);
+}
+
+// Store `value` if the entry is still `*expected` (NULL: whatever it is), accessed and dirty bits aside.
+// *found is what was there. The table's lock is held.
+static bool entry_exchange(uint64_t *slot, uint64_t value, bool keep_ad, const uint64_t *expected,
+                           uint64_t *found)
+{
+    *found = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    do {
+        if (expected && (*found ^ *expected) & ~(uint64_t)PTE_AD)
+            return false;
+    } while (!__atomic_compare_exchange_n(slot, found, value | (keep_ad ? *found & PTE_AD : 0), true,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return true;
+}
+
+// The short way. True when the write is done or *r says that it is refused.
+static bool write_same_frame(const struct entry_context *c, struct frame *table, uint64_t *slot,
+                             uint64_t value, uint64_t *expected, enum refusal *r)
+{
+    uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), found;
+
+    if (!(old & value & PTE_PRESENT) || !entry_nx_ok(value))
+        return false;
+    value = entry_adjust_l1((value & ~PTE_GRANT) | (old & PTE_GRANT));
+    if ((old ^ value) & ~ENTRY_SOFT)
+        return false;
+    if (expected && (old ^ *expected) & ~(uint64_t)PTE_AD)
+        return false; // the long way finds out exactly
+    if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
+        *r = REFUSE_TABLE_NOT_VALID;
+        return true;
+    }
+    bool done = entry_exchange(slot, value, c->keep_ad, &old, &found);
+    page_type_unlock_table(table);
+    *r = REFUSE_NONE;
+    return done;
+}
+
+enum refusal page_entry_write(const struct entry_context *c, struct frame *table, unsigned index,
+                              uint64_t value, uint64_t *expected)
+{
+    uint64_t word = __atomic_load_n(&table->type, __ATOMIC_RELAXED), found;
+    uint64_t *slot = (uint64_t *)frame_to_virt(table) + index;
+    unsigned level = page_type_of(word);
+    enum refusal r = REFUSE_NONE;
+
+    if (!(word & TYPE_VALIDATED) || level < PAGE_TYPE_L1 || level > PAGE_TYPE_L4)
+        return REFUSE_TABLE_NOT_VALID;
+    if (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index))
+        return REFUSE_ENTRY_RESERVED_SLOT;
+    if (level == PAGE_TYPE_L1 && write_same_frame(c, table, slot, value, expected, &r))
+        return r;
+    if (value & PTE_PRESENT) {
+        r = page_entry_acquire(c, level, &value);
+        if (r)
+            return r;
+    }
+    if (!page_type_lock_table(table, level))
+        r = REFUSE_TABLE_NOT_VALID;
+    else {
+        if (!entry_exchange(slot, value, c->keep_ad, expected, &found)) {
+            r = REFUSE_ENTRY_CHANGED;
+            *expected = found;
+        }
+        page_type_unlock_table(table);
+    }
+    page_entry_release(level, r ? value : found, c->work);
+    return r;
+}
+
+// --- by linear address
+
+// The address of the entry of `level` in the table that holds it, by going down from the root of `v`.
+// Tables on the way may change under us; what is found is checked when it is used.
+static uint64_t *walk(const struct vcpu *v, uint64_t address, mfn_t *table)
+{
+    *table = v->in_kernel ? v->root_kernel : v->root_user;
+    for (unsigned level = PAGE_TYPE_L4;; level--) {
+        struct frame *f = frame_from_mfn(*table);
+        if (!f)
+            return NULL;
+        unsigned index = address >> (PAGE_SHIFT + 9 * (level - 1)) & (PAGE_ENTRIES - 1);
+        uint64_t *slot = (uint64_t *)frame_to_virt(f) + index;
+        if (level == PAGE_TYPE_L1)
+            return slot;
+        uint64_t e = __atomic_load_n(slot, __ATOMIC_RELAXED);
+        if (!(e & PTE_PRESENT) || e & PTE_PSE || (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index)))
+            return NULL;
+        *table = entry_mfn(e);
+    }
+}
+
+static bool address_is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+enum refusal page_entry_find(const struct vcpu *v, uint64_t address, struct frame **table,
+                             unsigned *index)
+{
+    mfn_t mfn;
+    if (!address_is_canonical(address) || !walk(v, address, &mfn))
+        return REFUSE_ENTRY_NO_TABLE;
+    *table = frame_from_mfn(mfn);
+    *index = address >> PAGE_SHIFT & (PAGE_ENTRIES - 1);
+    return frame_get(*table, v->domain) ? REFUSE_ENTRY_NO_TABLE : REFUSE_NONE;
+}
+
+uint64_t page_entry_read(const struct vcpu *v, uint64_t address)
+{
+    mfn_t mfn;
+    const uint64_t *slot = address_is_canonical(address) ? walk(v, address, &mfn) : NULL;
+    uint64_t e = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : 0;
+    return e & PTE_PRESENT ? e : 0;
+}
+
+// --- grant mappings
+
+// The table and index meant by the address of a grant operation; holds a reference to the table.
+static enum refusal grant_entry_find(struct vcpu *v, uint64_t address, bool contains_pte,
+                                     struct frame **table, unsigned *index)
+{
+    if (!contains_pte)
+        return page_entry_find(v, address, table, index);
+    if (address % sizeof(uint64_t))
+        return REFUSE_TABLE_UNALIGNED;
+    *table = frame_from_mfn(maddr_to_mfn(MADDR(address)));
+    if (!*table)
+        return REFUSE_FRAME_NOT_RAM;
+    *index = address % PAGE_SIZE / sizeof(uint64_t);
+    return frame_get(*table, v->domain);
+}
+
+enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
+                                  uint64_t flags)
+{
+    struct frame *table;
+    unsigned index;
+    uint64_t old;
+    enum refusal r = grant_entry_find(v, address, contains_pte, &table, &index);
+
+    if (r)
+        return r;
+    flags &= PTE_RW | PTE_USER | PTE_AD | PTE_AVAIL | (cpu_features.nx ? PTE_NX : 0);
+    uint64_t value = entry_adjust_l1(mfn_to_maddr(mfn).v | flags | PTE_PRESENT | PTE_GRANT);
+    if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
+        frame_put(table);
+        return REFUSE_TABLE_NOT_VALID;
+    }
+    entry_exchange((uint64_t *)frame_to_virt(table) + index, value, false, NULL, &old);
+    page_type_unlock_table(table);
+    release_l1(old);
+    frame_put(table);
+    return REFUSE_NONE;
+}
+
+enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
+                                    uint64_t flags)
+{
+    const uint64_t fixed = PTE_ADDRESS | PTE_PRESENT | PTE_GRANT | PTE_RW;
+    uint64_t wanted = mfn_to_maddr(mfn).v | PTE_PRESENT | PTE_GRANT | (flags & PTE_RW), old, found;
+    struct frame *table;
+    unsigned index;
+    enum refusal r = grant_entry_find(v, address, contains_pte, &table, &index);
+
+    if (r)
+        return r;
+    if (page_type_lock_table(table, PAGE_TYPE_L1)) {
+        uint64_t *slot = (uint64_t *)frame_to_virt(table) + index;
+        old = __atomic_load_n(slot, __ATOMIC_RELAXED);
+        if ((old & fixed) != wanted || !entry_exchange(slot, 0, false, &old, &found))
+            r = REFUSE_GRANT_NOT_MAPPED;
+        page_type_unlock_table(table);
+    } else {
+        r = REFUSE_TABLE_NOT_VALID;
+    }
+    frame_put(table);
+    return r;
+}
