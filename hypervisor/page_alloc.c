@@ -131,8 +131,10 @@ static struct frame *block_take(unsigned order, unsigned address_bits)
         f = block_find(zone, order, limit, &size);
     if (f) {
         block_remove(f);
-        while (size > order)
-            block_insert(f + (1ull << --size), size);
+        while (size > order) {
+            size--;
+            block_insert(f + (1ull << size), size);
+        }
         free_frames -= 1ull << order;
     }
     spin_unlock(&alloc_lock);

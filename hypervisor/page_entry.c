@@ -54,19 +54,20 @@ static uint64_t entry_adjust_l1(uint64_t e)
 
 // --- level 1
 
-// Device memory: both who maps and whose frames they are said to be must have access.
+// Device memory: both who maps and whose frames they are said to be must have access. What may be seen
+// only (MSI-X tables) is mapped read-only, whatever was asked for.
 static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
 {
     uint64_t mfn = entry_mfn(*e).v;
+    const struct domain *owner = c->frame_owner == &domain_io ? c->table_owner : c->frame_owner;
 
     if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT))
         return REFUSE_ENTRY_BAD_FLAGS;
-    if (!access_iomem_permitted(c->table_owner, mfn, mfn))
+    if (!access_iomem_readable(c->table_owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
-    if (c->frame_owner != c->table_owner && c->frame_owner != &domain_io &&
-        !access_iomem_permitted(c->frame_owner, mfn, mfn))
+    if (owner != c->table_owner && !access_iomem_readable(owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
-    if (access_iomem_is_readonly(mfn))
+    if (*e & PTE_RW && !access_iomem_permitted(c->table_owner, mfn, mfn))
         *e &= ~(uint64_t)PTE_RW;
     *e = entry_adjust_l1(*e);
     return REFUSE_NONE;
