@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""pvguest's own tests as dom0's kernel, on each hypervisor and with little and much memory.
+
+hello runs in 4 MiB, the least that is promised.
+"""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import boot  # noqa: E402
+import qemu  # noqa: E402
+
+CASE = re.compile(r"^(PASS|FAIL) (pvguest-\w+)/(\w+)(.*)$")
+BOOTS = [("8M", "max"), ("512M", "qemu64"), ("2500M", "max")]
+passed = failed = 0
+
+
+def report(ok, name, reason=""):
+    global passed, failed
+    passed += ok
+    failed += not ok
+    print(f"{'PASS' if ok else 'FAIL'} {name}{'' if ok else ': ' + reason}", flush=True)
+
+
+def run_selftest(hv, memory, cpu):
+    iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", options="noreboot",
+                        memory=memory, bios_only=True)
+    log = f"build/boot/selftest-{hv}-{memory}.log"
+    with qemu.Machine(iso, serial=log, cpu=cpu, memory=3072 if memory == "2500M" else 1024) as machine:
+        while True:
+            try:
+                line = machine.read_line(60)
+            except qemu.QemuTimeout:
+                line = None
+            if line is None or line.startswith("RESULT "):
+                break
+            found = CASE.match(line)
+            if found:
+                report(found[1] == "PASS", f"{found[2]}/{hv}-{memory}-{found[3]}", found[4].lstrip(": "))
+        report(line is not None, f"pvguest-boot/{hv}-{memory}", "no RESULT line; " + machine.tail())
+
+
+def run_hello(hv):
+    iso = boot.make_iso(f"hello-{hv}", hv, "build/guests/hello.elf", "greeting", options="noreboot",
+                        memory="4M", bios_only=True)
+    with qemu.Machine(iso, serial=f"build/boot/hello-{hv}.log") as machine:
+        try:
+            machine.wait_for(r"^argument 1: greeting", timeout=60)
+            machine.wait_for(r"^up \d", timeout=10)
+            report(True, f"pvguest-boot/{hv}-hello-4M")
+        except qemu.QemuTimeout as error:
+            report(False, f"pvguest-boot/{hv}-hello-4M", str(error))
+
+
+for hypervisor in ("paravane", "xen"):
+    if boot.available(hypervisor):
+        run_hello(hypervisor)
+        for amount, model in BOOTS:
+            run_selftest(hypervisor, amount, model)
+print(f"RESULT {passed} passed, {failed} failed")
+sys.exit(failed != 0)
