@@ -63,13 +63,37 @@ bool cmdline_get_bool(const char *name, bool otherwise)
     return cmdline_get(negated, value, sizeof(value)) ? false : otherwise;
 }
 
+static unsigned digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+        return (unsigned)((c | 0x20) - 'a') + 10;
+    return 99;
+}
+
+// Hexadecimal after 0x, else decimal; *end is behind the last digit. Wraps.
+static uint64_t number_parse(const char *s, const char **end)
+{
+    uint64_t value = 0;
+    unsigned base = 10;
+    if (s[0] == '0' && (s[1] | 0x20) == 'x' && digit_of(s[2]) < 16) {
+        base = 16;
+        s += 2;
+    }
+    for (; digit_of(*s) < base; s++)
+        value = value * base + digit_of(*s);
+    *end = s;
+    return value;
+}
+
 uint64_t cmdline_get_number(const char *name, uint64_t otherwise)
 {
     char value[32];
     const char *end;
     if (!cmdline_get(name, value, sizeof(value)))
         return otherwise;
-    uint64_t number = strtoull_base(value, &end, 0);
+    uint64_t number = number_parse(value, &end);
     return end == value ? otherwise : number;
 }
 
@@ -79,7 +103,7 @@ uint64_t cmdline_get_size(const char *name, uint64_t otherwise)
     const char *end;
     if (!cmdline_get(name, value, sizeof(value)))
         return otherwise;
-    uint64_t number = strtoull_base(value, &end, 0);
+    uint64_t number = number_parse(value, &end);
     if (end == value)
         return otherwise;
     switch (*end | 0x20) {

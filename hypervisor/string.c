@@ -122,28 +122,3 @@ size_t strlcpy(char *to, const char *from, size_t size)
     }
     return length;
 }
-
-static unsigned digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-        return (unsigned)((c | 0x20) - 'a') + 10;
-    return 99;
-}
-
-uint64_t strtoull_base(const char *s, const char **end, unsigned base)
-{
-    uint64_t value = 0;
-    if (base == 0) {
-        base = 10;
-        if (s[0] == '0' && (s[1] | 0x20) == 'x' && digit_of(s[2]) < 16) {
-            base = 16;
-            s += 2;
-        }
-    }
-    for (; digit_of(*s) < base; s++)
-        value = value * base + digit_of(*s);
-    *end = s;
-    return value;
-}

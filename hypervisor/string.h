@@ -18,10 +18,6 @@ char *strchr(const char *s, int c);
 char *strstr(const char *s, const char *what);
 size_t strlcpy(char *to, const char *from, size_t size);
 
-// Number in `base`, or with base 0 hexadecimal after 0x and decimal otherwise; *end is behind the last
-// digit.
-uint64_t strtoull_base(const char *s, const char **end, unsigned base);
-
 void page_clear(void *page);
 void page_copy(void *to, const void *from);
 

@@ -19,3 +19,9 @@ UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
 
 UNIT_TESTS += xl_config
 UNIT_xl_config_SRCS := tests/unit/test_xl_config.c tools/xl/xl_config.c tools/xl/xl_device.c
+
+UNIT_TESTS += format bootmem
+UNIT_format_SRCS := tests/unit/test_format.c hypervisor/cmdline.c tests/unit/host/host.c
+UNIT_format_CFLAGS := -Itests/unit/host
+UNIT_bootmem_SRCS := tests/unit/test_bootmem.c tests/unit/host/host.c
+UNIT_bootmem_CFLAGS := -Itests/unit/host
