@@ -139,9 +139,27 @@ static uint64_t *table_entry(uint64_t address, int level, bool create)
     }
 }
 
+/* Neighbouring addresses are asked for one after another, and tables stay: the last is kept. */
 uint64_t *memory_entry(uint64_t address, bool create)
 {
-    return table_entry(address, L1_LEVEL, create);
+    static uint64_t last_region = ~0UL;
+    static uint64_t *last_table;
+
+    uint64_t region = address / (PAGES_PER_L1 * PAGE_SIZE);
+    size_t index = (address >> PAGE_SHIFT) % ENTRIES_PER_TABLE;
+    unsigned long saved = event_save();
+    if (region != last_region) {
+        uint64_t *entry = table_entry(address, L1_LEVEL, create);
+        if (entry == NULL) {
+            event_restore(saved);
+            return NULL;
+        }
+        last_table = entry - index;
+        last_region = region;
+    }
+    uint64_t *entry = &last_table[index];
+    event_restore(saved);
+    return entry;
 }
 
 uint64_t memory_pte_maddr(const void *address)
@@ -259,6 +277,24 @@ void memory_start(const struct start_info *info)
         raise_first_free((uint64_t)mfn_to_virt(info->store_mfn), PAGE_SIZE);
         raise_first_free((uint64_t)mfn_to_virt(info->console.domU.mfn), PAGE_SIZE);
     }
+}
+
+/* Text and read-only data become read-only. */
+void memory_protect_image(void)
+{
+    extern char image_start[], image_rodata_end[];
+    struct priv_entry entries[64];
+    size_t count = 0, done;
+
+    for (char *page = image_start; page < image_rodata_end; page += PAGE_SIZE) {
+        const uint64_t *entry = memory_entry((uint64_t)page, false);
+        entries[count++] = (struct priv_entry){memory_entry_maddr(entry), *entry & ~PTE_WRITE};
+        if (count == sizeof(entries) / sizeof(entries[0]) || page + PAGE_SIZE >= image_rodata_end) {
+            ASSERT(priv_entries_write(entries, count, DOMID_SELF, &done) == 0);
+            count = 0;
+        }
+    }
+    priv_tlb_flush_all();
 }
 
 void memory_initial_range(uint64_t *first, uint64_t *end)

@@ -32,6 +32,7 @@
 #define PAGES_PER_L1 512UL
 
 void memory_start(const struct start_info *info);
+void memory_protect_image(void);
 /* First pfn behind everything that start_info describes, and the end of the initial mapping. */
 void memory_initial_range(uint64_t *first_free, uint64_t *end);
 /* Maps some more RAM and gives it to the allocator; false when all is mapped. */

@@ -141,6 +141,7 @@ _Noreturn void start_main(struct start_info *info)
     event_start();
     memory_start(info);
     console_start_early();
+    memory_protect_image();
     page_start();
     time_start();
     arguments_start();

@@ -192,6 +192,20 @@ static const char *regions_and_faults(void)
     return NULL;
 }
 
+/* Text is read-only: the store faults and is skipped (it is three bytes long, too). */
+static const char *text_is_readonly(void)
+{
+    uint64_t faulted = 0;
+    trap_handler *old = trap_set_handler(14, skip_fault);
+    __asm__ volatile("movq %%rax, (%%rdx)"
+                     : "+c"(faulted)
+                     : "d"(text_is_readonly), "a"(0)
+                     : "memory");
+    trap_set_handler(14, old);
+    CHECK(faulted == 1);
+    return NULL;
+}
+
 static const char *heap(void)
 {
     char *pieces[100];
@@ -249,6 +263,7 @@ const struct selftest memory_tests[] = {
     {"own_alias",          own_alias         },
     {"foreign_errors",     foreign_errors    },
     {"regions_and_faults", regions_and_faults},
+    {"text_is_readonly",   text_is_readonly  },
     {"heap",               heap              },
     {"formats",            formats           },
     {NULL,                 NULL              },
