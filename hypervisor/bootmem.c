@@ -7,6 +7,7 @@
 // left goes to the page allocator. The boot information is not reserved: it has been copied.
 #include "hypervisor/bootmem.h"
 #include "hypervisor/layout.h"
+#include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/printk.h"
@@ -178,16 +179,14 @@ void boot_memory_finish(void)
     is_finished = true;
     for (unsigned i = 0; i < free_count; i++) {
         if (free_range[i].start < free_range[i].end)
-            frames_add_range(MFN(free_range[i].start >> PAGE_SHIFT), MFN(free_range[i].end >> PAGE_SHIFT));
+            frames_add_range(free_range[i].start, free_range[i].end);
     }
 }
 
 void boot_module_free(unsigned index)
 {
     struct boot_module *m = &boot_info.module[index];
-    uint64_t start = (m->start + PAGE_SIZE - 1) >> PAGE_SHIFT, end = (m->start + m->bytes) >> PAGE_SHIFT;
     BUG_ON(index >= boot_info.module_count || !is_finished);
-    if (start < end)
-        frames_add_range(MFN(start), MFN(end));
+    frames_add_range(m->start, m->start + m->bytes);
     m->bytes = 0;
 }

@@ -13,7 +13,4 @@ void bootmem_init(void);
 
 void bootmem_print(void);
 
-// page_alloc.c: these frames of RAM are free from now on.
-void frames_add_range(mfn_t start, mfn_t end);
-
 #endif

@@ -14,6 +14,8 @@
 #include "hypervisor/string.h"
 #include "hypervisor/tlb.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/vcpu_areas.h"
+#include "hypervisor/vcpu_time.h"
 
 #define CR4_GUEST_BITS (uint64_t)(CR4_TSD | CR4_DE) // of the guest's CR4, those that are in force
 
@@ -153,6 +155,8 @@ static void vcpu_enter(void)
     segment_bases_load(v);
     if (!ok)
         guest_inject_failsafe(regs);
+    vcpu_time_update(v);
+    runstate_update_guest(v);
 }
 
 void context_switch(struct vcpu *prev, struct vcpu *next)

@@ -80,7 +80,7 @@ void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint
 void sched_poll_notify(struct domain *d, evtchn_port_t port);
 
 // --- the switch. SOFTIRQ_SCHEDULE runs sched_run(); it picks, and when the vcpu changes calls
-// context_switch(prev, next, sched_context_saved), which does not return.
+// context_switch(prev, next), which does not return.
 void sched_run(void);
 struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end);
 void sched_context_saved(struct vcpu *prev); // prev's state is all in memory

@@ -36,7 +36,7 @@ void sched_run(void)
     if (next != prev) {
         vcpu_timers_leave(prev);
         vcpu_timers_enter(next, now);
-        context_switch(prev, next, sched_context_saved);
+        context_switch(prev, next);
     }
     irq_enable();
 }
