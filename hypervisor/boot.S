@@ -23,7 +23,7 @@
 #define PREFER_LOWEST 1
 
 #define BOOT_PTE (PTE_PRESENT | PTE_RW)
-#define IMAGE_MAX_PAGES 4 // 2 MiB pages mapped for the image; image.ld checks the size
+#define IMAGE_MAX_PAGES 4 // 2 MiB pages mapped for the image; link.ld checks the size
 #define L4_INDEX(a) (((a) >> 39) & 511)
 #define L3_INDEX(a) (((a) >> 30) & 511)
 #define BOOT_STACK_RESERVED 0x100 // holds a struct cpu_info; checked in percpu.c

@@ -45,7 +45,10 @@ void multiboot_parse(uint32_t magic, uint64_t info);
 void *boot_alloc(size_t bytes, size_t align);
 mfn_t boot_alloc_frame(void); // zeroed
 
-// Hand every RAM range that is still free to frames_add_range() (frame.h); boot_alloc ends.
+// Make the frame table for all RAM, in use or not.
+void boot_memory_describe(void);
+
+// Hand every RAM range that is still free to the page allocator; boot_alloc ends.
 void boot_memory_finish(void);
 
 // Give a module's memory to the page allocator.

@@ -3,9 +3,11 @@
 //
 // Owns the list of free ranges: RAM of the map (cut to whole pages, between 1 MiB and HV_MAX_RAM)
 // minus the image, the modules and what boot_alloc gave out. boot_alloc takes from the top of the
-// highest range below 4 GiB, which every set of page tables maps from the start. At the end what is
-// left goes to the page allocator. The boot information is not reserved: it has been copied.
+// highest range: below 4 GiB, which the boot tables map, until paging_init() has mapped all of it. At
+// the end what is left goes to the page allocator. The boot information is not reserved: it has been
+// copied.
 #include "hypervisor/bootmem.h"
+#include "hypervisor/frame.h"
 #include "hypervisor/layout.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
@@ -24,6 +26,7 @@ struct range {
 static struct range free_range[FREE_MAX]; // in ascending order
 static unsigned free_count;
 static bool is_finished;
+static uint64_t alloc_limit = FOUR_GIB;
 
 void bootmem_add_region(uint64_t start, uint64_t bytes, enum boot_region_type type)
 {
@@ -156,7 +159,7 @@ void *boot_alloc(size_t bytes, size_t align)
     align = MAX(align, PAGE_SIZE);
     for (unsigned i = free_count; i-- > 0;) {
         struct range *r = &free_range[i];
-        uint64_t end = MIN(r->end, FOUR_GIB), start = (end - bytes) & ~(align - 1);
+        uint64_t end = MIN(r->end, alloc_limit), start = (end - bytes) & ~(align - 1);
         if (end < r->start + bytes || start < r->start)
             continue;
         uint64_t tail_start = start + bytes, tail_end = r->end;
@@ -174,6 +177,20 @@ mfn_t boot_alloc_frame(void)
     return virt_to_mfn(boot_alloc(PAGE_SIZE, PAGE_SIZE));
 }
 
+void bootmem_use_all(void)
+{
+    alloc_limit = HV_MAX_RAM;
+}
+
+void boot_memory_describe(void)
+{
+    for (unsigned i = 0; i < boot_info.region_count; i++) {
+        const struct boot_region *r = &boot_info.region[i];
+        if (r->type == REGION_RAM)
+            frame_table_add(r->start >> PAGE_SHIFT, MIN(r->end, HV_MAX_RAM) >> PAGE_SHIFT);
+    }
+}
+
 void boot_memory_finish(void)
 {
     is_finished = true;
@@ -186,7 +203,9 @@ void boot_memory_finish(void)
 void boot_module_free(unsigned index)
 {
     struct boot_module *m = &boot_info.module[index];
+    uint64_t start = (m->start + PAGE_SIZE - 1) & PAGE_MASK, end = (m->start + m->bytes) & PAGE_MASK;
     BUG_ON(index >= boot_info.module_count || !is_finished);
-    frames_add_range(m->start, m->start + m->bytes);
+    if (start < end)
+        frames_add_range(start, end);
     m->bytes = 0;
 }

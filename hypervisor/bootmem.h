@@ -13,4 +13,7 @@ void bootmem_init(void);
 
 void bootmem_print(void);
 
+// All RAM is mapped: boot_alloc may use what lies above 4 GiB, too.
+void bootmem_use_all(void);
+
 #endif

@@ -47,11 +47,7 @@ void boot_main(uint32_t magic, uint64_t info, uint64_t load_address)
 // The frame table describes all RAM; what boot has not used goes to the allocator.
 static void memory_init(void)
 {
-    for (unsigned i = 0; i < boot_info.region_count; i++) {
-        const struct boot_region *r = &boot_info.region[i];
-        if (r->type == REGION_RAM && r->start < HV_MAX_RAM)
-            frame_table_add(r->start >> PAGE_SHIFT, MIN(r->end, HV_MAX_RAM) >> PAGE_SHIFT);
-    }
+    boot_memory_describe();
     boot_memory_finish();
     log_info("%lu MiB of memory free", frames_free_count() >> 8);
 }

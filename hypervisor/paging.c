@@ -10,6 +10,7 @@
 #include "hypervisor/paging.h"
 #include "hypervisor/asm.h"
 #include "hypervisor/boot.h"
+#include "hypervisor/bootmem.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/image.h"
 #include "hypervisor/panic.h"
@@ -182,11 +183,20 @@ void m2p_set(mfn_t mfn, uint64_t value)
 
 void paging_map_fresh(uint64_t start, uint64_t bytes)
 {
+    uint64_t flags = PTE_RW | nx() | global() | LEAF_PTE, step;
     uint64_t end = (start + bytes + PAGE_SIZE - 1) & PAGE_MASK;
-    for (uint64_t va = start & PAGE_MASK; va < end; va += PAGE_SIZE) {
-        uint64_t *entry = walk(va, 1, 0);
-        if (!(*entry & PTE_PRESENT))
-            *entry = virt_to_maddr(table_alloc()).v | PTE_RW | nx() | global() | LEAF_PTE;
+    for (uint64_t va = start & PAGE_MASK; va < end; va += step) {
+        uint64_t *large = walk(va, 2, 0);
+        bool is_free = *large == 0 && (va & (LARGE_PAGE - 1)) == 0 && end - va >= LARGE_PAGE;
+        step = PAGE_SIZE;
+        if (is_free) {
+            *large = virt_to_maddr(boot_alloc(LARGE_PAGE, LARGE_PAGE)).v | flags | PTE_PSE;
+            step = LARGE_PAGE;
+        } else if (!(*large & PTE_PSE)) {
+            uint64_t *entry = walk(va, 1, 0);
+            if (!(*entry & PTE_PRESENT))
+                *entry = virt_to_maddr(table_alloc()).v | flags;
+        }
     }
 }
 
@@ -213,4 +223,5 @@ void paging_init(void)
     // The boot tables stay for starting CPUs, with the final mappings beside the low one.
     paging_copy_slots(boot_l4);
     write_cr3(idle_l4_maddr().v);
+    bootmem_use_all();
 }
