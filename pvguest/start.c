@@ -4,6 +4,7 @@
  * the services come up one on another; then the first thread runs the application's main.
  */
 #include <stdlib.h>
+#include <reent.h>
 #include <stdint.h>
 #include <string.h>
 #include <xen/sched.h>
@@ -125,9 +126,13 @@ static void constructors_run(void)
     }
 }
 
+/* newlib's own: makes the standard streams, which all threads share (thread.c). */
+extern void __sinit(struct _reent *reent);
+
 static void first_thread(void *arg)
 {
     (void)arg;
+    __sinit(_GLOBAL_REENT);
     grant_start();
     console_start();
     constructors_run();

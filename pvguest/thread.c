@@ -80,9 +80,21 @@ static struct thread *queue_take(void)
     return thread;
 }
 
+/* Own errno and the like, but the one set of stdio streams (of newlib's first state): output of all
+ * threads goes through one buffer, and exit() flushes it. */
+static void reent_start(struct _reent *reent)
+{
+    _REENT_INIT_PTR(reent);
+    reent->_stdin = _GLOBAL_REENT->_stdin;
+    reent->_stdout = _GLOBAL_REENT->_stdout;
+    reent->_stderr = _GLOBAL_REENT->_stderr;
+    reent->__sdidinit = 1;
+}
+
 static void thread_free(struct thread *thread)
 {
     memory_free_region(thread->stack, thread->stack_pages);
+    thread->reent.__sdidinit = 0; /* the streams are not its own */
     _reclaim_reent(&thread->reent);
     free(thread);
 }
@@ -133,7 +145,7 @@ struct thread *thread_create_sized(const char *name, void (*fn)(void *arg), void
     thread->fn = fn;
     thread->arg = arg;
     thread->stack_pages = stack_pages;
-    _REENT_INIT_PTR(&thread->reent);
+    reent_start(&thread->reent);
     /* From the top: an alignment word, the return address, the saved registers. */
     uint64_t *top = (uint64_t *)((char *)thread->stack + stack_pages * PAGE_SIZE);
     top[-2] = (uint64_t)thread_enter;
@@ -166,10 +178,6 @@ void thread_yield(void)
 
 _Noreturn void thread_exit(void)
 {
-    if (current->reent.__cleanup != NULL) {
-        current->reent.__cleanup(&current->reent); /* flush: may still block */
-        current->reent.__cleanup = NULL;
-    }
     while (current->queued) {
         thread_schedule(); /* a late wake-up of an earlier wait has queued us */
     }

@@ -6,7 +6,7 @@
  * When no thread can run, the vcpu blocks until the next timer or event.
  *
  * Each thread has its own stack with a guard page below and its own newlib reentrancy state
- * (errno, stdio state).
+ * (errno and the like); the stdio streams are shared and locked.
  */
 #ifndef PVGUEST_THREAD_H
 #define PVGUEST_THREAD_H

@@ -53,6 +53,22 @@ static const char *own_errno(void)
     return NULL;
 }
 
+static void print_some(void *arg)
+{
+    printf("thread %d ", (int)(intptr_t)arg); /* no newline: stays in the shared buffer */
+    count_up((void *)1);
+}
+
+static const char *shared_streams(void)
+{
+    counter = 0;
+    CHECK(thread_create("printer", print_some, (void *)1) != NULL);
+    CHECK(thread_create("printer", print_some, (void *)2) != NULL);
+    wait_event(&queue, counter == 2);
+    printf("and main share a stream\n");
+    return NULL;
+}
+
 static const char *sleeping(void)
 {
     for (uint64_t ms = 1; ms <= 16; ms *= 4) {
@@ -196,6 +212,7 @@ static const char *registers_kept(void)
 const struct selftest thread_tests[] = {
     {"create_and_end", create_and_end},
     {"own_errno",      own_errno     },
+    {"shared_streams", shared_streams},
     {"sleeping",       sleeping      },
     {"waiting",        waiting       },
     {"mutexes",        mutexes       },
