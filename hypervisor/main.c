@@ -94,6 +94,7 @@ static void boot_continue(void)
     domain_init();
     sched_init();
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
+    softirq_register(SOFTIRQ_SCHEDULE, sched_run);
     cpu_init_scheduling(0);
     smp_start();
     irq_init();
