@@ -25,3 +25,7 @@ UNIT_format_SRCS := tests/unit/test_format.c hypervisor/cmdline.c tests/unit/hos
 UNIT_format_CFLAGS := -Itests/unit/host
 UNIT_bootmem_SRCS := tests/unit/test_bootmem.c tests/unit/host/host.c
 UNIT_bootmem_CFLAGS := -Itests/unit/host
+UNIT_TESTS += iso9660 blkback
+UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c
+UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
+UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c
