@@ -52,7 +52,7 @@ static int fill(const struct check *check)
         }
         int error = block_write(check->disk, sector, check->buffer, count);
         if (error != 0) {
-            printf("write at sector %llu: %s\n", sector, errno_name(error));
+            printf("write at sector %lu: %s\n", sector, errno_name(error));
             return error;
         }
     }
@@ -72,12 +72,12 @@ static int verify(const struct check *check)
         uint64_t first = sector * (BLOCK_SECTOR_SIZE / sizeof(uint64_t));
         int error = block_read(check->disk, sector, check->buffer, count);
         if (error != 0) {
-            printf("read at sector %llu: %s\n", sector, errno_name(error));
+            printf("read at sector %lu: %s\n", sector, errno_name(error));
             return error;
         }
         for (size_t i = 0; i < words; i++) {
             if (check->buffer[i] != pattern(check, first + i)) {
-                printf("sector %llu holds something else than was written\n",
+                printf("sector %lu holds something else than was written\n",
                        sector + i * sizeof(uint64_t) / BLOCK_SECTOR_SIZE);
                 return -XEN_EIO;
             }
@@ -94,7 +94,7 @@ static int timed(const struct check *check, const char *what, int (*step)(const 
     uint64_t used = time_now() - start;
     if (error == 0) {
         uint64_t kib = check->sectors / 2;
-        printf("%s %llu KiB in %llu ms: %llu KiB/s\n", what, kib, used / NSEC_PER_MSEC,
+        printf("%s %lu KiB in %lu ms: %lu KiB/s\n", what, kib, used / NSEC_PER_MSEC,
                kib * NSEC_PER_SEC / (used + 1));
     }
     return error;
@@ -135,7 +135,7 @@ static int check_setup(struct check *check)
     check->sectors = check->disk->sectors < limit ? check->disk->sectors : limit;
     check->seed = option_number("seed", 1);
     check->buffer = page_alloc_dirty(CHUNK_ORDER);
-    printf("%s: %llu sectors, checking %llu\n", check->disk->name, check->disk->sectors,
+    printf("%s: %lu sectors, checking %lu\n", check->disk->name, check->disk->sectors,
            check->sectors);
     return check->buffer != NULL ? 0 : -XEN_ENOMEM;
 }
