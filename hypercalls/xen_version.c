@@ -8,10 +8,9 @@
 #include "hypervisor/string.h"
 #include <xen/errno.h>
 #include <xen/features.h>
+#include "hypervisor/version.h"
 #include <xen/version.h>
 
-#define VERSION_MAJOR 4
-#define VERSION_MINOR 17
 
 static const xen_extraversion_t extra_version = ".0-paravane";
 static const xen_changeset_info_t changeset = "none";
@@ -74,7 +73,7 @@ long hypercall_xen_version(struct hypercall *c)
     c->subop = (uint32_t)c->arg[0];
     switch (c->subop) {
     case XENVER_version:
-        return VERSION_MAJOR << 16 | VERSION_MINOR;
+        return ABI_VERSION_MAJOR << 16 | ABI_VERSION_MINOR;
     case XENVER_extraversion:
         return copy_out(c, extra_version, sizeof(extra_version));
     case XENVER_compile_info:

@@ -34,6 +34,7 @@ struct access_domain {
     struct range_set iomem; // frame numbers
     struct range_set ports; // 0..0xffff
     struct range_set pirqs;
+    uint32_t pci_address; // what the domain last wrote to port 0xcf8
 };
 
 struct domain;

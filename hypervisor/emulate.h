@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Between the parts of the emulator: emulate.c (fetching, registers, system instructions),
+// emulate_io.c (ports), emulate_msr.c (MSRs).
+#ifndef HYPERVISOR_EMULATE_H
+#define HYPERVISOR_EMULATE_H
+
+#include "hypervisor/decode.h"
+#include "hypervisor/domain.h"
+
+enum emulated {
+    EMULATED_DONE,    // go on behind the instruction
+    EMULATED_STAYS,   // run it again (a string that has not ended), or an exception is delivered
+    EMULATED_REFUSED, // the guest gets its #GP
+};
+
+struct emulation {
+    struct vcpu *v;
+    struct cpu_user_regs *regs;
+    struct instruction insn;
+    uint64_t code_base; // of the code segment; 0 in 64-bit code
+};
+
+// General register by number, 0..15.
+uint64_t *emulate_register(struct cpu_user_regs *regs, unsigned number);
+
+// Write a register as an instruction with this operand size does: 4 bytes clear the upper half.
+void emulate_register_write(uint64_t *r, unsigned bytes, uint64_t value);
+
+enum emulated emulate_port(struct emulation *e);        // in, out
+enum emulated emulate_port_string(struct emulation *e); // ins, outs
+
+// The value of an MSR as the running guest sees it; false: #GP.
+bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
+bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+
+#endif

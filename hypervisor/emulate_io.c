@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Port I/O of guests.
+//
+// Two questions: may this code execute the instruction (I/O privilege level, then the guest's own port
+// bitmap)? If not, #GP. And does the domain own the port? If not, reads give all ones and writes are
+// dropped. PCI configuration by ports 0xcf8 and 0xcfc..0xcff is shared with the hypervisor and always
+// goes through pci.c.
+#include "hypervisor/access.h"
+#include "hypervisor/context.h"
+#include "hypervisor/emulate.h"
+#include "hypervisor/guestcopy.h"
+#include "hypervisor/pci.h"
+#include "hypervisor/traps.h"
+
+#define PORT_PCI_ADDRESS 0xcf8u
+#define PORT_PCI_DATA 0xcfcu
+#define PORT_PCI_LAST 0xcffu
+#define PCI_ENABLE 0x80000000u
+#define STRING_ELEMENTS 128 // at most this many before we look at events again
+
+// --- the device side ------------------------------------------------------------------------------------
+
+static bool is_pci_data(unsigned port, unsigned bytes)
+{
+    return port >= PORT_PCI_DATA && port + bytes - 1 <= PORT_PCI_LAST;
+}
+
+static uint32_t all_ones(unsigned bytes)
+{
+    return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1;
+}
+
+static bool pci_is_enabled(const struct domain *d, unsigned port, unsigned bytes)
+{
+    return is_pci_data(port, bytes) && d->access.pci_address & PCI_ENABLE;
+}
+
+static uint32_t port_read(struct domain *d, unsigned port, unsigned bytes)
+{
+    if (!access_port_permitted(d, port, port + bytes - 1))
+        return all_ones(bytes);
+    if (port == PORT_PCI_ADDRESS && bytes == 4)
+        return d->access.pci_address;
+    if (pci_is_enabled(d, port, bytes))
+        return pci_port_read(d->access.pci_address, port & 3, bytes);
+    if (is_pci_data(port, bytes))
+        return all_ones(bytes);
+    if (bytes == 1)
+        return in8((uint16_t)port);
+    return bytes == 2 ? in16((uint16_t)port) : in32((uint16_t)port);
+}
+
+static void port_write(struct domain *d, unsigned port, unsigned bytes, uint32_t value)
+{
+    if (!access_port_permitted(d, port, port + bytes - 1))
+        return;
+    if (port == PORT_PCI_ADDRESS && bytes == 4)
+        d->access.pci_address = value;
+    else if (pci_is_enabled(d, port, bytes))
+        pci_port_write(d->access.pci_address, port & 3, bytes, value);
+    else if (is_pci_data(port, bytes))
+        return;
+    else if (bytes == 1)
+        out8((uint16_t)port, (uint8_t)value);
+    else if (bytes == 2)
+        out16((uint16_t)port, (uint16_t)value);
+    else
+        out32((uint16_t)port, value);
+}
+
+// --- the right to execute -------------------------------------------------------------------------------
+
+// The bitmap lies in the guest kernel's memory; user mode may run on a root that does not map it.
+static bool bitmap_allows(struct vcpu *v, unsigned port, unsigned bytes)
+{
+    uint16_t bits;
+    bool from_user = !v->in_kernel;
+
+    if (!v->traps.io_bitmap || port + bytes > v->traps.io_ports)
+        return false;
+    if (from_user)
+        toggle_guest_mode(v);
+    bool ok = guest_read(&bits, v->traps.io_bitmap + port / 8, sizeof(bits)) ||
+              guest_read(&bits, v->traps.io_bitmap + port / 8, 1);
+    if (from_user)
+        toggle_guest_mode(v);
+    return ok && !(bits >> (port % 8) & ((1u << bytes) - 1));
+}
+
+static bool port_executable(struct vcpu *v, unsigned port, unsigned bytes)
+{
+    unsigned kernel_ring = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1 ? 0 : 1;
+
+    if ((v->in_kernel ? kernel_ring : 3) <= v->traps.iopl)
+        return true;
+    return bitmap_allows(v, port, bytes);
+}
+
+// --- the instructions ---------------------------------------------------------------------------------------
+
+// Bit 0 of the opcode: byte, or word and longer (there is no 8-byte port access).
+static unsigned port_bytes(const struct instruction *i)
+{
+    if (!(i->opcode & 1))
+        return 1;
+    return i->operand_bytes == 2 ? 2 : 4;
+}
+
+enum emulated emulate_port(struct emulation *e)
+{
+    struct cpu_user_regs *regs = e->regs;
+    unsigned bytes = port_bytes(&e->insn);
+    unsigned port = e->insn.opcode & 8 ? regs->dx : e->insn.immediate;
+    bool is_out = e->insn.opcode & 2;
+
+    if (port + bytes > 0x10000 || !port_executable(e->v, port, bytes))
+        return EMULATED_REFUSED;
+    if (is_out)
+        port_write(e->v->domain, port, bytes, regs->eax & all_ones(bytes));
+    else
+        emulate_register_write(&regs->rax, bytes, port_read(e->v->domain, port, bytes));
+    return EMULATED_DONE;
+}
+
+// One element at `address`; false: the memory cannot be accessed.
+static bool string_element(struct domain *d, bool is_out, unsigned port, unsigned bytes,
+                           uint64_t address)
+{
+    uint32_t value = 0;
+
+    if (is_out) {
+        if (!guest_read(&value, address, bytes))
+            return false;
+        port_write(d, port, bytes, value);
+        return true;
+    }
+    value = port_read(d, port, bytes);
+    return guest_write(address, &value, bytes);
+}
+
+static uint64_t string_segment_base(struct emulation *e, bool is_out)
+{
+    if (!is_out || e->insn.segment < SEGMENT_FS)
+        return 0;
+    vcpu_save_segments(e->v);
+    if (e->insn.segment == SEGMENT_FS)
+        return e->v->traps.fs_base;
+    return e->v->in_kernel ? e->v->traps.gs_base_kernel : e->v->traps.gs_base_user;
+}
+
+// 64-bit code only. A memory operand that cannot be accessed is a page fault at that address, with the
+// counters where the string has come to.
+enum emulated emulate_port_string(struct emulation *e)
+{
+    struct cpu_user_regs *regs = e->regs;
+    unsigned bytes = port_bytes(&e->insn), port = regs->dx, width = e->insn.address_bytes;
+    bool is_out = e->insn.opcode & 2;
+    uint64_t *pointer = is_out ? &regs->rsi : &regs->rdi;
+    uint64_t mask = width == 8 ? ~0ull : 0xffffffffull;
+    int64_t step = regs->rflags & EFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
+
+    if (!e->insn.is_64bit || port + bytes > 0x10000 || !port_executable(e->v, port, bytes))
+        return EMULATED_REFUSED;
+    uint64_t base = string_segment_base(e, is_out);
+    for (unsigned n = 0; n < STRING_ELEMENTS; n++) {
+        if (e->insn.rep && (regs->rcx & mask) == 0)
+            return EMULATED_DONE;
+        uint64_t address = base + (*pointer & mask);
+        if (!string_element(e->v->domain, is_out, port, bytes, address)) {
+            guest_inject_page_fault(regs, is_out ? 0 : PFEC_WRITE, address);
+            return EMULATED_STAYS;
+        }
+        emulate_register_write(pointer, width, *pointer + (uint64_t)step);
+        if (!e->insn.rep)
+            return EMULATED_DONE;
+        emulate_register_write(&regs->rcx, width, regs->rcx - 1);
+    }
+    return EMULATED_STAYS;
+}
