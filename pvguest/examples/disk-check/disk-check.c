@@ -94,7 +94,7 @@ static int timed(const struct check *check, const char *what, int (*step)(const 
     uint64_t used = time_now() - start;
     if (error == 0) {
         uint64_t kib = check->sectors / 2;
-        printf("%s %lu KiB in %lu ms: %lu KiB/s\n", what, kib, used / NSEC_PER_MSEC,
+        printf("%s %lu KiB in %llu ms: %llu KiB/s\n", what, kib, used / NSEC_PER_MSEC,
                kib * NSEC_PER_SEC / (used + 1));
     }
     return error;
