@@ -4,13 +4,16 @@
 // Owns: the shared grant frames, the active state behind each entry that is in use, and the handles
 // (map tracking) of the domains that map.
 // Invariants: the flags GTF_reading and GTF_writing of an entry are set by us when its first use of
-// that kind begins and cleared when the last ends; while an entry is in use its frame is referenced
-// and its active state says which frame and which domain, whatever the guest writes into the entry.
+// that kind begins and cleared when the last ends. While an entry is in use its frame is referenced
+// once a use, and the active state says which frame and which domain, whatever the guest writes.
 // The shared entry is hostile memory: flags and domid are read and changed as one 32-bit word by
-// compare-and-exchange, the frame number is read once between two looks at the flags.
-// A handle belongs to one mapping; an unmap claims it exclusively before it does anything.
-// Locks: LOCK_GRANT of a domain guards its table, active entries and handles. No operation holds two
-// of them, and none is held while page tables change or memory is copied.
+// compare-and-exchange; the frame number is read once, after the flags have been set.
+// A handle belongs to one mapping and holds a reference to the granting domain; who unmaps claims it
+// exclusively before doing anything.
+// Order of an unmap: entry cleared, translations flushed, then the references dropped and the flags
+// cleared: an owner who sees the flags gone has the frame for himself.
+// Locks: LOCK_GRANT_TABLE of a domain guards its table, active entries and handles. No operation
+// holds two of them, and none is held while page tables change or memory is copied.
 #ifndef GRANT_GRANT_H
 #define GRANT_GRANT_H
 
@@ -22,64 +25,81 @@
 struct domain;
 struct vcpu;
 
-#define GRANT_MAX_FRAMES 64 // upper bound of what createdomain may ask for
-#define GRANT_ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
-#define GRANT_ACTIVE_PER_PAGE (PAGE_SIZE / 16)
+#define GRANT_MAX_FRAMES 64
+#define GRANT_ENTRIES_PER_FRAME 512
+#define GRANT_ACTIVE_PER_PAGE 256
 #define GRANT_ACTIVE_PAGES (GRANT_MAX_FRAMES * GRANT_ENTRIES_PER_FRAME / GRANT_ACTIVE_PER_PAGE)
-#define GRANT_TRACK_PER_PAGE (PAGE_SIZE / 8)
-#define GRANT_MAX_TRACK_PAGES 1024
+#define GRANT_TRACK_PER_PAGE 512
+#define GRANT_TRACK_PAGES 320
 #define GRANT_RESERVED_ENTRIES 8 // 0 console, 1 xenstore; the guest's own use starts behind them
 
 struct grant_active;
 struct grant_track;
 
+// One page: where the pages of a domain's table are. NULL where there is none yet.
+struct grant_directory {
+    grant_entry_v1_t *shared[GRANT_MAX_FRAMES];
+    struct grant_active *active[GRANT_ACTIVE_PAGES];
+    struct grant_track *track[GRANT_TRACK_PAGES];
+};
+
 struct grant_domain {
     struct spinlock lock;
-    unsigned max_frames, frames;
-    grant_entry_v1_t **shared;        // one pointer a frame; a page
-    struct grant_active **active;     // one pointer a page of entries, pages when first used; a page
-    struct grant_track **track;       // one pointer a page of handles; two pages
-    unsigned max_track_pages, track_pages;
-    uint32_t track_free;              // first free handle, chained
-    unsigned mapped;                  // handles in use
+    struct grant_directory *directory;
+    unsigned max_frames, frames;     // shared frames: limit, in use
+    unsigned max_track, track_count; // handles: limit, those that have memory
+    uint32_t track_free;             // first free handle, chained; GRANT_NO_HANDLE ends it
+    unsigned handles_used;
+    unsigned uses;                   // of its entries, by anybody
     uint32_t release_cursor;
 };
 
+#define GRANT_NO_HANDLE (~0u)
+
 // --- life cycle
-// Limits as in createdomain; allocates the first frame.
+// Limits as in createdomain (negative: the default); allocates the first frame.
 enum refusal grant_domain_init(struct domain *d, int max_frames, int max_track_frames);
-// Death: release what `d` has mapped of others, `budget` handles a call.
+// Death: release what `d` has mapped of others, `budget` handles a call. It runs nowhere any more.
 enum refusal grant_release_mappings(struct domain *d, unsigned budget);
-// Death: nobody can begin to use its grants any more; REFUSE_BUSY as long as some are in use.
+// Death, when it is marked dying: from here on nobody begins to use its grants. REFUSE_BUSY as long
+// as some are in use.
 enum refusal grant_revoke(struct domain *d);
 void grant_domain_free(struct domain *d);
 
 // The machine frame of shared frame `index`, growing the table up to it (setup_table,
-// acquire_resource, XENMAPSPACE_grant_table); invalid beyond the limit.
+// acquire_resource, add_to_physmap); invalid beyond the limit.
 mfn_t grant_table_frame(struct domain *d, unsigned index);
 enum refusal grant_table_grow(struct domain *d, unsigned frames);
 
-// --- one use of a grant. `flags`: GRANT_USE_*. A use that was begun has a reference on the frame (a
-// writable type reference with GRANT_USE_WRITE) and is ended by grant_use_end with the same flags.
-#define GRANT_USE_WRITE 1u
-#define GRANT_USE_HOST 2u   // a mapping in page tables
-#define GRANT_USE_DEVICE 4u // GNTMAP_device_map
-struct grant_use {
-    mfn_t mfn;
-    unsigned offset, length; // bytes of the frame that may be used; whole frame in version 1
-};
-// All of these return GNTST_*.
-int grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, unsigned flags,
-                    struct grant_use *use);
-void grant_use_end(struct domain *owner, grant_ref_t ref, unsigned flags);
+// --- one use of an entry by domain `user`: refers to the frame, for writing too if `write`. Ended by
+// grant_use_end with the same `write`.
+enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+                             mfn_t *mfn);
+void grant_use_end(struct domain *owner, grant_ref_t ref, bool write);
 
-// --- mapping, on behalf of the running vcpu `v`
-int grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op);
-int grant_unmap(struct vcpu *v, struct gnttab_unmap_grant_ref *op);
-int grant_unmap_and_replace(struct vcpu *v, struct gnttab_unmap_and_replace *op);
+// --- mapping, by the running vcpu `v`. The structures are copies; `status` is left to the caller.
+enum refusal grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op);
+
+// Unmapping is in two steps with a flush of translations between them, so that one flush serves a
+// batch. grant_unmap_finish is called for each that has begun.
+struct grant_unmap {
+    struct domain *owner;
+    grant_handle_t handle;
+    grant_ref_t ref;
+    uint16_t parts; // what the handle stood for: GNTMAP_host_map, GNTMAP_device_map, and how
+    uint16_t ended; // of these, the parts that are gone
+};
+enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_ref *op,
+                               struct grant_unmap *unmap);
+enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_replace *op,
+                                 struct grant_unmap *unmap);
+void grant_unmap_finish(struct domain *d, const struct grant_unmap *unmap);
 
 // --- copying and the rest
-int grant_copy(struct domain *caller, struct gnttab_copy *op);
-int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
+enum refusal grant_copy(struct domain *caller, const struct gnttab_copy *op);
+enum refusal grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
+
+// The GNTST_* value of a refusal, for the status fields of the operations.
+int16_t grant_status(enum refusal r);
 
 #endif

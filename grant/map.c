@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Mapping granted frames and undoing it. See grant.h for the order of an unmap.
+//
+// A mapping may have two parts, for the CPU (host) and for devices; each is a use of its own and ends
+// on its own. Without an IOMMU the device part is only the promise that the frame stays, and its
+// machine address.
+#include "grant/internal.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/page_entry.h"
+#include "hypervisor/tlb.h"
+
+#define PARTS (GNTMAP_host_map | GNTMAP_device_map)
+#define KEPT_FLAGS (PARTS | GNTMAP_readonly | GNTMAP_contains_pte)
+
+// The guest's own bits of an entry: 9 to 11.
+#define PTE_AVAIL_SHIFT 9
+#define PTE_AVAIL_BITS 7u
+
+static uint64_t entry_flags(uint32_t map_flags)
+{
+    uint64_t flags = (uint64_t)(map_flags >> _GNTMAP_guest_avail0 & PTE_AVAIL_BITS) << PTE_AVAIL_SHIFT;
+    if (!(map_flags & GNTMAP_readonly))
+        flags |= PTE_RW;
+    if (map_flags & GNTMAP_application_map)
+        flags |= PTE_USER;
+    return flags;
+}
+
+// One use for each part that is asked for; on refusal there is none.
+static enum refusal begin_parts(struct domain *owner, domid_t user, grant_ref_t ref, uint32_t flags,
+                                mfn_t *mfn)
+{
+    bool write = !(flags & GNTMAP_readonly);
+    enum refusal r = grant_use_begin(owner, user, ref, write, mfn);
+    if (r != REFUSE_NONE || (flags & PARTS) != PARTS)
+        return r;
+    r = grant_use_begin(owner, user, ref, write, mfn);
+    if (r != REFUSE_NONE)
+        grant_use_end(owner, ref, write);
+    return r;
+}
+
+static void end_parts(struct domain *owner, grant_ref_t ref, unsigned parts, bool write)
+{
+    if (parts & GNTMAP_host_map)
+        grant_use_end(owner, ref, write);
+    if (parts & GNTMAP_device_map)
+        grant_use_end(owner, ref, write);
+}
+
+static enum refusal map_of(struct vcpu *v, struct domain *owner, struct gnttab_map_grant_ref *op)
+{
+    struct domain *d = v->domain;
+    struct grant_mapping m = {owner->id, op->ref, (uint16_t)(op->flags & KEPT_FLAGS)};
+    grant_handle_t handle;
+    mfn_t mfn;
+
+    enum refusal r = grant_track_alloc(d, &handle);
+    if (r != REFUSE_NONE)
+        return r;
+    r = begin_parts(owner, d->id, op->ref, op->flags, &mfn);
+    if (r == REFUSE_NONE && (op->flags & GNTMAP_host_map)) {
+        r = page_entry_map_grant(v, op->host_addr, op->flags & GNTMAP_contains_pte, mfn,
+                                 entry_flags(op->flags));
+        if (r != REFUSE_NONE)
+            end_parts(owner, op->ref, op->flags & PARTS, !(op->flags & GNTMAP_readonly));
+    }
+    if (r != REFUSE_NONE) {
+        grant_track_free(d, handle);
+        return r;
+    }
+    grant_track_publish(d, handle, &m);
+    op->handle = handle;
+    op->dev_bus_addr = mfn_to_maddr(mfn).v;
+    return REFUSE_NONE;
+}
+
+enum refusal grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op)
+{
+    if (!(op->flags & PARTS))
+        return REFUSE_GRANT_MAP_FLAGS;
+    struct domain *owner = domain_get_by_id(op->dom);
+    if (!owner)
+        return REFUSE_GRANT_NO_DOMAIN;
+    enum refusal r = map_of(v, owner, op);
+    if (r != REFUSE_NONE)
+        domain_put(owner); // otherwise the handle keeps the reference
+    return r;
+}
+
+// Claim the handle and fill in `u`; its owner cannot have gone, the handle refers to it.
+static enum refusal begin_unmap(struct domain *d, grant_handle_t handle, struct grant_mapping *m,
+                                struct grant_unmap *u)
+{
+    if (!grant_track_claim(d, handle, m))
+        return REFUSE_GRANT_BAD_HANDLE;
+    *u = (struct grant_unmap){
+        .owner = domain_get_by_id(m->owner),
+        .handle = handle,
+        .ref = m->ref,
+        .parts = m->parts,
+    };
+    return REFUSE_NONE;
+}
+
+static void give_up_unmap(struct domain *d, const struct grant_unmap *u,
+                          const struct grant_mapping *m)
+{
+    domain_put(u->owner);
+    grant_track_publish(d, u->handle, m);
+}
+
+enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_ref *op,
+                               struct grant_unmap *u)
+{
+    struct domain *d = v->domain;
+    struct grant_mapping m;
+    enum refusal r = begin_unmap(d, op->handle, &m, u);
+    if (r != REFUSE_NONE)
+        return r;
+    mfn_t mfn = grant_active_frame(u->owner, u->ref);
+    bool device = op->dev_bus_addr && (m.parts & GNTMAP_device_map);
+    bool host = op->host_addr && (m.parts & GNTMAP_host_map);
+    if (device && op->dev_bus_addr != mfn_to_maddr(mfn).v)
+        r = REFUSE_GRANT_BUS_ADDRESS;
+    else if (host)
+        r = page_entry_unmap_grant(v, op->host_addr, m.parts & GNTMAP_contains_pte, mfn,
+                                   entry_flags(m.parts));
+    if (r != REFUSE_NONE) {
+        give_up_unmap(d, u, &m);
+        return r;
+    }
+    u->ended = (uint16_t)((host ? GNTMAP_host_map : 0) | (device ? GNTMAP_device_map : 0));
+    return REFUSE_NONE;
+}
+
+// Move the entry that maps `from` to where `to` was: its references move along.
+static enum refusal entry_move(struct vcpu *v, uint64_t from, uint64_t to)
+{
+    struct type_work work = {0};
+    struct entry_context c = {.table_owner = v->domain, .frame_owner = v->domain, .work = &work};
+    struct frame *from_table, *to_table;
+    unsigned from_index, to_index;
+
+    enum refusal r = page_entry_find(v, from, &from_table, &from_index);
+    if (r != REFUSE_NONE)
+        return r;
+    r = page_entry_find(v, to, &to_table, &to_index);
+    if (r == REFUSE_NONE) {
+        uint64_t entry = page_entry_read(v, from);
+        r = page_entry_write(&c, to_table, to_index, entry, NULL);
+        if (r == REFUSE_NONE)
+            r = page_entry_write(&c, from_table, from_index, 0, NULL);
+        frame_put(to_table);
+    }
+    frame_put(from_table);
+    return r;
+}
+
+enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_replace *op,
+                                 struct grant_unmap *u)
+{
+    struct domain *d = v->domain;
+    struct grant_mapping m;
+    enum refusal r = begin_unmap(d, op->handle, &m, u);
+    if (r != REFUSE_NONE)
+        return r;
+    if (!(m.parts & GNTMAP_host_map) || (op->new_addr && (m.parts & GNTMAP_contains_pte))) {
+        give_up_unmap(d, u, &m);
+        return REFUSE_GRANT_NO_HOST_PART;
+    }
+    r = page_entry_unmap_grant(v, op->host_addr, m.parts & GNTMAP_contains_pte,
+                               grant_active_frame(u->owner, u->ref), entry_flags(m.parts));
+    if (r != REFUSE_NONE) {
+        give_up_unmap(d, u, &m);
+        return r;
+    }
+    u->ended = GNTMAP_host_map;
+    // The mapping is gone whatever comes now; a replacement that is not there leaves a hole.
+    if (op->new_addr)
+        entry_move(v, op->new_addr, op->host_addr);
+    return REFUSE_NONE;
+}
+
+void grant_unmap_finish(struct domain *d, const struct grant_unmap *u)
+{
+    struct grant_mapping left = {u->owner->id, u->ref, (uint16_t)(u->parts & ~u->ended)};
+
+    end_parts(u->owner, u->ref, u->ended, !(u->parts & GNTMAP_readonly));
+    if (left.parts & PARTS) {
+        grant_track_publish(d, u->handle, &left);
+    } else {
+        grant_track_free(d, u->handle);
+        domain_put(u->owner); // the handle's
+    }
+    domain_put(u->owner);
+}
+
+enum refusal grant_release_mappings(struct domain *d, unsigned budget)
+{
+    struct grant_domain *g = &d->grants;
+
+    if (g->release_cursor == 0)
+        tlb_filter(tlb_stamp_now()); // it runs nowhere: after this no CPU has its translations
+    for (; g->release_cursor < g->track_count && g->handles_used; g->release_cursor++) {
+        struct grant_mapping m;
+        if (budget-- == 0)
+            return REFUSE_CONTINUE;
+        if (!grant_track_claim(d, g->release_cursor, &m))
+            continue;
+        struct domain *owner = domain_get_by_id(m.owner);
+        end_parts(owner, m.ref, m.parts & PARTS, !(m.parts & GNTMAP_readonly));
+        grant_track_free(d, g->release_cursor);
+        domain_put(owner); // the handle's
+        domain_put(owner);
+    }
+    return REFUSE_NONE;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+// The table of a domain: its shared frames, growth, and uses of its entries.
+//
+// Protocol of a shared entry (xen/grant_table.h): the owner fills in domid and frame, then the type;
+// we set GTF_reading or GTF_writing in the same 32-bit word in which we have checked type and domid,
+// so that a change behind our back makes the compare fail. Who sees our flags must leave the entry
+// alone; who does not, gains nothing: the frame that was read is checked for ownership and
+// referenced, and the active state remembers it.
+#include "grant/grant.h"
+#include "grant/internal.h"
+#include "hypervisor/domain.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/page_type.h"
+
+#define USES_LIMIT 0x7fff
+#define CLAIM_RETRIES 5
+#define TRACK_FRAMES_DEFAULT 1024
+
+// Flags that say for which use an entry is meant beyond version 1: never to be mapped as a whole.
+#define CLAIM_MASK (GTF_type_mask | GTF_sub_page)
+
+struct grant_active {
+    uint32_t frame;
+    domid_t user;
+    uint16_t uses, writers; // writers are among the uses
+    uint16_t pad[3];
+};
+_Static_assert(sizeof(struct grant_active) * GRANT_ACTIVE_PER_PAGE == PAGE_SIZE, "one page");
+_Static_assert(sizeof(grant_entry_v1_t) * GRANT_ENTRIES_PER_FRAME == PAGE_SIZE, "one page");
+_Static_assert(sizeof(struct grant_directory) <= PAGE_SIZE, "one page");
+
+enum refusal grant_domain_init(struct domain *d, int max_frames, int max_track_frames)
+{
+    struct grant_domain *g = &d->grants;
+
+    *g = (struct grant_domain){.track_free = GRANT_NO_HANDLE};
+    spin_lock_init(&g->lock, LOCK_GRANT_TABLE);
+    if (max_frames > GRANT_MAX_FRAMES)
+        return REFUSE_GRANT_LIMIT;
+    g->max_frames = max_frames < 0 ? GRANT_MAX_FRAMES : (unsigned)max_frames;
+    unsigned track = max_track_frames < 0 ? TRACK_FRAMES_DEFAULT : (unsigned)max_track_frames;
+    g->max_track = MIN(track, GRANT_TRACK_PAGES) * GRANT_TRACK_PER_PAGE;
+    g->directory = page_alloc(0);
+    if (!g->directory)
+        return REFUSE_NO_MEMORY;
+    enum refusal r = g->max_frames ? grant_table_grow(d, 1) : REFUSE_NONE;
+    if (r != REFUSE_NONE)
+        grant_domain_free(d);
+    return r;
+}
+
+void grant_domain_free(struct domain *d)
+{
+    struct grant_domain *g = &d->grants;
+
+    if (!g->directory)
+        return;
+    for (unsigned i = 0; i < g->frames; i++)
+        frame_unshare(frame_from_mfn(virt_to_mfn(g->directory->shared[i])));
+    for (unsigned i = 0; i < GRANT_ACTIVE_PAGES; i++)
+        page_free(g->directory->active[i], 0);
+    for (unsigned i = 0; i < GRANT_TRACK_PAGES; i++)
+        page_free(g->directory->track[i], 0);
+    page_free(g->directory, 0);
+    g->directory = NULL;
+    g->frames = 0;
+}
+
+enum refusal grant_table_grow(struct domain *d, unsigned frames)
+{
+    struct grant_domain *g = &d->grants;
+    enum refusal r = REFUSE_NONE;
+
+    if (frames > g->max_frames)
+        return REFUSE_GRANT_LIMIT;
+    spin_lock(&g->lock);
+    while (r == REFUSE_NONE && g->frames < frames) {
+        grant_entry_v1_t *entries = page_alloc(0);
+        if (!entries) {
+            r = REFUSE_NO_MEMORY;
+            break;
+        }
+        frame_share_with_guest(frame_from_mfn(virt_to_mfn(entries)), d, false);
+        g->directory->shared[g->frames++] = entries;
+    }
+    spin_unlock(&g->lock);
+    return r;
+}
+
+mfn_t grant_table_frame(struct domain *d, unsigned index)
+{
+    if (index >= d->grants.max_frames || grant_table_grow(d, index + 1) != REFUSE_NONE)
+        return MFN_INVALID;
+    return virt_to_mfn(d->grants.directory->shared[index]);
+}
+
+static grant_entry_v1_t *shared_entry(struct grant_domain *g, grant_ref_t ref)
+{
+    return &g->directory->shared[ref / GRANT_ENTRIES_PER_FRAME][ref % GRANT_ENTRIES_PER_FRAME];
+}
+
+static bool ref_exists(const struct grant_domain *g, grant_ref_t ref)
+{
+    return ref / GRANT_ENTRIES_PER_FRAME < g->frames;
+}
+
+// The active state of an entry, NULL when it has no memory.
+static struct grant_active *active_entry(struct grant_domain *g, grant_ref_t ref)
+{
+    struct grant_active *page = g->directory->active[ref / GRANT_ACTIVE_PER_PAGE];
+    return page ? &page[ref % GRANT_ACTIVE_PER_PAGE] : NULL;
+}
+
+static struct grant_active *active_entry_make(struct grant_domain *g, grant_ref_t ref)
+{
+    struct grant_active **page = &g->directory->active[ref / GRANT_ACTIVE_PER_PAGE];
+    if (!*page)
+        *page = page_alloc(0);
+    return active_entry(g, ref);
+}
+
+// Check type and domid and set our flags, in one step. With `is_first` no use has been checked yet.
+static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, bool write, bool is_first)
+{
+    uint32_t *word = (uint32_t *)entry; // flags below, domid above
+    uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < CLAIM_RETRIES; i++) {
+        uint16_t flags = (uint16_t)seen;
+        if (is_first && (flags & CLAIM_MASK) != GTF_permit_access)
+            return REFUSE_GRANT_NOT_OFFERED;
+        if (is_first && (domid_t)(seen >> 16) != user)
+            return REFUSE_GRANT_OTHER_DOMAIN;
+        if (write && (flags & GTF_readonly))
+            return REFUSE_GRANT_READONLY;
+        uint32_t claimed = seen | GTF_reading | (write ? GTF_writing : 0u);
+        // Pairs with the owner, who looks at the flags before he takes the entry back.
+        if (__atomic_compare_exchange_n(word, &seen, claimed, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_ACQUIRE))
+            return REFUSE_NONE;
+    }
+    return REFUSE_GRANT_UNSTABLE;
+}
+
+static void entry_release(grant_entry_v1_t *entry, uint16_t flags)
+{
+    if (flags)
+        __atomic_fetch_and(&entry->flags, (uint16_t)~flags, __ATOMIC_SEQ_CST);
+}
+
+// The flags of ours that no use needs any more.
+static uint16_t flags_unused(const struct grant_active *a)
+{
+    return (uint16_t)((a->uses ? 0u : GTF_reading) | (a->writers ? 0u : GTF_writing));
+}
+
+static enum refusal frame_reference(struct domain *owner, uint32_t number, bool write)
+{
+    struct frame *f = frame_from_mfn(MFN(number));
+    if (!f)
+        return REFUSE_GRANT_BAD_FRAME;
+    enum refusal r = write ? frame_get_writable(f, owner) : frame_get(f, owner);
+    return r == REFUSE_NONE ? REFUSE_NONE : REFUSE_GRANT_BAD_FRAME;
+}
+
+static enum refusal use_begin_locked(struct domain *owner, domid_t user, grant_ref_t ref, bool write)
+{
+    struct grant_domain *g = &owner->grants;
+
+    if (__atomic_load_n(&owner->is_dying, __ATOMIC_ACQUIRE))
+        return REFUSE_GRANT_NO_DOMAIN;
+    if (!ref_exists(g, ref))
+        return REFUSE_GRANT_BAD_REF;
+    struct grant_active *a = active_entry_make(g, ref);
+    if (!a)
+        return REFUSE_NO_MEMORY;
+    bool is_first = a->uses == 0;
+    if (!is_first && a->user != user)
+        return REFUSE_GRANT_OTHER_DOMAIN;
+    if (a->uses >= USES_LIMIT)
+        return REFUSE_GRANT_OVERFLOW;
+
+    grant_entry_v1_t *entry = shared_entry(g, ref);
+    enum refusal r = REFUSE_NONE;
+    if (is_first || (write && !a->writers))
+        r = entry_claim(entry, user, write, is_first);
+    if (r != REFUSE_NONE)
+        return r;
+    uint32_t frame = is_first ? __atomic_load_n(&entry->frame, __ATOMIC_ACQUIRE) : a->frame;
+    r = frame_reference(owner, frame, write);
+    if (r != REFUSE_NONE) {
+        entry_release(entry, flags_unused(a));
+        return r;
+    }
+    a->frame = frame;
+    a->user = user;
+    a->uses++;
+    a->writers = (uint16_t)(a->writers + write);
+    g->uses++;
+    return REFUSE_NONE;
+}
+
+enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+                             mfn_t *mfn)
+{
+    spin_lock(&owner->grants.lock);
+    enum refusal r = use_begin_locked(owner, user, ref, write);
+    if (r == REFUSE_NONE)
+        *mfn = MFN(active_entry(&owner->grants, ref)->frame);
+    spin_unlock(&owner->grants.lock);
+    return r;
+}
+
+void grant_use_end(struct domain *owner, grant_ref_t ref, bool write)
+{
+    struct grant_domain *g = &owner->grants;
+
+    spin_lock(&g->lock);
+    struct grant_active *a = active_entry(g, ref);
+    struct frame *f = frame_from_mfn(MFN(a->frame));
+    a->uses--;
+    a->writers = (uint16_t)(a->writers - write);
+    g->uses--;
+    if (write)
+        frame_put_writable(f);
+    else
+        frame_put(f);
+    entry_release(shared_entry(g, ref), flags_unused(a));
+    spin_unlock(&g->lock);
+}
+
+mfn_t grant_active_frame(struct domain *owner, grant_ref_t ref)
+{
+    spin_lock(&owner->grants.lock);
+    mfn_t mfn = MFN(active_entry(&owner->grants, ref)->frame);
+    spin_unlock(&owner->grants.lock);
+    return mfn;
+}
+
+enum refusal grant_revoke(struct domain *d)
+{
+    // A use that had begun before the domain was marked dying is visible once we have had the lock.
+    spin_lock(&d->grants.lock);
+    bool in_use = d->grants.uses != 0;
+    spin_unlock(&d->grants.lock);
+    return in_use ? REFUSE_BUSY : REFUSE_NONE;
+}
+
+enum refusal grant_swap(struct domain *d, grant_ref_t ref_a, grant_ref_t ref_b)
+{
+    struct grant_domain *g = &d->grants;
+    enum refusal r = REFUSE_NONE;
+
+    spin_lock(&g->lock);
+    if (!ref_exists(g, ref_a) || !ref_exists(g, ref_b)) {
+        r = REFUSE_GRANT_BAD_REF;
+    } else if (ref_a != ref_b) {
+        const struct grant_active *a = active_entry(g, ref_a), *b = active_entry(g, ref_b);
+        grant_entry_v1_t *shared_a = shared_entry(g, ref_a), *shared_b = shared_entry(g, ref_b);
+        if ((a && a->uses) || (b && b->uses)) {
+            r = REFUSE_GRANT_IN_USE;
+        } else {
+            grant_entry_v1_t swap = *shared_a;
+            *shared_a = *shared_b;
+            *shared_b = swap;
+        }
+    }
+    spin_unlock(&g->lock);
+    return r;
+}
+
+int16_t grant_status(enum refusal r)
+{
+    switch (r) {
+    case REFUSE_NONE:
+        return GNTST_okay;
+    case REFUSE_GRANT_NO_DOMAIN:
+    case REFUSE_NO_DOMAIN:
+        return GNTST_bad_domain;
+    case REFUSE_GRANT_BAD_REF:
+    case REFUSE_GRANT_MAP_FLAGS:
+        return GNTST_bad_gntref;
+    case REFUSE_GRANT_BAD_HANDLE:
+        return GNTST_bad_handle;
+    case REFUSE_GRANT_NO_HANDLE:
+        return GNTST_no_space;
+    case REFUSE_GRANT_NOT_ALLOWED:
+    case REFUSE_NOT_PRIVILEGED:
+        return GNTST_permission_denied;
+    case REFUSE_GRANT_BAD_PAGE:
+        return GNTST_bad_page;
+    case REFUSE_GRANT_COPY_RANGE:
+        return GNTST_bad_copy_arg;
+    case REFUSE_GRANT_IN_USE:
+        return GNTST_eagain;
+    default:
+        return GNTST_general_error;
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// grant_table_op: sharing frames between domains. Structures and statuses: xen/grant_table.h.
+//
+// Most sub-ops take an array; each element has a status of its own, and the call fails only when the
+// array cannot be accessed. A long array is continued with the rest of it.
+#include "hypercalls/call.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/string.h"
+#include <xen/grant_table.h>
+
+#define UNMAP_BATCH 16 // unmapped with one flush
+#define ELEMENT_MAX_SIZE 64
+
+// The status of a refusal for the element; leaves a reason record.
+static int16_t status_of(struct hypercall *c, enum refusal r, unsigned index)
+{
+    if (r != REFUSE_NONE)
+        refuse(c, r, index);
+    return grant_status(r);
+}
+
+// Elements one by one: copied in, done, copied back as a whole.
+static long for_each(struct hypercall *c, size_t size,
+                     void (*fn)(struct hypercall *c, void *element, unsigned index))
+{
+    uint64_t element[ELEMENT_MAX_SIZE / sizeof(uint64_t)];
+    unsigned count = (unsigned)c->arg[2];
+
+    for (unsigned i = 0; i < count; i++, c->arg[1] += size, c->arg[2]--) {
+        if (i && call_should_yield())
+            return CALL_CONTINUE;
+        if (!guest_read(element, c->arg[1], size))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+        fn(c, element, i);
+        if (!guest_write(c->arg[1], element, size))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+    }
+    return 0;
+}
+
+static void map_one(struct hypercall *c, void *element, unsigned index)
+{
+    struct gnttab_map_grant_ref *op = element;
+    op->status = status_of(c, grant_map(c->vcpu, op), index);
+}
+
+static void copy_one(struct hypercall *c, void *element, unsigned index)
+{
+    struct gnttab_copy *op = element;
+    op->status = status_of(c, grant_copy(c->domain, op), index);
+}
+
+static void swap_one(struct hypercall *c, void *element, unsigned index)
+{
+    struct gnttab_swap_grant_ref *op = element;
+    op->status = status_of(c, grant_swap(c->domain, op->ref_a, op->ref_b), index);
+}
+
+// Moving a frame to another domain is older than copying and not offered: the status says that the
+// frame stays.
+static void transfer_one(struct hypercall *c, void *element, unsigned index)
+{
+    struct gnttab_transfer *op = element;
+    op->status = status_of(c, REFUSE_GRANT_BAD_PAGE, index);
+}
+
+// --- unmapping, in batches with one flush each
+
+struct unmap_batch {
+    unsigned begun;
+    struct grant_unmap unmap[UNMAP_BATCH];
+};
+
+static enum refusal unmap_begin(struct hypercall *c, void *element, struct grant_unmap *u)
+{
+    struct gnttab_unmap_grant_ref *op = element;
+    enum refusal r = grant_unmap_begin(c->vcpu, op, u);
+    op->status = grant_status(r);
+    return r;
+}
+
+static enum refusal replace_begin(struct hypercall *c, void *element, struct grant_unmap *u)
+{
+    struct gnttab_unmap_and_replace *op = element;
+    enum refusal r = grant_replace_begin(c->vcpu, op, u);
+    op->status = grant_status(r);
+    return r;
+}
+
+// One batch from the front of the array; all its elements have the status written before the flush,
+// which changes nothing any more about how they end.
+static long unmap_some(struct hypercall *c, size_t size, struct unmap_batch *batch,
+                       enum refusal (*begin)(struct hypercall *, void *, struct grant_unmap *))
+{
+    uint64_t element[ELEMENT_MAX_SIZE / sizeof(uint64_t)];
+
+    for (unsigned i = 0; i < UNMAP_BATCH && c->arg[2]; i++, c->arg[1] += size, c->arg[2]--) {
+        if (!guest_read(element, c->arg[1], size))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+        enum refusal r = begin(c, element, &batch->unmap[batch->begun]);
+        if (r == REFUSE_NONE)
+            batch->begun++;
+        else
+            refuse(c, r, i);
+        if (!guest_write(c->arg[1], element, size))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+    }
+    return 0;
+}
+
+static long unmap_all(struct hypercall *c, size_t size,
+                      enum refusal (*begin)(struct hypercall *, void *, struct grant_unmap *))
+{
+    while (c->arg[2]) {
+        struct unmap_batch batch;
+        batch.begun = 0;
+        long result = unmap_some(c, size, &batch, begin);
+        if (batch.begun)
+            domain_flush_tlb(c->domain);
+        for (unsigned i = 0; i < batch.begun; i++)
+            grant_unmap_finish(c->domain, &batch.unmap[i]);
+        if (result < 0)
+            return result;
+        if (c->arg[2] && call_should_yield())
+            return CALL_CONTINUE;
+    }
+    return 0;
+}
+
+// --- sub-ops with one element
+
+static long setup_frames(struct hypercall *c, struct domain *d, struct gnttab_setup_table *op,
+                         uint64_t list)
+{
+    enum refusal r = grant_table_grow(d, op->nr_frames);
+
+    op->status = status_of(c, r, 1);
+    for (unsigned i = 0; r == REFUSE_NONE && i < op->nr_frames; i++) {
+        xen_pfn_t mfn = grant_table_frame(d, i).v;
+        if (!guest_write(list + i * sizeof(mfn), &mfn, sizeof(mfn)))
+            return refuse(c, REFUSE_BAD_POINTER, 2);
+    }
+    return 0;
+}
+
+static long op_setup_table(struct hypercall *c, void *argument)
+{
+    struct gnttab_setup_table *op = argument;
+    uint64_t list;
+    struct domain *d;
+
+    if (c->arg[2] != 1)
+        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
+    memcpy(&list, &op->frame_list, sizeof(list));
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r != REFUSE_NONE) {
+        op->status = status_of(c, r, 0);
+        return 0;
+    }
+    long result = setup_frames(c, d, op, list);
+    domain_put(d);
+    return result;
+}
+
+static long op_query_size(struct hypercall *c, void *argument)
+{
+    struct gnttab_query_size *op = argument;
+    struct domain *d;
+
+    if (c->arg[2] != 1)
+        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    op->status = status_of(c, r, 0);
+    if (r != REFUSE_NONE)
+        return 0;
+    op->nr_frames = d->grants.frames;
+    op->max_nr_frames = d->grants.max_frames;
+    domain_put(d);
+    return 0;
+}
+
+static long op_set_version(struct hypercall *c, void *argument)
+{
+    struct gnttab_set_version *op = argument;
+    uint32_t wanted = op->version, version = 1;
+
+    // The version in force is reported in any case.
+    if (!guest_write(c->arg[1], &version, sizeof(version)))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    if (wanted != 1 && wanted != 2)
+        return refuse(c, REFUSE_GRANT_VERSION, 1);
+    return wanted == 1 ? 0 : refuse(c, REFUSE_GRANT_NO_VERSION_2, 1);
+}
+
+static long op_get_version(struct hypercall *c, void *argument)
+{
+    struct gnttab_get_version *op = argument;
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 0);
+    op->version = 1;
+    domain_put(d);
+    return 0;
+}
+
+// Only version 2 has status frames.
+static long op_get_status_frames(struct hypercall *c, void *argument)
+{
+    struct gnttab_get_status_frames *op = argument;
+    struct domain *d;
+
+    if (c->arg[2] != 1)
+        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
+    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
+    if (r == REFUSE_NONE) {
+        domain_put(d);
+        r = op->nr_frames ? REFUSE_GRANT_LIMIT : REFUSE_NONE;
+    }
+    op->status = status_of(c, r, 0);
+    return 0;
+}
+
+// Caches are coherent here; like on Xen only requests that ask for nothing succeed.
+static long cache_flush(struct hypercall *c)
+{
+    for (; c->arg[2]; c->arg[1] += sizeof(struct gnttab_cache_flush), c->arg[2]--) {
+        struct gnttab_cache_flush op;
+        if (!guest_read(&op, c->arg[1], sizeof(op)))
+            return refuse(c, REFUSE_BAD_POINTER, 1);
+        if ((uint32_t)op.offset + op.length > PAGE_SIZE || op.offset >= PAGE_SIZE ||
+            (op.op & ~(GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL | GNTTAB_CACHE_SOURCE_GREF)))
+            return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+        if (op.length && op.op)
+            return refuse(c, REFUSE_NOT_OFFERED, 1);
+        if (c->arg[2] > 1 && call_should_yield()) {
+            c->arg[1] += sizeof(op);
+            c->arg[2]--;
+            return CALL_CONTINUE;
+        }
+    }
+    return 0;
+}
+
+#define OP(name, copy)                                                                             \
+    {GNTTABOP_##name, #name, sizeof(struct gnttab_##name), copy, SUBOP_ANY, op_##name}
+
+static const struct subop single_ops[] = {
+    OP(setup_table, SUBOP_INOUT), OP(query_size, SUBOP_INOUT),
+    OP(set_version, SUBOP_IN),    OP(get_version, SUBOP_INOUT),
+    OP(get_status_frames, SUBOP_INOUT),
+};
+
+long hypercall_grant_table_op(struct hypercall *c)
+{
+    c->subop = (uint32_t)c->arg[0];
+    c->arg[2] = (uint32_t)c->arg[2];
+    if ((int32_t)c->arg[2] < 0)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 2);
+    switch (c->subop) {
+    case GNTTABOP_map_grant_ref:
+        return for_each(c, sizeof(struct gnttab_map_grant_ref), map_one);
+    case GNTTABOP_copy:
+        return for_each(c, sizeof(struct gnttab_copy), copy_one);
+    case GNTTABOP_swap_grant_ref:
+        return for_each(c, sizeof(struct gnttab_swap_grant_ref), swap_one);
+    case GNTTABOP_transfer:
+        return for_each(c, sizeof(struct gnttab_transfer), transfer_one);
+    case GNTTABOP_unmap_grant_ref:
+        return unmap_all(c, sizeof(struct gnttab_unmap_grant_ref), unmap_begin);
+    case GNTTABOP_unmap_and_replace:
+        return unmap_all(c, sizeof(struct gnttab_unmap_and_replace), replace_begin);
+    case GNTTABOP_cache_flush:
+        return cache_flush(c);
+    default:
+        return subop_run(c, single_ops, ARRAY_SIZE(single_ops), c->subop, c->arg[1]);
+    }
+}
