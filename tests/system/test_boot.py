@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Paravane boots: under BIOS and UEFI, on 1, 2 and 4 CPUs, on both base lines of CPUs, in little and
+in much memory, with the hello guest as dom0's kernel. And boots that must fail, saying why."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import boot  # noqa: E402
+import qemu  # noqa: E402
+
+KERNEL = "build/guests/hello.elf"
+FOREVER = 120  # s; a guard against hangs, not a measure
+
+# name: firmware, CPUs, model, MiB
+BOOTS = {
+    "bios-1": ("bios", 1, "max", 512),
+    "bios-2": ("bios", 2, "max", 1024),
+    "bios-4": ("bios", 4, "qemu64", 1024),
+    "uefi-1": ("uefi", 1, "qemu64", 1024),
+    "uefi-2": ("uefi", 2, "max", 1024),
+    "uefi-4": ("uefi", 4, "max", 6144),
+    "smap": ("bios", 2, "max-smap", 512),
+    "64-cpus": ("bios", 64, "max", 1024),
+    "64-gib": ("bios", 1, "max", 65536),
+}
+passed = failed = 0
+
+
+def report(ok, name, reason=""):
+    global passed, failed
+    passed += ok
+    failed += not ok
+    print(f"{'PASS' if ok else 'FAIL'} boot/{name}{'' if ok else ': ' + reason}", flush=True)
+
+
+def have_memory(mib):
+    """QEMU touches little of a guest's memory, but the host must agree to lend it."""
+    with open("/proc/sys/vm/overcommit_memory") as file:
+        if file.read().strip() != "2":
+            return True
+    with open("/proc/meminfo") as file:
+        return int(re.search(r"MemAvailable:\s+(\d+)", file.read())[1]) > (mib + 512) * 1024
+
+
+def run_boot(name, firmware, cpus, model, memory):
+    """The log says what the machine has, dom0's kernel runs and ends, nothing of ours failed."""
+    iso = boot.make_iso("boot", "paravane", KERNEL, "greeting", options="noreboot", memory="64M")
+    log = f"build/boot/boot-{name}.log"
+    with qemu.Machine(iso, serial=log, cpu=model, cpus=cpus, memory=memory,
+                      firmware=firmware) as machine:
+        try:
+            machine.wait_for(r"^\(PV\) Paravane", timeout=FOREVER)
+            first = machine.elapsed()
+            machine.wait_for(rf"^\(PV\) {cpus} CPUs? online", timeout=FOREVER)
+            machine.wait_for(r"^argument 1: greeting", timeout=FOREVER)
+            started = machine.elapsed()
+            machine.wait_for(r"^up \d", timeout=FOREVER)
+            report(not any("panic" in line for line in machine.lines), name, machine.tail())
+            print(f"  {name}: hypervisor after {first:.1f} s, dom0 {started - first:.2f} s later")
+        except qemu.QemuTimeout as error:
+            report(False, name, str(error))
+
+
+def run_refusal(name, kernel, expected):
+    """A module that cannot be dom0's kernel ends in a report that names the reason."""
+    iso = boot.make_iso("boot-refusal", "paravane", kernel, options="noreboot", bios_only=True)
+    with qemu.Machine(iso, serial=f"build/boot/boot-{name}.log") as machine:
+        try:
+            machine.wait_for(expected, timeout=FOREVER)
+            machine.wait_for(r"^\(PV\) Halted", timeout=FOREVER)
+            report(any(re.search(r"dom0_build\+0x", line) for line in machine.lines), name,
+                   "no symbols in the call trace")
+        except qemu.QemuTimeout as error:
+            report(False, name, str(error))
+
+
+def bad_kernels():
+    """Files that are almost a kernel."""
+    os.makedirs("build/boot", exist_ok=True)
+    with open(KERNEL, "rb") as file:
+        image = file.read()
+    variants = {
+        "not-elf": (b"#!/bin/sh\nexit 0\n" * 64, r"dom0: .*ELF"),
+        "32-bit": (image[:4] + b"\x01" + image[5:], r"dom0: .*(64|ELF)"),
+        "truncated": (image[:len(image) // 8], r"dom0: "),
+    }
+    for name, (data, expected) in variants.items():
+        path = f"build/boot/kernel-{name}"
+        with open(path, "wb") as file:
+            file.write(data)
+        yield name, path, expected
+
+
+def main():
+    wanted = sys.argv[1:]
+    for name, (firmware, cpus, model, memory) in BOOTS.items():
+        if (not wanted or name in wanted) and have_memory(memory):
+            run_boot(name, firmware, cpus, model, memory)
+    for name, path, expected in bad_kernels():
+        if not wanted or name in wanted:
+            run_refusal(name, path, expected)
+    print(f"RESULT {passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
