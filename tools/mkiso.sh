@@ -20,10 +20,10 @@ trap 'rm -rf "$tree"' EXIT INT TERM
 mkdir -p "$tree/boot/grub" "$(dirname "$out")"
 config=$tree/boot/grub/grub.cfg
 
-# Copies a boot file, an ELF without its debugging sections: GRUB reads slowly.
+# Copies a boot file, an ELF without its debugging sections: GRUB reads slowly. A broken ELF goes as it is.
 add() {
     if [ "$(head -c 4 "$1" | od -An -tx1 | tr -d ' ')" = 7f454c46 ]; then
-        objcopy --strip-debug "$1" "$tree/boot/$2"
+        objcopy --strip-debug "$1" "$tree/boot/$2" 2>/dev/null || cp "$1" "$tree/boot/$2"
     else
         cp "$1" "$tree/boot/$2"
     fi
