@@ -136,7 +136,7 @@ $(B)/obj/unit/$1/%.o: %.c | $(B)/packages.ok
 $(B)/unit/$1: $$(UNIT_OBJS_$1)
 	@echo "  LD  $$@"
 	@mkdir -p $$(@D)
-	$(Q)gcc -fsanitize=address,undefined $$^ -lcunit -o $$@
+	$(Q)gcc -fsanitize=address,undefined $$^ -lcunit $$(UNIT_$1_LIBS) -o $$@
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$t)))
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)

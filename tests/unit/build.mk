@@ -29,3 +29,11 @@ UNIT_TESTS += iso9660 blkback
 UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c
 UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
 UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c
+
+UNIT_TESTS += decode bounce descriptor
+UNIT_decode_SRCS := tests/unit/test_decode.c hypervisor/decode.c
+UNIT_decode_LIBS := -lZydis
+UNIT_bounce_SRCS := tests/unit/test_bounce.c hypervisor/bounce_frame.c
+UNIT_bounce_CFLAGS := -Itests/unit/host
+UNIT_descriptor_SRCS := tests/unit/test_descriptor.c hypervisor/descriptor_check.c
+UNIT_descriptor_CFLAGS := -Itests/unit/host
