@@ -22,7 +22,8 @@
 #include "hypervisor/time.h"
 
 #define INIT_WAIT_US 10000
-#define STARTUP_WAIT_US 100000
+#define STARTUP_WAIT_US 1000 // then the IPI is sent again: it is lost on a CPU that is still busy with INIT
+#define STARTUP_ATTEMPTS 500
 
 // At trampoline_parameters in the page; trampoline.S.
 struct trampoline_parameters {
@@ -91,7 +92,7 @@ static bool cpu_start(unsigned id, unsigned apic, struct trampoline_parameters *
     parameters->stack = percpu_stack_top(id);
     parameters->root = idle_l4_maddr().v;
     __atomic_store_n(&parameters->entry, (uint64_t)smp_entry, __ATOMIC_SEQ_CST);
-    for (unsigned attempt = 0; attempt < 2; attempt++) {
+    for (unsigned attempt = 0; attempt < STARTUP_ATTEMPTS; attempt++) {
         apic_send_startup(apic, (uint8_t)(boot_info.trampoline >> PAGE_SHIFT));
         if (wait_online(c, STARTUP_WAIT_US))
             return true;

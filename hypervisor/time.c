@@ -149,6 +149,7 @@ void time_init(void)
 // --- the other CPUs' TSCs
 
 #define SYNC_ROUNDS 16
+#define SYNC_GOOD_ENOUGH_US 2 // a round this short ends the measurement
 
 // A question-and-answer exchange between a starting CPU and the boot CPU. `turn` hands over: the
 // starting CPU stores an odd number, the boot CPU answers with its TSC and the next even one.
@@ -170,7 +171,7 @@ void time_init_local(void)
 {
     uint64_t best_width = ~0ull;
     int64_t best = 0;
-    for (unsigned i = 0; i < SYNC_ROUNDS; i++) {
+    for (unsigned i = 0; i < SYNC_ROUNDS && best_width > tsc_hz / 1000000 * SYNC_GOOD_ENOUGH_US; i++) {
         uint64_t before = rdtsc_ordered();
         uint32_t answer = __atomic_add_fetch(&sync.turn, 1, __ATOMIC_ACQ_REL) + 1;
         while (__atomic_load_n(&sync.turn, __ATOMIC_ACQUIRE) != answer)
