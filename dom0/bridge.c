@@ -112,8 +112,7 @@ static void forward(struct bridge *bridge, struct net_device *from, struct net_p
         return;
     }
     learn(bridge, addresses + NET_ADDRESS_LENGTH, from);
-    struct net_device *to =
-        (addresses[0] & GROUP_BIT) != 0 ? NULL : look_up(bridge, addresses);
+    struct net_device *to = (addresses[0] & GROUP_BIT) != 0 ? NULL : look_up(bridge, addresses);
     if (to == NULL) {
         flood(bridge, from, packet);
     } else if (to == from || !to->up) {

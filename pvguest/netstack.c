@@ -46,7 +46,8 @@ static void timer_thread(void *arg)
     for (;;) {
         sys_check_timeouts();
         u32_t next = sys_timeouts_sleeptime();
-        uint64_t ns = next == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? TIMER_STEP_NS : next * NSEC_PER_MSEC;
+        uint64_t ns = next == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? TIMER_STEP_NS
+                                                              : next * NSEC_PER_MSEC;
         thread_sleep(ns < TIMER_STEP_NS ? ns : TIMER_STEP_NS);
     }
 }
@@ -264,7 +265,8 @@ static err_t netif_setup(struct netif *netif)
     netif->mtu = device->mtu;
     netif->hwaddr_len = NET_ADDRESS_LENGTH;
     memcpy(netif->hwaddr, device->mac, NET_ADDRESS_LENGTH);
-    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+                   NETIF_FLAG_LINK_UP;
     set_checksums(netif, true);
     return ERR_OK;
 }
@@ -317,7 +319,8 @@ int netstack_start(struct net_device *device, const char *address, const char *h
         }
         started = true;
     }
-    netif_add(netif, &fixed.address, &fixed.mask, &fixed.gateway, device, netif_setup, ethernet_input);
+    netif_add(netif, &fixed.address, &fixed.mask, &fixed.gateway, device, netif_setup,
+              ethernet_input);
     netif_set_hostname(netif, hostname);
     netif_set_status_callback(netif, status_changed);
     netif_create_ip6_linklocal_address(netif, 1);
@@ -337,8 +340,8 @@ bool netstack_wait_address(struct net_device *device, uint64_t ns)
 {
     struct netif *netif = netstack_netif(device);
 
-    return netif && wait_event_timeout(&address_waiters, !ip4_addr_isany_val(*netif_ip4_addr(netif)),
-                                       ns);
+    return netif &&
+           wait_event_timeout(&address_waiters, !ip4_addr_isany_val(*netif_ip4_addr(netif)), ns);
 }
 
 struct netif *netstack_netif(struct net_device *device)
