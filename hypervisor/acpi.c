@@ -23,7 +23,13 @@ struct rsdp {
 } __attribute__((packed));
 _Static_assert(sizeof(struct rsdp) == sizeof(boot_info.rsdp), "boot_info keeps one");
 
-enum madt_type { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
+enum madt_type {
+    MADT_LAPIC = 0,
+    MADT_IOAPIC = 1,
+    MADT_OVERRIDE = 2,
+    MADT_LAPIC_ADDRESS = 5,
+    MADT_X2APIC = 9
+};
 
 struct madt {
     struct acpi_header header;
@@ -135,22 +141,25 @@ static void madt_cpu(uint32_t apic_id, uint32_t flags)
 static void madt_entry(const struct madt_entry *e)
 {
     switch ((enum madt_type)e->type) {
-    case MADT_LAPIC: madt_cpu(e->lapic.apic_id, e->lapic.flags); break;
+    case MADT_LAPIC:
+        madt_cpu(e->lapic.apic_id, e->lapic.flags);
+        break;
     case MADT_X2APIC:
         if (e->length >= 2 + sizeof(e->x2apic))
             madt_cpu(e->x2apic.x2apic_id, e->x2apic.flags);
         break;
     case MADT_IOAPIC:
         if (e->length >= 2 + sizeof(e->ioapic) && acpi_info.ioapic_count < ACPI_MAX_IOAPICS)
-            acpi_info.ioapic[acpi_info.ioapic_count++] =
-                (struct acpi_ioapic){e->ioapic.id, e->ioapic.address, e->ioapic.gsi_base};
+            acpi_info.ioapic[acpi_info.ioapic_count++] = (struct acpi_ioapic){
+                e->ioapic.id, e->ioapic.address, e->ioapic.gsi_base};
         break;
     case MADT_OVERRIDE:
         if (e->length >= 2 + sizeof(e->override) && acpi_info.override_count < ACPI_MAX_OVERRIDES)
-            acpi_info.override[acpi_info.override_count++] =
-                (struct acpi_override){e->override.source, e->override.flags, e->override.gsi};
+            acpi_info.override[acpi_info.override_count++] = (struct acpi_override){
+                e->override.source, e->override.flags, e->override.gsi};
         break;
-    case MADT_LAPIC_ADDRESS: break; // QEMU and PCs have it below 4 GiB
+    case MADT_LAPIC_ADDRESS:
+        break; // QEMU and PCs have it below 4 GiB
     }
 }
 
@@ -222,6 +231,6 @@ void acpi_init(void)
     }
     madt_parse();
     fadt_parse();
-    log_info("ACPI: %u tables, %u CPUs, %u IO-APICs, PM timer at %#x", table_count, acpi_info.cpu_count,
-             acpi_info.ioapic_count, acpi_info.pm_timer);
+    log_info("ACPI: %u tables, %u CPUs, %u IO-APICs, PM timer at %#x", table_count,
+             acpi_info.cpu_count, acpi_info.ioapic_count, acpi_info.pm_timer);
 }

@@ -29,7 +29,7 @@ struct boot_info {
     unsigned region_count;
     uint8_t rsdp[36]; // copy of the ACPI root pointer
     bool has_rsdp, is_efi;
-    uint64_t efi_system_table; // machine address, 0 under BIOS
+    uint64_t efi_system_table;       // machine address, 0 under BIOS
     uint64_t image_start, image_end; // machine addresses of the hypervisor itself
     uint64_t trampoline;             // page below 1 MiB for starting CPUs
     uint64_t ram_bytes;              // all RAM of the map

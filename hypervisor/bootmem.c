@@ -134,7 +134,8 @@ void bootmem_init(void)
     ram_collect(LOW_MEMORY_END, HV_MAX_RAM);
     range_reserve(boot_info.image_start, boot_info.image_end);
     for (unsigned i = 0; i < boot_info.module_count; i++)
-        range_reserve(boot_info.module[i].start, boot_info.module[i].start + boot_info.module[i].bytes);
+        range_reserve(boot_info.module[i].start,
+                      boot_info.module[i].start + boot_info.module[i].bytes);
     boot_info.trampoline = trampoline_choose();
     if (free_count == 0)
         panic("the boot loader gave no memory map");
@@ -203,7 +204,8 @@ void boot_memory_finish(void)
 void boot_module_free(unsigned index)
 {
     struct boot_module *m = &boot_info.module[index];
-    uint64_t start = (m->start + PAGE_SIZE - 1) & PAGE_MASK, end = (m->start + m->bytes) & PAGE_MASK;
+    uint64_t start = (m->start + PAGE_SIZE - 1) & PAGE_MASK,
+             end = (m->start + m->bytes) & PAGE_MASK;
     BUG_ON(index >= boot_info.module_count || !is_finished);
     if (start < end)
         frames_add_range(start, end);

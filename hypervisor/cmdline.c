@@ -107,10 +107,15 @@ uint64_t cmdline_get_size(const char *name, uint64_t otherwise)
     if (end == value)
         return otherwise;
     switch (*end | 0x20) {
-    case 'b': return number;
-    case 'm': return number << 20;
-    case 'g': return number << 30;
-    case 't': return number << 40;
-    default: return number << 10;
+    case 'b':
+        return number;
+    case 'm':
+        return number << 20;
+    case 'g':
+        return number << 30;
+    case 't':
+        return number << 40;
+    default:
+        return number << 10;
     }
 }

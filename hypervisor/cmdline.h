@@ -13,6 +13,7 @@ const char *cmdline_text(void); // the whole, for xen_version(commandline)
 bool cmdline_get(const char *name, char *value, size_t size);
 bool cmdline_get_bool(const char *name, bool otherwise); // name, no-name, name=yes|no|on|off|0|1
 uint64_t cmdline_get_number(const char *name, uint64_t otherwise);
-uint64_t cmdline_get_size(const char *name, uint64_t otherwise); // 512M, 1G, 65536K, 4096B; bare = KiB
+uint64_t cmdline_get_size(const char *name,
+                          uint64_t otherwise); // 512M, 1G, 65536K, 4096B; bare = KiB
 
 #endif

@@ -39,7 +39,7 @@ struct cpu {
     // the flush request that smp.c delivers.
     uint64_t tlb_stamp;
     uint32_t flush_requested, flush_done; // atomic tickets, see ipi.c
-    uint64_t flush_count;     // statistics
+    uint64_t flush_count;                 // statistics
 
     struct timer_heap *timers; // timer.c
     struct sched_cpu *sched;   // sched/
@@ -63,7 +63,9 @@ struct cpu_info {
     struct cpu *cpu;
     struct vcpu *current; // the vcpu that runs here, idle vcpus included; NULL early in boot
 };
-_Static_assert((CPU_STACK_SIZE - sizeof(struct cpu_info) + offsetof(struct cpu_user_regs, es)) % 16 == 0,
+_Static_assert((CPU_STACK_SIZE - sizeof(struct cpu_info) + offsetof(struct cpu_user_regs, es)) %
+                       16 ==
+                   0,
                "the hardware aligns the frame that it pushes to 16 bytes");
 
 static inline struct cpu_info *cpu_info(void)
@@ -105,7 +107,8 @@ static inline struct cpu *cpu_get(unsigned id)
 
 // What the CPU can do; the same on all CPUs (the boot CPU decides).
 struct cpu_features {
-    bool nx, smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc, rdtscp;
+    bool nx, smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc,
+        rdtscp;
     bool pages_1g, mce, syscall, is_amd;
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0

@@ -120,15 +120,15 @@ void cpu_features_print(void)
         const char *name;
         size_t offset;
     } flags[] = {
-        {"nx", offsetof(struct cpu_features, nx)},
-        {"smep", offsetof(struct cpu_features, smep)},
-        {"smap", offsetof(struct cpu_features, smap)},
-        {"umip", offsetof(struct cpu_features, umip)},
-        {"fsgsbase", offsetof(struct cpu_features, fsgsbase)},
-        {"xsave", offsetof(struct cpu_features, xsave)},
-        {"xsaveopt", offsetof(struct cpu_features, xsaveopt)},
-        {"x2apic", offsetof(struct cpu_features, x2apic)},
-        {"tsc-deadline", offsetof(struct cpu_features, tsc_deadline)},
+        {"nx",            offsetof(struct cpu_features, nx)           },
+        {"smep",          offsetof(struct cpu_features, smep)         },
+        {"smap",          offsetof(struct cpu_features, smap)         },
+        {"umip",          offsetof(struct cpu_features, umip)         },
+        {"fsgsbase",      offsetof(struct cpu_features, fsgsbase)     },
+        {"xsave",         offsetof(struct cpu_features, xsave)        },
+        {"xsaveopt",      offsetof(struct cpu_features, xsaveopt)     },
+        {"x2apic",        offsetof(struct cpu_features, x2apic)       },
+        {"tsc-deadline",  offsetof(struct cpu_features, tsc_deadline) },
         {"invariant-tsc", offsetof(struct cpu_features, invariant_tsc)},
     };
     char line[160] = "";

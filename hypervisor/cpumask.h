@@ -37,6 +37,7 @@ static inline struct cpumask cpumask_all(void)
 
 #define CPUMASK_FOR_EACH(id, mask)                                                                 \
     for (uint64_t id##_rest = (mask).bits, id = 0;                                                 \
-         id##_rest && ((id = (uint64_t)__builtin_ctzll(id##_rest)), 1); id##_rest &= id##_rest - 1)
+         id##_rest && ((id = (uint64_t)__builtin_ctzll(id##_rest)), 1);                            \
+         id##_rest &= id##_rest - 1)
 
 #endif

@@ -11,7 +11,7 @@ struct output {
 struct spec {
     bool left, zero, alternate, plus, space, upper;
     unsigned width;
-    int precision; // -1: none
+    int precision;  // -1: none
     unsigned longs; // number of l; z and t count as one
     unsigned shorts;
 };
@@ -43,7 +43,8 @@ static void put_text(struct output *o, const struct spec *s, const char *text)
         pad(o, ' ', s->width, length);
 }
 
-static void put_number(struct output *o, const struct spec *s, uint64_t value, unsigned base, const char *prefix)
+static void put_number(struct output *o, const struct spec *s, uint64_t value, unsigned base,
+                       const char *prefix)
 {
     const char *digits = s->upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char text[24];
@@ -142,21 +143,34 @@ static void put_conversion(struct output *o, char conversion, struct spec *s, va
     uint64_t value;
     switch (conversion) {
     case 'd':
-    case 'i': put_signed(o, s, args); break;
-    case 'u': put_number(o, s, take_unsigned(s, args), 10, ""); break;
-    case 'o': put_number(o, s, take_unsigned(s, args), 8, ""); break;
-    case 'X': s->upper = true; // fall through
+    case 'i':
+        put_signed(o, s, args);
+        break;
+    case 'u':
+        put_number(o, s, take_unsigned(s, args), 10, "");
+        break;
+    case 'o':
+        put_number(o, s, take_unsigned(s, args), 8, "");
+        break;
+    case 'X':
+        s->upper = true; // fall through
     case 'x':
         value = take_unsigned(s, args);
         put_number(o, s, value, 16, s->alternate && value ? "0x" : "");
         break;
-    case 'p': put_number(o, s, (uint64_t)va_arg(*args, void *), 16, "0x"); break;
+    case 'p':
+        put_number(o, s, (uint64_t)va_arg(*args, void *), 16, "0x");
+        break;
     case 'c':
         text[0] = (char)va_arg(*args, int);
         put_text(o, s, text);
         break;
-    case 's': put_text(o, s, va_arg(*args, const char *)); break;
-    default: put(o, conversion); break;
+    case 's':
+        put_text(o, s, va_arg(*args, const char *));
+        break;
+    default:
+        put(o, conversion);
+        break;
     }
 }
 

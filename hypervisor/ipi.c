@@ -76,7 +76,8 @@ void tlb_flush_request(struct cpumask mask)
     {
         if (id == self)
             continue;
-        ticket[id] = __atomic_add_fetch(&cpu_get((unsigned)id)->flush_requested, 1, __ATOMIC_SEQ_CST);
+        ticket[id] = __atomic_add_fetch(&cpu_get((unsigned)id)->flush_requested, 1,
+                                        __ATOMIC_SEQ_CST);
         apic_send(cpu_get((unsigned)id)->apic_id, VECTOR_IPI_FLUSH);
     }
     if (cpumask_has(mask, self))
@@ -84,7 +85,8 @@ void tlb_flush_request(struct cpumask mask)
     CPUMASK_FOR_EACH(waited, mask)
     {
         const uint32_t *done = &cpu_get((unsigned)waited)->flush_done;
-        while (waited != self && (int32_t)(__atomic_load_n(done, __ATOMIC_ACQUIRE) - ticket[waited]) < 0) {
+        while (waited != self &&
+               (int32_t)(__atomic_load_n(done, __ATOMIC_ACQUIRE) - ticket[waited]) < 0) {
             serve_with_interrupts_off();
             cpu_relax();
         }

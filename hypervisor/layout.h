@@ -31,7 +31,7 @@
 #define CPU_WINDOW_LDT 0x10000
 #define CPU_WINDOW_STACK 0x20000 // 8 pages, 32 KiB aligned; top holds struct cpu_info
 #define CPU_WINDOW_TSS 0x28000
-#define CPU_WINDOW_GDT_PAGE 0  // page indices for cpu_window_set()
+#define CPU_WINDOW_GDT_PAGE 0 // page indices for cpu_window_set()
 #define CPU_WINDOW_LDT_PAGE 16
 #define CPU_WINDOW_STACK_PAGE 32
 #define CPU_WINDOW_TSS_PAGE 40

@@ -36,8 +36,8 @@ void spin_lock_second(struct spinlock *l)
 bool spin_trylock(struct spinlock *l)
 {
     uint16_t serving = __atomic_load_n(&l->serving, __ATOMIC_RELAXED), ticket = serving;
-    if (!__atomic_compare_exchange_n(&l->next, &ticket, (uint16_t)(serving + 1), false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&l->next, &ticket, (uint16_t)(serving + 1), false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return false;
     lock_check_taken(l);
     return true;
@@ -64,5 +64,6 @@ void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags)
 
 bool spin_is_locked(const struct spinlock *l)
 {
-    return __atomic_load_n(&l->next, __ATOMIC_RELAXED) != __atomic_load_n(&l->serving, __ATOMIC_RELAXED);
+    return __atomic_load_n(&l->next, __ATOMIC_RELAXED) !=
+           __atomic_load_n(&l->serving, __ATOMIC_RELAXED);
 }

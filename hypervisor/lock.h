@@ -18,7 +18,10 @@ struct spinlock {
 };
 
 #define SPINLOCK(r) ((struct spinlock){.rank = (r)})
-#define SPINLOCK_INIT(r) {.rank = (r)} // for static objects
+#define SPINLOCK_INIT(r)                                                                           \
+    {                                                                                              \
+        .rank = (r)                                                                                \
+    } // for static objects
 
 static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
 {

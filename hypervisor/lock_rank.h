@@ -18,7 +18,7 @@ enum lock_rank {
     LOCK_ALLOC,       // page and small-object allocators
     LOCK_SCHED,       // run queue of a CPU; taken from interrupts, with interrupts off
     LOCK_TIMER,       // timer heap of a CPU; the same
-    LOCK_IRQ_LINE, // IO-APIC and PCI configuration register pairs; with interrupts off
+    LOCK_IRQ_LINE,    // IO-APIC and PCI configuration register pairs; with interrupts off
     LOCK_CALL,        // cpu_call() and flush requests under way
     LOCK_CONSOLE,     // serial port and log ring; with interrupts off
     LOCK_RANK_COUNT

@@ -19,7 +19,8 @@ static inline void lock_check_before(const struct spinlock *l, bool second)
         if (c->locks_held[rank])
             panic("lock of rank %u taken while one of rank %u is held", l->rank, rank);
     }
-    if (irq_enabled() && (l->rank == LOCK_SCHED || l->rank == LOCK_TIMER || l->rank == LOCK_CONSOLE))
+    if (irq_enabled() &&
+        (l->rank == LOCK_SCHED || l->rank == LOCK_TIMER || l->rank == LOCK_CONSOLE))
         panic("lock of rank %u taken with interrupts on", l->rank);
 }
 
@@ -32,7 +33,8 @@ static inline void lock_check_taken(struct spinlock *l)
 static inline void lock_check_release(struct spinlock *l)
 {
     if (l->owner != this_cpu_id() + 1)
-        panic("lock of rank %u released by CPU %u, held by %d", l->rank, this_cpu_id(), l->owner - 1);
+        panic("lock of rank %u released by CPU %u, held by %d", l->rank, this_cpu_id(),
+              l->owner - 1);
     l->owner = 0;
     this_cpu()->locks_held[l->rank]--;
 }

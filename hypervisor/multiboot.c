@@ -102,7 +102,7 @@ static void parse_mmap(const struct tag_mmap *t)
 static void parse_efi_mmap(const struct tag_mmap *t)
 {
     static const uint8_t region_type[15] = {
-        [1] = REGION_RAM, [2] = REGION_RAM, [3] = REGION_RAM,   [4] = REGION_RAM,
+        [1] = REGION_RAM, [2] = REGION_RAM, [3] = REGION_RAM,  [4] = REGION_RAM,
         [7] = REGION_RAM, [8] = REGION_BAD, [9] = REGION_ACPI, [10] = REGION_NVS,
     };
     const char *p = (const char *)(t + 1), *end = (const char *)t + t->tag.size;
@@ -132,18 +132,31 @@ static void parse_tag(const struct tag *t)
     const char *text = (const char *)(t + 1);
     size_t size = t->size - sizeof(*t);
     switch ((enum info_tag)t->type) {
-    case TAG_CMDLINE: boot_info.cmdline = text_keep(text, size); break;
-    case TAG_LOADER: boot_info.loader = text_keep(text, size); break;
-    case TAG_MODULE: parse_module((const struct tag_module *)t); break;
-    case TAG_MMAP: parse_mmap((const struct tag_mmap *)t); break;
+    case TAG_CMDLINE:
+        boot_info.cmdline = text_keep(text, size);
+        break;
+    case TAG_LOADER:
+        boot_info.loader = text_keep(text, size);
+        break;
+    case TAG_MODULE:
+        parse_module((const struct tag_module *)t);
+        break;
+    case TAG_MMAP:
+        parse_mmap((const struct tag_mmap *)t);
+        break;
     case TAG_EFI64:
         boot_info.is_efi = true;
         memcpy(&boot_info.efi_system_table, text, sizeof(uint64_t));
         break;
-    case TAG_ACPI_OLD: parse_rsdp(t, false); break;
-    case TAG_ACPI_NEW: parse_rsdp(t, true); break;
+    case TAG_ACPI_OLD:
+        parse_rsdp(t, false);
+        break;
+    case TAG_ACPI_NEW:
+        parse_rsdp(t, true);
+        break;
     case TAG_EFI_MMAP: // after all others, see below
-    case TAG_END: break;
+    case TAG_END:
+        break;
     }
 }
 

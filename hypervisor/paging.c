@@ -66,7 +66,8 @@ static void map_range(uint64_t va, uint64_t maddr, uint64_t bytes, uint64_t flag
 {
     while (bytes > 0) {
         uint64_t *l2_entry = walk(va, 2, 0);
-        bool large = ((va | maddr) & (LARGE_PAGE - 1)) == 0 && bytes >= LARGE_PAGE && *l2_entry == 0;
+        bool large = ((va | maddr) & (LARGE_PAGE - 1)) == 0 && bytes >= LARGE_PAGE &&
+                     *l2_entry == 0;
         uint64_t step = large ? LARGE_PAGE : PAGE_SIZE;
         if (large)
             *l2_entry = maddr | flags | LEAF_PTE | PTE_PSE;
@@ -115,7 +116,8 @@ static void map_direct(void)
     uint64_t flags = PTE_RW | nx() | global();
     for (unsigned i = 0; i < boot_info.region_count; i++) {
         const struct boot_region *r = &boot_info.region[i];
-        uint64_t start = r->start & PAGE_MASK, end = MIN((r->end + PAGE_SIZE - 1) & PAGE_MASK, HV_MAX_RAM);
+        uint64_t start = r->start & PAGE_MASK,
+                 end = MIN((r->end + PAGE_SIZE - 1) & PAGE_MASK, HV_MAX_RAM);
         if (!region_is_memory(r) || start >= end)
             continue;
         if (start <= image && image < end) {

@@ -43,14 +43,16 @@ void regs_print(const struct cpu_user_regs *r)
 {
     bool ring0 = (r->cs & 3) == 0;
     char name[80];
-    log_error("RIP %04x:%016lx %s", r->cs, r->rip, ring0 ? symbol_format(r->rip, name, sizeof(name)) : "");
-    log_error("RSP %04x:%016lx RFLAGS %08lx vector %#x error %#x", r->ss, r->rsp, r->rflags, r->entry_vector,
-              r->error_code);
+    log_error("RIP %04x:%016lx %s", r->cs, r->rip,
+              ring0 ? symbol_format(r->rip, name, sizeof(name)) : "");
+    log_error("RSP %04x:%016lx RFLAGS %08lx vector %#x error %#x", r->ss, r->rsp, r->rflags,
+              r->entry_vector, r->error_code);
     log_error("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
     log_error("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
     log_error("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
     log_error("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
-    log_error("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    log_error("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx", read_cr0(), read_cr2(), read_cr3(),
+              read_cr4());
     if (ring0)
         stack_print(r->rsp);
 }

@@ -24,7 +24,8 @@ void vprintk(enum log_level level, const char *format, va_list args);
 #define log_debug(...) printk(LOG_DEBUG, __VA_ARGS__)
 
 // As the C library's: the length that the whole text has, always terminated when size > 0.
-int snprintf(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int snprintf(char *buffer, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
 
 #endif

@@ -22,7 +22,8 @@
 #include "hypervisor/time.h"
 
 #define INIT_WAIT_US 10000
-#define STARTUP_WAIT_US 1000 // then the IPI is sent again: it is lost on a CPU that is still busy with INIT
+#define STARTUP_WAIT_US                                                                            \
+    1000 // then the IPI is sent again: it is lost on a CPU that is still busy with INIT
 #define STARTUP_ATTEMPTS 500
 
 // At trampoline_parameters in the page; trampoline.S.

@@ -142,8 +142,9 @@ void time_init(void)
     tsc_base = rdtsc_ordered();
     wall_at_boot = rtc_read() * NS_PER_S;
     vector_set_handler(VECTOR_TIMER, timer_handler);
-    log_info("Time: TSC %lu.%03lu MHz, APIC timer %lu.%03lu MHz, by %s; wall clock %lu s", tsc_hz / 1000000,
-             tsc_hz / 1000 % 1000, apic_hz / 1000000, apic_hz / 1000 % 1000, s->name, wall_at_boot / NS_PER_S);
+    log_info("Time: TSC %lu.%03lu MHz, APIC timer %lu.%03lu MHz, by %s; wall clock %lu s",
+             tsc_hz / 1000000, tsc_hz / 1000 % 1000, apic_hz / 1000000, apic_hz / 1000 % 1000,
+             s->name, wall_at_boot / NS_PER_S);
 }
 
 // --- the other CPUs' TSCs
@@ -171,7 +172,8 @@ void time_init_local(void)
 {
     uint64_t best_width = ~0ull;
     int64_t best = 0;
-    for (unsigned i = 0; i < SYNC_ROUNDS && best_width > tsc_hz / 1000000 * SYNC_GOOD_ENOUGH_US; i++) {
+    for (unsigned i = 0; i < SYNC_ROUNDS && best_width > tsc_hz / 1000000 * SYNC_GOOD_ENOUGH_US;
+         i++) {
         uint64_t before = rdtsc_ordered();
         uint32_t answer = __atomic_add_fetch(&sync.turn, 1, __ATOMIC_ACQ_REL) + 1;
         while (__atomic_load_n(&sync.turn, __ATOMIC_ACQUIRE) != answer)
@@ -197,7 +199,8 @@ static uint32_t ticks_until(uint64_t ns)
 
 static uint64_t tsc_at(uint64_t ns)
 {
-    return tsc_base + tsc_offset[this_cpu_id()] + (uint64_t)((unsigned __int128)ns * tsc_hz / NS_PER_S) + 1;
+    return tsc_base + tsc_offset[this_cpu_id()] +
+           (uint64_t)((unsigned __int128)ns * tsc_hz / NS_PER_S) + 1;
 }
 
 static void timer_arm(uint64_t deadline, uint64_t now)

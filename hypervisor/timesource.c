@@ -91,7 +91,8 @@ static uint64_t days_since_epoch(uint64_t year, unsigned month, unsigned day)
 
 static bool rtc_equal(const struct rtc_time *a, const struct rtc_time *b)
 {
-    return a->second == b->second && a->minute == b->minute && a->hour == b->hour && a->day == b->day;
+    return a->second == b->second && a->minute == b->minute && a->hour == b->hour &&
+           a->day == b->day;
 }
 
 uint64_t rtc_read(void)

@@ -63,7 +63,8 @@ static void model_build(void)
     }
     for (unsigned i = 0; i < boot_info.region_count; i++) {
         const struct boot_region *r = &boot_info.region[i];
-        for (uint64_t p = r->start >> PAGE_SHIFT; r->type != REGION_RAM && p << PAGE_SHIFT < r->end; p++)
+        for (uint64_t p = r->start >> PAGE_SHIFT; r->type != REGION_RAM && p << PAGE_SHIFT < r->end;
+             p++)
             state[p] = PAGE_NONE;
     }
 }

@@ -61,7 +61,8 @@ static void truncation(void)
 static void options(void)
 {
     char value[8];
-    cmdline_init("console=com1 com1=9600,8n1  noreboot dom0_mem=256M no-smp loglvl=all loglvl=error x");
+    cmdline_init(
+        "console=com1 com1=9600,8n1  noreboot dom0_mem=256M no-smp loglvl=all loglvl=error x");
     CU_ASSERT_TRUE(cmdline_get("console", value, sizeof(value)));
     CU_ASSERT_STRING_EQUAL(value, "com1");
     CU_ASSERT_TRUE(cmdline_get("loglvl", value, sizeof(value)));

@@ -13,7 +13,10 @@ struct spinlock {
 };
 
 #define SPINLOCK(r) ((struct spinlock){.rank = (r)})
-#define SPINLOCK_INIT(r) {.rank = (r)}
+#define SPINLOCK_INIT(r)                                                                           \
+    {                                                                                              \
+        .rank = (r)                                                                                \
+    }
 
 static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
 {
