@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One connection of netback to a front end: two rings, an event channel, a thread.
+ */
+#ifndef DOM0_NETBACK_RING_H
+#define DOM0_NETBACK_RING_H
+
+#include "pvguest/event.h"
+#include "pvguest/grant.h"
+#include "pvguest/net.h"
+
+struct netback_ring;
+
+struct netback_ring_options {
+    struct net_device *net; /* what the guest sends is delivered here */
+    domid_t domid;
+    grant_ref_t tx_grant, rx_grant;
+    evtchn_port_t port; /* the front end's */
+    bool can_sg;        /* the front end takes packets in several pages */
+    bool can_csum;      /* and blank checksums */
+    /* The front end broke the rules: nothing more is served. Called once, from a thread. */
+    void (*broken)(void *context);
+    void *context;
+};
+
+/* Maps the rings and starts the thread. 0 or -XEN_E*. */
+int netback_ring_open(const struct netback_ring_options *options, struct netback_ring **ring);
+/* Stops the thread and lets go of everything of the front end's. */
+void netback_ring_close(struct netback_ring *ring);
+
+/* net_device.transmit for `ring`: towards the guest. Takes the packet. */
+int netback_ring_send(struct netback_ring *ring, struct net_packet *packet);
+
+#endif
