@@ -66,25 +66,29 @@ void grant_domain_free(struct domain *d)
     g->frames = 0;
 }
 
+// Sharing a frame takes the domain's lock, which comes before ours: so each frame is made first, and
+// taken back when somebody else was faster.
 enum refusal grant_table_grow(struct domain *d, unsigned frames)
 {
     struct grant_domain *g = &d->grants;
-    enum refusal r = REFUSE_NONE;
 
     if (frames > g->max_frames)
         return REFUSE_GRANT_LIMIT;
-    spin_lock(&g->lock);
-    while (r == REFUSE_NONE && g->frames < frames) {
+    while (__atomic_load_n(&g->frames, __ATOMIC_ACQUIRE) < frames) {
         grant_entry_v1_t *entries = page_alloc(0);
-        if (!entries) {
-            r = REFUSE_NO_MEMORY;
-            break;
-        }
-        frame_share_with_guest(frame_from_mfn(virt_to_mfn(entries)), d, false);
-        g->directory->shared[g->frames++] = entries;
+        if (!entries)
+            return REFUSE_NO_MEMORY;
+        struct frame *f = frame_from_mfn(virt_to_mfn(entries));
+        frame_share_with_guest(f, d, false);
+        spin_lock(&g->lock);
+        bool is_wanted = g->frames < frames;
+        if (is_wanted)
+            g->directory->shared[g->frames++] = entries;
+        spin_unlock(&g->lock);
+        if (!is_wanted)
+            frame_unshare(f);
     }
-    spin_unlock(&g->lock);
-    return r;
+    return REFUSE_NONE;
 }
 
 mfn_t grant_table_frame(struct domain *d, unsigned index)
