@@ -48,31 +48,32 @@ struct slot {
     uint64_t maddr; /* of this slot */
     struct block_request *request;
     struct slot *next;
-};
+} __attribute__((aligned(64))); /* so that none crosses a page */
 
 struct disk {
     struct block_device block;
     struct virtio_device virtio;
     struct virtio_queue queue;
+    struct slot *slots;
     struct slot *free_slots;
     bool flush;
 };
 
-#define SLOTS_PER_PAGE (PAGE_SIZE / sizeof(struct slot))
+#define SLOTS_ORDER 2 /* pages for VIRTIO_QUEUE_SIZE_MAX slots */
+_Static_assert(VIRTIO_QUEUE_SIZE_MAX * sizeof(struct slot) <= PAGE_SIZE << SLOTS_ORDER,
+               "a slot for every descriptor");
 
-static int slots_alloc(struct disk *disk, unsigned int count)
+static int slots_alloc(struct disk *disk)
 {
-    for (unsigned int done = 0; done < count; done += SLOTS_PER_PAGE) {
-        struct slot *slots = page_alloc(0);
-        if (slots == NULL) {
-            return -XEN_ENOMEM;
-        }
-        uint64_t maddr = virt_to_maddr(slots);
-        for (unsigned int i = 0; i < SLOTS_PER_PAGE; i++) {
-            slots[i].maddr = maddr + i * sizeof(struct slot);
-            slots[i].next = disk->free_slots;
-            disk->free_slots = &slots[i];
-        }
+    disk->slots = page_alloc(SLOTS_ORDER);
+    if (disk->slots == NULL) {
+        return -XEN_ENOMEM;
+    }
+    for (unsigned int i = 0; i < disk->queue.size; i++) {
+        struct slot *slot = &disk->slots[i];
+        slot->maddr = virt_to_maddr(slot);
+        slot->next = disk->free_slots;
+        disk->free_slots = slot;
     }
     return 0;
 }
@@ -187,7 +188,7 @@ static int queue_setup(struct disk *disk)
         error = virtio_queue_attach(&disk->queue, disk_interrupt, disk);
     }
     if (error == 0) {
-        error = slots_alloc(disk, disk->queue.size);
+        error = slots_alloc(disk);
     }
     return error;
 }
@@ -213,6 +214,7 @@ static int disk_open(struct disk *disk, struct pci_device *pci)
     }
     if (error != 0) {
         virtio_close(&disk->virtio);
+        page_free(disk->slots, SLOTS_ORDER);
         return error;
     }
     virtio_start(&disk->virtio);

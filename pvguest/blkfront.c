@@ -516,27 +516,34 @@ static bool all_settled(char **names, size_t count)
     return true;
 }
 
-int blkfront_init(uint64_t wait_ns)
+static int driver_start(void)
 {
     static struct xenbus_driver driver = {.type = "vbd",
                                           .probe = front_probe,
                                           .peer_changed = front_peer_changed,
                                           .remove = front_remove};
+    static bool started;
+    if (started) {
+        return 0;
+    }
     if (thread_create("blkfront", close_loop, NULL) == NULL) {
         return -XEN_ENOMEM;
     }
-    int error = xenbus_driver_register(&driver);
-    if (error != 0) {
-        return error;
-    }
+    started = true;
+    return xenbus_driver_register(&driver);
+}
+
+int blkfront_init(uint64_t wait_ns)
+{
     char **names;
     size_t count;
-    error = xenbus_directory(XENBUS_NO_TRANSACTION, "device/vbd", &names, &count);
-    if (error == -XEN_ENOENT) {
-        return 0;
-    }
+    int error = driver_start();
     if (error != 0) {
         return error;
+    }
+    error = xenbus_directory(XENBUS_NO_TRANSACTION, "device/vbd", &names, &count);
+    if (error != 0) {
+        return error == -XEN_ENOENT ? 0 : error;
     }
     if (!wait_event_timeout(&state_queue, all_settled(names, count), wait_ns)) {
         console_printf("blkfront: not all disks came up in time\n");

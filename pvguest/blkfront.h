@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Starts the driver and waits, at most wait_ns, until every disk that the domain has now is usable
+/* Starts the driver if it does not run yet and waits, at most wait_ns, until every disk that the domain has now is usable
  * or has failed. 0, or -XEN_E* of xenbus (-XEN_ENODEV: no store). */
 int blkfront_init(uint64_t wait_ns);
 
