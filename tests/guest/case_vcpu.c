@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// vcpu_op: states, per-vcpu areas and timers, and bringing a second vcpu up and down.
+#include "tests/guest/guest.h"
+
+#include <string.h>
+#include <xen/vcpu.h>
+
+#include "pvguest/start.h"
+#include "pvguest/time.h"
+
+#define OP(command, vcpu, arg) hypercall_vcpu_op(VCPUOP_##command, vcpu, arg)
+#define ABSENT_VCPU 100
+
+static void is_up(void)
+{
+    EXPECT(OP(is_up, 0, NULL), 1);
+    EXPECT(OP(is_up, ABSENT_VCPU, NULL), -XEN_ENOENT);
+    EXPECT(OP(is_up, 0xffffffffU, NULL), -XEN_ENOENT);
+}
+
+static void runstate(void)
+{
+    struct vcpu_runstate_info info;
+
+    memset(&info, 0, sizeof(info));
+    EXPECT(OP(get_runstate_info, 0, &info), 0);
+    EXPECT(info.state, RUNSTATE_running);
+    EXPECT_TRUE(info.time[RUNSTATE_running] > 0);
+    EXPECT(OP(get_runstate_info, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+static void runstate_area(void)
+{
+    static struct vcpu_runstate_info info __attribute__((aligned(64)));
+    struct vcpu_register_runstate_memory_area area;
+    struct vcpu_runstate_info *nowhere = NULL;
+
+    area.addr.v = &info;
+    EXPECT(OP(register_runstate_memory_area, 0, &area), 0);
+    EXPECT(info.state, RUNSTATE_running);
+    area.addr.v = nowhere;
+    EXPECT(OP(register_runstate_memory_area, 0, &area), 0);
+    area.addr.v = HYPERVISOR_ADDRESS;
+    EXPECT(OP(register_runstate_memory_area, 0, &area), -XEN_EFAULT);
+    EXPECT(OP(register_runstate_memory_area, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+static void singleshot_timer(void)
+{
+    struct vcpu_set_singleshot_timer timer = { .timeout_abs_ns = time_now() + NSEC_PER_SEC };
+
+    EXPECT(OP(set_singleshot_timer, 0, &timer), 0);
+    EXPECT(OP(stop_singleshot_timer, 0, NULL), 0);
+    timer.timeout_abs_ns = 1;
+    timer.flags = VCPU_SSHOTTMR_future;
+    EXPECT(OP(set_singleshot_timer, 0, &timer), -XEN_ETIME);
+    EXPECT(OP(set_singleshot_timer, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(OP(set_singleshot_timer, 1, &timer), -XEN_EINVAL);
+    EXPECT(OP(stop_singleshot_timer, 1, NULL), -XEN_EINVAL);
+}
+
+static void periodic_timer(void)
+{
+    EXPECT(OP(stop_periodic_timer, 0, NULL), 0);
+    EXPECT(OP(stop_periodic_timer, ABSENT_VCPU, NULL), -XEN_ENOENT);
+}
+
+static void info_refused(void)
+{
+    struct vcpu_register_vcpu_info info = { .mfn = 0xfffffffffUL, .offset = 0 };
+
+    EXPECT(OP(register_vcpu_info, 1, &info), -XEN_EINVAL);
+    info.mfn = virt_to_mfn(shared_info_page);
+    info.offset = PAGE_SIZE - 8;
+    EXPECT(OP(register_vcpu_info, 1, &info), -XEN_EINVAL);
+    EXPECT(OP(register_vcpu_info, 1, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(OP(register_vcpu_info, ABSENT_VCPU, &info), -XEN_ENOENT);
+}
+
+static void not_initialised(void)
+{
+    EXPECT(OP(up, 1, NULL), -XEN_EINVAL);
+    EXPECT(OP(is_up, 1, NULL), 0);
+    EXPECT(OP(initialise, 1, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(OP(initialise, ABSENT_VCPU, NULL), -XEN_ENOENT);
+}
+
+static void bad_context(void)
+{
+    static struct vcpu_guest_context context;
+
+    memset(&context, 0, sizeof(context));
+    context.ctrlreg[3] = 0xfffffffffUL << PAGE_SHIFT;
+    EXPECT_TRUE(OP(initialise, 1, &context) < 0);
+    EXPECT(OP(up, 1, NULL), -XEN_EINVAL);
+}
+
+static volatile unsigned long second_ran;
+static unsigned char second_stack[4096] __attribute__((aligned(16)));
+
+// The second vcpu: reports, then takes itself down.
+static void second_main(void)
+{
+    for (;;) {
+        __atomic_add_fetch(&second_ran, 1, __ATOMIC_SEQ_CST);
+        hypercall_vcpu_op(VCPUOP_down, 1, NULL);
+    }
+}
+
+static bool second_reached(unsigned long count)
+{
+    uint64_t limit = time_now() + 2 * NSEC_PER_SEC;
+
+    while (time_now() < limit) {
+        if (second_ran >= count && OP(is_up, 1, NULL) == 0)
+            return true;
+        hypercall_sched_op(0, NULL);
+    }
+    return false;
+}
+
+static void second_vcpu(void)
+{
+    static struct vcpu_guest_context context;
+    uint64_t cr3;
+
+    __asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
+    memset(&context, 0, sizeof(context));
+    context.flags = VGCF_in_kernel;
+    context.user_regs.rip = (uint64_t)second_main;
+    context.user_regs.rsp = (uint64_t)(second_stack + sizeof(second_stack) - 8);
+    context.user_regs.cs = FLAT_KERNEL_CS;
+    context.user_regs.ss = FLAT_KERNEL_SS;
+    context.user_regs.rflags = 0x200;
+    context.kernel_ss = FLAT_KERNEL_SS;
+    context.kernel_sp = context.user_regs.rsp;
+    context.ctrlreg[3] = cr3;
+    REQUIRE(EXPECT(OP(initialise, 1, &context), 0));
+    EXPECT(OP(initialise, 1, &context), -XEN_EEXIST);
+    EXPECT(OP(up, 1, NULL), 0);
+    EXPECT_TRUE(second_reached(1));
+    EXPECT(OP(up, 1, NULL), 0);
+    EXPECT_TRUE(second_reached(2));
+    EXPECT(OP(down, 1, NULL), 0);
+}
+
+static void unknown_command(void)
+{
+    EXPECT(hypercall_vcpu_op(99, 0, NULL), -XEN_ENOSYS);
+    EXPECT(hypercall_vcpu_op(99, ABSENT_VCPU, NULL), -XEN_ENOENT);
+}
+
+static const struct report_case cases[] = {
+    REPORT_CASE(is_up),
+    REPORT_CASE(runstate),
+    REPORT_CASE(runstate_area),
+    REPORT_CASE(singleshot_timer),
+    REPORT_CASE(periodic_timer),
+    REPORT_CASE(info_refused),
+    REPORT_CASE(not_initialised),
+    REPORT_CASE(bad_context),
+    REPORT_CASE(second_vcpu),
+    REPORT_CASE(unknown_command),
+};
+
+GUEST_FAMILY(vcpu, REPORT_SUITE("vcpu_op", cases));
