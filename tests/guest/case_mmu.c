@@ -32,6 +32,7 @@ static void normal_update(void)
     REQUIRE(take_page());
     EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM)), 0);
     EXPECT(pte_read(page) & (PTE_RW | PTE_P), PTE_P);
+    EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
     EXPECT_TRUE(!probe_write(page, 1));
     EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM | PTE_RW)), 0);
     EXPECT_TRUE(probe_write(page, 2));
@@ -87,10 +88,10 @@ static void done_counts(void)
     REQUIRE(take_page());
     requests[0].ptr = entry | MMU_NORMAL_PT_UPDATE;
     requests[0].val = pte_make(page_mfn, PTE_RAM);
-    requests[1].ptr = entry | 3;
-    requests[1].val = 0;
+    requests[1].ptr = entry | MMU_NORMAL_PT_UPDATE;
+    requests[1].val = pte_make(ABSENT_FRAME, PTE_RAM);
     requests[2] = requests[0];
-    EXPECT(hypercall_mmu_update(requests, 3, &done, DOMID_SELF), -XEN_ENOSYS);
+    EXPECT(hypercall_mmu_update(requests, 3, &done, DOMID_SELF), -XEN_EPERM);
     EXPECT(done, 1);
     EXPECT(pte_read(page) & PTE_RW, 0);
     EXPECT(hypercall_mmu_update(requests, 0, &done, DOMID_SELF), 0);
@@ -152,10 +153,9 @@ static void misaligned_entry(void)
 static void bad_entries(void)
 {
     REQUIRE(take_page());
-    EXPECT(pte_write(entry, pte_make(0xfffffffffUL, PTE_RAM)), -XEN_EINVAL);
+    EXPECT(pte_write(entry, pte_make(ABSENT_FRAME, PTE_RAM)), -XEN_EPERM);
     EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM) | (1UL << 52)), 0);
-    EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM | PTE_RW | PTE_PSE)), -XEN_EINVAL);
-    EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM | PTE_RW) | (1UL << 48)), -XEN_EINVAL);
+    EXPECT(pte_write(entry, pte_make(page_mfn, PTE_RAM | PTE_RW) | (1UL << 48)), -XEN_EPERM);
     give_page();
 }
 
@@ -213,7 +213,7 @@ static void va_mapping_refused(void)
     EXPECT(hypercall_update_va_mapping((void *)MACH2PHYS_VIRT_START, good, 0), -XEN_EINVAL);
     EXPECT(hypercall_update_va_mapping(NON_CANONICAL, good, 0), -XEN_EINVAL);
     EXPECT(hypercall_update_va_mapping((void *)0x7f0000000000UL, good, 0), -XEN_EINVAL);
-    EXPECT(hypercall_update_va_mapping(page, pte_make(0xfffffffffUL, PTE_RAM), 0), -XEN_EINVAL);
+    EXPECT(hypercall_update_va_mapping(page, pte_make(ABSENT_FRAME, PTE_RAM), 0), -XEN_EPERM);
     give_page();
 }
 

@@ -30,7 +30,7 @@ static void pin_each_level(void)
     EXPECT(page_set_readonly(table), 0);
     for (size_t i = 0; i < 4; i++) {
         EXPECT(mmuext(pins[i], virt_to_mfn(table)), 0);
-        EXPECT(page_set_writable(table), -XEN_EINVAL);
+        EXPECT(page_set_writable(table), -XEN_EBUSY);
         EXPECT(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(table)), 0);
     }
     table_free(table);
@@ -62,10 +62,10 @@ static void pin_needs_readonly(void)
 
 static void pin_bad_frame(void)
 {
-    EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, 0xfffffffffUL), -XEN_EINVAL);
-    EXPECT(mmuext(MMUEXT_UNPIN_TABLE, 0xfffffffffUL), -XEN_EINVAL);
-    EXPECT(mmuext(MMUEXT_NEW_BASEPTR, 0xfffffffffUL), -XEN_EINVAL);
-    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, 0xfffffffffUL), -XEN_EINVAL);
+    EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, ABSENT_FRAME), -XEN_EINVAL);
+    EXPECT(mmuext(MMUEXT_UNPIN_TABLE, ABSENT_FRAME), -XEN_EINVAL);
+    EXPECT(mmuext(MMUEXT_NEW_BASEPTR, ABSENT_FRAME), -XEN_EINVAL);
+    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, ABSENT_FRAME), -XEN_EINVAL);
 }
 
 static void new_roots(void)

@@ -4,7 +4,8 @@
 #include "tests/guest/guest.h"
 
 #include <string.h>
-#include <xen/memory.h>
+
+#include "pvguest/start.h"
 
 #define ENTRIES 512
 
@@ -26,7 +27,7 @@ static void table_maps_itself_writable(void)
     REQUIRE(table != NULL);
     table[5] = pte_make(virt_to_mfn(table), PTE_RAM | PTE_RW);
     EXPECT(page_set_readonly(table), 0);
-    EXPECT(pin_l1(table), -XEN_EINVAL);
+    EXPECT(pin_l1(table), -XEN_EBUSY);
     table_free(table);
 }
 
@@ -52,11 +53,11 @@ static void pinned_table_gains_writable_entry(void)
     EXPECT(pin_l1(table), 0);
     EXPECT(pte_write(virt_to_maddr(&table[1]), pte_make(virt_to_mfn(page), PTE_RAM | PTE_RW)), 0);
     EXPECT(pte_write(virt_to_maddr(&table[2]), pte_make(virt_to_mfn(table), PTE_RAM | PTE_RW)),
-           -XEN_EINVAL);
+           -XEN_EBUSY);
     // First read-only, then only the writable flag changes: no way round the check.
     EXPECT(pte_write(virt_to_maddr(&table[3]), pte_make(virt_to_mfn(table), PTE_RAM)), 0);
     EXPECT(pte_write(virt_to_maddr(&table[3]), pte_make(virt_to_mfn(table), PTE_RAM | PTE_RW)),
-           -XEN_EINVAL);
+           -XEN_EBUSY);
     EXPECT(table[3] & PTE_RW, 0);
     EXPECT(unpin(table), 0);
     table_free(table);
@@ -76,7 +77,7 @@ static void unpin_gives_references_back(void)
     EXPECT(pin_l1(page), -XEN_EINVAL);
     EXPECT(unpin(table), 0);
     EXPECT(pin_l1(page), 0);
-    EXPECT(pin_l1(table), -XEN_EINVAL);
+    EXPECT(pin_l1(table), -XEN_EBUSY);
     EXPECT(unpin(page), 0);
     table_free(table);
     table_free(page);
@@ -174,7 +175,7 @@ static void descriptor_page(void)
     REQUIRE(page != NULL);
     EXPECT(page_set_readonly(page), 0);
     EXPECT(hypercall_set_gdt((unsigned long *)&mfn, ENTRIES), 0);
-    EXPECT(page_set_writable(page), -XEN_EINVAL);
+    EXPECT(page_set_writable(page), -XEN_EBUSY);
     EXPECT(pin_l1(page), -XEN_EINVAL);
     EXPECT(hypercall_set_gdt(NULL, 0), 0);
     EXPECT(pin_l1(page), 0);
@@ -201,7 +202,7 @@ static void long_validation(void)
     }
     for (int round = 0; round < 3; round++) {
         EXPECT(mmuext(MMUEXT_PIN_L3_TABLE, virt_to_mfn(tables[2])), 0);
-        EXPECT(page_set_writable(tables[0]), -XEN_EINVAL);
+        EXPECT(page_set_writable(tables[0]), -XEN_EBUSY);
         EXPECT(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(tables[2])), 0);
     }
     for (int level = 0; level < 3; level++)
@@ -215,11 +216,11 @@ static void bad_leaf(void)
     uint64_t *l1 = table_alloc(), *l2 = table_alloc();
 
     REQUIRE(l1 != NULL && l2 != NULL);
-    l1[511] = pte_make(0xfffffffffUL, PTE_RAM);
+    l1[511] = pte_make(ABSENT_FRAME, PTE_RAM);
     l2[7] = pte_make(virt_to_mfn(l1), PTE_TABLE);
     EXPECT(page_set_readonly(l1), 0);
     EXPECT(page_set_readonly(l2), 0);
-    EXPECT(mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2)), -XEN_EINVAL);
+    EXPECT(mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2)), -XEN_EPERM);
     EXPECT(page_set_writable(l1), 0);
     EXPECT(page_set_writable(l2), 0);
     table_free(l1);
@@ -235,7 +236,7 @@ static void table_survives_decrease(void)
     REQUIRE(table != NULL);
     EXPECT(page_set_readonly(table), 0);
     EXPECT(pin_l1(table), 0);
-    EXPECT(page_set_writable(table), -XEN_EINVAL);
+    EXPECT(page_set_writable(table), -XEN_EBUSY);
     EXPECT(mmuext(MMUEXT_UNPIN_TABLE, mfn), 0);
     EXPECT(mmuext(MMUEXT_UNPIN_TABLE, mfn), -XEN_EINVAL);
     table_free(table);
@@ -244,8 +245,7 @@ static void table_survives_decrease(void)
 // Shared pages are the hypervisor's own: readable and writable, never a table or a descriptor page.
 static void shared_info_is_no_table(void)
 {
-    extern struct shared_info *shared_info_page;
-    uint64_t mfn = virt_to_mfn(shared_info_page);
+    uint64_t mfn = start_info_page->shared_info >> PAGE_SHIFT;
 
     EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, mfn), -XEN_EINVAL);
     EXPECT(mmuext(MMUEXT_PIN_L4_TABLE, mfn), -XEN_EINVAL);

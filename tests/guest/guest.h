@@ -46,6 +46,7 @@ bool guest_expect_true(bool good, const char *text, const char *file, unsigned i
 #define HYPERVISOR_ADDRESS ((void *)0xffff830000000000UL)
 #define NON_CANONICAL ((void *)0x8000000000000000UL)
 #define ABSENT_DOMAIN 0x1234
+#define ABSENT_FRAME 0xfffffffffUL
 
 // An L1 entry for a frame, and the L1 entry that maps an address now.
 uint64_t pte_make(uint64_t mfn, uint64_t flags);
@@ -75,8 +76,8 @@ bool probe_write(void *address, uint64_t value);
 
 // Suites, one file each family; main.c lists them.
 #define GUEST_SUITES(X)                                                                             \
-    X(version) X(memory) X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events)      \
-    X(grants) X(sched) X(vcpu) X(multicall) X(devices) X(control) X(compat)
+    X(version) X(memory) X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events) \
+    X(grants) X(sched) X(vcpu) X(multicall)
 #define GUEST_DECLARE(family)                             \
     extern const struct report_suite family##_suites[]; \
     extern const size_t family##_suite_count;
