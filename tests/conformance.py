@@ -21,7 +21,7 @@ CASE = re.compile(r"(PASS|FAIL) ([\w-]+/[\w-]+)(?:: (.*))?$")
 CPUS = 2
 
 # Cases that end the domain, and what its end looks like: a regular expression for each hypervisor.
-CRASHED = {"paravane": r"[Dd]omain 0 crashed|d0.*crash", "xen": r"Domain 0 crashed"}
+CRASHED = {"paravane": r"[Dd]omain 0 crashed|d0.*crash", "xen": r"Dom0 crashed|Domain 0 crashed"}
 FATAL = {
     "fatal/shutdown_crash": CRASHED,
     "fatal/trap_without_handler": CRASHED,

@@ -251,9 +251,9 @@ static void debug_registers_refused(void)
     EXPECT(hypercall_set_debugreg(0, 0xffff830000000000UL), -XEN_EPERM);
     EXPECT(hypercall_set_debugreg(0, (unsigned long)NON_CANONICAL), -XEN_EPERM);
     EXPECT(hypercall_set_debugreg(4, 0), 0);
-    EXPECT(hypercall_set_debugreg(8, 0), -XEN_EINVAL);
-    EXPECT(hypercall_set_debugreg(7, 0xffffffff00000000UL), -XEN_EPERM);
-    EXPECT(hypercall_get_debugreg(8), -XEN_EINVAL);
+    EXPECT(hypercall_set_debugreg(8, 0), -XEN_ENODEV);
+    EXPECT(hypercall_set_debugreg(7, 0xffffffff00000000UL), -XEN_EINVAL);
+    EXPECT(hypercall_get_debugreg(8), -XEN_ENODEV);
 }
 
 static void watch_write(void *arg)

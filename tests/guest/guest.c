@@ -100,6 +100,7 @@ static bool probe_handler(struct trap_frame *frame)
     frame->rip = (uint64_t)probe_recover;
     frame->rsp = probe_stack;
     frame->cs = FLAT_KERNEL_CS & ~3UL;
+    frame->rflags = 0x202;
     frame->ss = FLAT_KERNEL_SS;
     return true;
 }
