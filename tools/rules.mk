@@ -145,7 +145,7 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)
 HAVE_HV    := $(and $(HV_SRCS),$(wildcard $(HV_LDS)))
 HAVE_GUEST := $(and $(PVGUEST_SRCS),$(wildcard $(PVGUEST_LDS)))
 BUILT := $(if $(HAVE_HV),$(HV_ELF)) $(if $(HAVE_GUEST),$(PVGUEST_LIB) $(GUEST_ELFS)) \
-	$(if $(and $(HAVE_GUEST),$(DOM0_SRCS)),$(DOM0_ELF) $(INITRD)) \
+	$(if $(and $(HAVE_GUEST),$(wildcard dom0/main.c)),$(DOM0_ELF) $(INITRD)) \
 	$(if $(and $(HAVE_GUEST),$(CONFORMANCE_SRCS)),$(CONFORMANCE_ELF))
 
 ## make               builds the hypervisor, dom0 and the guests
