@@ -27,7 +27,8 @@ FATAL = {
     "fatal/trap_without_handler": CRASHED,
     "fatal/stack_unmapped": CRASHED,
     "fatal/iret_bad_frame": CRASHED,
-    "fatal/failsafe_missing": CRASHED,
+    "fatal/stack_in_hypervisor": CRASHED,
+    "fatal/user_without_root": CRASHED,
     "fatal/shutdown_poweroff": {"paravane": r"[Dd]omain 0 (halted|shut down|powered off)|[Hh]alting",
                                 "xen": r"Domain 0 halted"},
 }
@@ -77,7 +78,7 @@ def run_hypervisor(hv, only, cpu):
     if not boot.available(hv):
         return {}, f"{boot.HYPERVISORS[hv]} is not built"
     results, note = boot_suite(hv, only, cpu) if not (only or "").startswith("fatal") else ({}, "")
-    for case in (FATAL if only is None or only.startswith("fatal") else []):
+    for case in FATAL:
         if not only or only in case:
             results[case] = boot_fatal(hv, case, cpu)
     return results, note

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// domctl and sysctl: what the toolstack does to another domain, from creation to destruction.
+#define __XEN_TOOLS__ 1
+#include "tests/guest/guest.h"
+
+#include <string.h>
+#include <xen/domctl.h>
+#include <xen/memory.h>
+#include <xen/sysctl.h>
+
+#include "pvguest/time.h"
+
+#define FEW 16
+
+static struct xen_domctl op;
+static struct xen_sysctl sys;
+
+static long domctl(uint32_t command, domid_t domain)
+{
+    op.cmd = command;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op.domain = domain;
+    return hypercall_domctl(&op);
+}
+
+static long sysctl(uint32_t command)
+{
+    sys.cmd = command;
+    sys.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall_sysctl(&sys);
+}
+
+static long create(void)
+{
+    long result;
+
+    memset(&op, 0, sizeof(op));
+    op.u.createdomain.max_vcpus = 1;
+    op.u.createdomain.max_evtchn_port = -1;
+    op.u.createdomain.max_grant_frames = 4;
+    op.u.createdomain.max_maptrack_frames = 16;
+    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    result = domctl(XEN_DOMCTL_createdomain, 0);
+    return result < 0 ? result : op.domain;
+}
+
+// Destroys; the call may want to be made again while the work goes on.
+static long destroy(domid_t domain)
+{
+    uint64_t limit = time_now() + 5 * NSEC_PER_SEC;
+    long result;
+
+    do {
+        memset(&op, 0, sizeof(op));
+        result = domctl(XEN_DOMCTL_destroydomain, domain);
+    } while (result == -XEN_EAGAIN && time_now() < limit);
+    return result;
+}
+
+static long free_pages(void)
+{
+    memset(&sys, 0, sizeof(sys));
+    return sysctl(XEN_SYSCTL_physinfo) == 0 ? (long)sys.u.physinfo.free_pages : -1;
+}
+
+static void create_and_destroy(void)
+{
+    long domain = create();
+
+    REQUIRE(domain > 0);
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
+    EXPECT(op.u.getdomaininfo.domain, domain);
+    EXPECT(op.u.getdomaininfo.tot_pages, 0);
+    EXPECT(destroy(domain), 0);
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), -XEN_ESRCH);
+}
+
+static void memory_of_a_domain(void)
+{
+    xen_pfn_t frames[FEW];
+    struct xen_memory_reservation r = { .nr_extents = FEW };
+    long domain = create();
+
+    REQUIRE(domain > 0);
+    for (unsigned int i = 0; i < FEW; i++)
+        frames[i] = i;
+    set_xen_guest_handle(r.extent_start, frames);
+    r.domid = domain;
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 0);
+    memset(&op, 0, sizeof(op));
+    op.u.max_mem.max_memkb = 4 * FEW;
+    EXPECT(domctl(XEN_DOMCTL_max_mem, domain), 0);
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), FEW);
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 0);
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
+    EXPECT(op.u.getdomaininfo.tot_pages, FEW);
+    EXPECT(destroy(domain), 0);
+}
+
+// A frame of another domain can be mapped by number of domain, and only so.
+static void foreign_mapping(void)
+{
+    xen_pfn_t frame = 0;
+    struct xen_memory_reservation r = { .nr_extents = 1 };
+    uint64_t *page = page_alloc(0), mfn = virt_to_mfn(page);
+    struct mmu_update request;
+    long domain = create();
+
+    REQUIRE(page && domain > 0);
+    memset(&op, 0, sizeof(op));
+    op.u.max_mem.max_memkb = 4;
+    EXPECT(domctl(XEN_DOMCTL_max_mem, domain), 0);
+    set_xen_guest_handle(r.extent_start, &frame);
+    r.domid = domain;
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 1);
+    request.ptr = memory_pte_maddr(page) | MMU_NORMAL_PT_UPDATE;
+    request.val = pte_make(frame, PTE_RAM | PTE_RW);
+    EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), -XEN_EINVAL);
+    EXPECT(hypercall_mmu_update(&request, 1, NULL, domain), 0);
+    EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
+    EXPECT_TRUE(probe_write(page, 0x77));
+    EXPECT(page[0], 0x77);
+    request.val = pte_make(mfn, PTE_RAM | PTE_RW);
+    EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), 0);
+    EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
+    EXPECT(destroy(domain), 0);
+    page_free(page, 0);
+}
+
+static void nothing_leaks(void)
+{
+    long before = free_pages(), domain;
+
+    for (int i = 0; i < 20; i++) {
+        domain = create();
+        REQUIRE(domain > 0);
+        memset(&op, 0, sizeof(op));
+        EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), -XEN_EINVAL);
+        op.u.max_vcpus.max = 1;
+        EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), 0);
+        EXPECT(destroy(domain), 0);
+    }
+    for (int i = 0; i < 100 && free_pages() < before; i++)
+        hypercall_sched_op(0, NULL);
+    EXPECT_TRUE(free_pages() >= before - 64);
+}
+
+static void pausing(void)
+{
+    long domain = create();
+
+    REQUIRE(domain > 0);
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_pausedomain, domain), 0);
+    EXPECT(domctl(XEN_DOMCTL_unpausedomain, domain), 0);
+    EXPECT(domctl(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
+    EXPECT(domctl(XEN_DOMCTL_pausedomain, ABSENT_DOMAIN), -XEN_ESRCH);
+    EXPECT(destroy(domain), 0);
+}
+
+static void bad_context(void)
+{
+    static struct vcpu_guest_context context;
+    long domain = create();
+
+    REQUIRE(domain > 0);
+    memset(&op, 0, sizeof(op));
+    op.u.max_vcpus.max = 1;
+    EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), 0);
+    memset(&context, 0, sizeof(context));
+    context.ctrlreg[3] = ABSENT_FRAME << PAGE_SHIFT;
+    memset(&op, 0, sizeof(op));
+    set_xen_guest_handle(op.u.vcpucontext.ctxt, &context);
+    EXPECT_TRUE(domctl(XEN_DOMCTL_setvcpucontext, domain) < 0);
+    op.u.vcpucontext.vcpu = 7;
+    EXPECT_TRUE(domctl(XEN_DOMCTL_setvcpucontext, domain) < 0);
+    EXPECT(destroy(domain), 0);
+}
+
+static void domctl_refused(void)
+{
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_destroydomain, ABSENT_DOMAIN), -XEN_ESRCH);
+    EXPECT(domctl(XEN_DOMCTL_destroydomain, 0), -XEN_EINVAL);
+    EXPECT(domctl(9999, 0), -XEN_ENOSYS);
+    op.interface_version = 1;
+    EXPECT(hypercall_domctl(&op), -XEN_EACCES);
+    EXPECT(hypercall_domctl(HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    memset(&op, 0, sizeof(op));
+    op.u.createdomain.flags = 0x80000000U;
+    EXPECT(domctl(XEN_DOMCTL_createdomain, 0), -XEN_EINVAL);
+}
+
+static void machine(void)
+{
+    memset(&sys, 0, sizeof(sys));
+    EXPECT(sysctl(XEN_SYSCTL_physinfo), 0);
+    EXPECT_TRUE(sys.u.physinfo.nr_cpus >= 1);
+    EXPECT_TRUE(sys.u.physinfo.total_pages > sys.u.physinfo.free_pages);
+    EXPECT_TRUE(sys.u.physinfo.capabilities & XEN_SYSCTL_PHYSCAP_pv);
+}
+
+static void domain_list(void)
+{
+    static xen_domctl_getdomaininfo_t list[4];
+
+    memset(&sys, 0, sizeof(sys));
+    sys.u.getdomaininfolist.max_domains = 4;
+    set_xen_guest_handle(sys.u.getdomaininfolist.buffer, list);
+    EXPECT(sysctl(XEN_SYSCTL_getdomaininfolist), 0);
+    EXPECT(sys.u.getdomaininfolist.num_domains, 1);
+    EXPECT(list[0].domain, 0);
+    EXPECT_TRUE(list[0].tot_pages >= memory_page_count());
+    EXPECT_TRUE(list[0].cpu_time > 0);
+}
+
+static void log_text(void)
+{
+    static char text[4096];
+
+    memset(&sys, 0, sizeof(sys));
+    sys.u.readconsole.count = sizeof(text);
+    set_xen_guest_handle(sys.u.readconsole.buffer, text);
+    EXPECT(sysctl(XEN_SYSCTL_readconsole), 0);
+    EXPECT_TRUE(sys.u.readconsole.count > 0);
+}
+
+static void sysctl_refused(void)
+{
+    memset(&sys, 0, sizeof(sys));
+    EXPECT(sysctl(9999), -XEN_ENOSYS);
+    sys.interface_version = 1;
+    EXPECT(hypercall_sysctl(&sys), -XEN_EACCES);
+    EXPECT(hypercall_sysctl(HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+static const struct report_case domctl_cases[] = {
+    REPORT_CASE(create_and_destroy),
+    REPORT_CASE(memory_of_a_domain),
+    REPORT_CASE(foreign_mapping),
+    REPORT_CASE(nothing_leaks),
+    REPORT_CASE(pausing),
+    REPORT_CASE(bad_context),
+    REPORT_CASE(domctl_refused),
+};
+
+static const struct report_case sysctl_cases[] = {
+    REPORT_CASE(machine),
+    REPORT_CASE(domain_list),
+    REPORT_CASE(log_text),
+    REPORT_CASE(sysctl_refused),
+};
+
+GUEST_FAMILY(control, REPORT_SUITE("domctl", domctl_cases), REPORT_SUITE("sysctl", sysctl_cases));

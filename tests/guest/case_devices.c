@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// physdev_op, platform_op and console_io, as the hardware domain uses them.
+#include "tests/guest/guest.h"
+
+#include <string.h>
+#include <xen/physdev.h>
+#include <xen/platform.h>
+
+#define PHYSDEV(command, value) hypercall_physdev_op(PHYSDEVOP_##command, &(value))
+
+static uint8_t in8(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static void read_port(void *arg)
+{
+    *((uint64_t *)arg + 1) = in8(*(const uint16_t *)arg);
+}
+
+static void io_privilege(void)
+{
+    physdev_set_iopl_t iopl = { .iopl = 1 };
+    uint64_t request[2] = { 0xcf8, 0 };
+
+    EXPECT(PHYSDEV(set_iopl, iopl), 0);
+    EXPECT(probe_run(read_port, request), 0);
+    iopl.iopl = 4;
+    EXPECT(PHYSDEV(set_iopl, iopl), -XEN_EINVAL);
+    iopl.iopl = 1;
+    EXPECT(PHYSDEV(set_iopl, iopl), 0);
+}
+
+static void interrupt_status(void)
+{
+    physdev_irq_status_query_t query = { .irq = 9 };
+
+    EXPECT(PHYSDEV(irq_status_query, query), 0);
+    query.irq = 0xffffffffU;
+    EXPECT(PHYSDEV(irq_status_query, query), -XEN_EINVAL);
+}
+
+static void map_refused(void)
+{
+    physdev_map_pirq_t map;
+    physdev_unmap_pirq_t unmap = { .domid = DOMID_SELF, .pirq = 0x7fffffff };
+
+    memset(&map, 0, sizeof(map));
+    map.domid = ABSENT_DOMAIN;
+    map.type = MAP_PIRQ_TYPE_GSI;
+    EXPECT(PHYSDEV(map_pirq, map), -XEN_ESRCH);
+    map.domid = DOMID_SELF;
+    map.type = 99;
+    EXPECT(PHYSDEV(map_pirq, map), -XEN_EINVAL);
+    EXPECT(PHYSDEV(unmap_pirq, unmap), -XEN_EINVAL);
+}
+
+static void bad_arguments(void)
+{
+    physdev_eoi_t eoi = { .irq = 0xffffffffU };
+
+    EXPECT(PHYSDEV(eoi, eoi), -XEN_EINVAL);
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_set_iopl, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_map_pirq, NON_CANONICAL), -XEN_EFAULT);
+    EXPECT(hypercall_physdev_op(99, &eoi), -XEN_ENOSYS);
+}
+
+static struct xen_platform_op platform;
+
+static long platform_op(uint32_t command)
+{
+    platform.cmd = command;
+    platform.interface_version = XENPF_INTERFACE_VERSION;
+    return hypercall_platform_op(&platform);
+}
+
+static void set_time(void)
+{
+    memset(&platform, 0, sizeof(platform));
+    platform.u.settime64.secs = 1800000000;
+    platform.u.settime64.system_time = 1;
+    EXPECT(platform_op(XENPF_settime64), 0);
+    platform.u.settime64.mbz = 1;
+    EXPECT(platform_op(XENPF_settime64), -XEN_EINVAL);
+}
+
+static void firmware_info(void)
+{
+    memset(&platform, 0, sizeof(platform));
+    platform.u.firmware_info.type = 99;
+    EXPECT(platform_op(XENPF_firmware_info), -XEN_EINVAL);
+}
+
+static void sleep_refused(void)
+{
+    memset(&platform, 0, sizeof(platform));
+    platform.u.enter_acpi_sleep.sleep_state = 9;
+    EXPECT_TRUE(platform_op(XENPF_enter_acpi_sleep) < 0);
+}
+
+static void platform_refused(void)
+{
+    memset(&platform, 0, sizeof(platform));
+    EXPECT(platform_op(9999), -XEN_ENOSYS);
+    platform.interface_version = 1;
+    platform.cmd = XENPF_settime64;
+    EXPECT(hypercall_platform_op(&platform), -XEN_EACCES);
+    EXPECT(hypercall_platform_op(HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+static void console_write(void)
+{
+    char text[] = "console_io speaks\n";
+
+    EXPECT(hypercall_console_io(0, sizeof(text) - 1, text), 0);
+    EXPECT(hypercall_console_io(0, 0, text), 0);
+}
+
+static void console_refused(void)
+{
+    EXPECT(hypercall_console_io(0, 10, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(hypercall_console_io(99, 1, HYPERVISOR_ADDRESS), -XEN_ENOSYS);
+}
+
+static void console_read_nothing(void)
+{
+    char text[8];
+
+    EXPECT(hypercall_console_io(1, sizeof(text), text), 0);
+}
+
+static const struct report_case physdev_cases[] = {
+    REPORT_CASE(io_privilege),
+    REPORT_CASE(interrupt_status),
+    REPORT_CASE(map_refused),
+    REPORT_CASE(bad_arguments),
+};
+
+static const struct report_case platform_cases[] = {
+    REPORT_CASE(set_time),
+    REPORT_CASE(firmware_info),
+    REPORT_CASE(sleep_refused),
+    REPORT_CASE(platform_refused),
+};
+
+static const struct report_case console_cases[] = {
+    REPORT_CASE(console_write),
+    REPORT_CASE(console_refused),
+    REPORT_CASE(console_read_nothing),
+};
+
+GUEST_FAMILY(devices, REPORT_SUITE("physdev_op", physdev_cases),
+             REPORT_SUITE("platform_op", platform_cases), REPORT_SUITE("console_io", console_cases));
