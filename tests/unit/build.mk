@@ -37,3 +37,9 @@ UNIT_bounce_SRCS := tests/unit/test_bounce.c hypervisor/bounce_frame.c
 UNIT_bounce_CFLAGS := -Itests/unit/host
 UNIT_descriptor_SRCS := tests/unit/test_descriptor.c hypervisor/descriptor_check.c
 UNIT_descriptor_CFLAGS := -Itests/unit/host
+# The memory cores, on simulated memory and CPUs.
+MEMORY_CORE_SRCS := hypervisor/frame.c hypervisor/page_alloc.c hypervisor/page_type.c hypervisor/page_entry.c \
+	hypervisor/tlb.c hypervisor/domain_memory.c tests/unit/host/host.c tests/unit/host/memory.c
+UNIT_TESTS += page_type
+UNIT_page_type_SRCS := tests/unit/test_page_type.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
+UNIT_page_type_CFLAGS := -Itests/unit/host

@@ -54,6 +54,12 @@ static inline struct cpu *cpu_get(unsigned id)
     return &cpu_table[id];
 }
 
+struct cpu_features {
+    bool nx;
+    unsigned phys_bits;
+};
+extern struct cpu_features cpu_features; // host/memory.c
+
 static inline void cpu_relax(void)
 {
 }

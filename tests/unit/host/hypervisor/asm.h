@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for hypervisor/asm.h: what the cores under test use of it, on simulated CPUs
+// (tests/unit/host/memory.c).
+#ifndef HYPERVISOR_ASM_H
+#define HYPERVISOR_ASM_H
+
+#include "hypervisor/cpu.h"
+#include "hypervisor/x86.h"
+
+extern uint64_t host_cr3[HV_MAX_CPUS];
+
+// Called after a root has been loaded on the running CPU.
+extern void (*host_root_loaded)(unsigned cpu);
+
+static inline uint64_t irq_save(void)
+{
+    return 0;
+}
+
+static inline void irq_restore(uint64_t flags)
+{
+    (void)flags;
+}
+
+static inline uint64_t read_cr3(void)
+{
+    return host_cr3[host_cpu_current];
+}
+
+void write_cr3(uint64_t root);
+
+#endif

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Host stand-in for hypervisor/smp.h: a flush request is served at once, as the other CPU.
+#ifndef HYPERVISOR_SMP_H
+#define HYPERVISOR_SMP_H
+
+#include "hypervisor/cpu.h"
+
+void tlb_flush_request(struct cpumask mask);
+
+#endif
