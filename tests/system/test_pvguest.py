@@ -15,6 +15,14 @@ import qemu  # noqa: E402
 
 CASE = re.compile(r"^(PASS|FAIL) (pvguest-\w+)/(\w+)(.*)$")
 BOOTS = [("8M", "max"), ("512M", "qemu64"), ("2500M", "max")]
+# What a guest says before it ends by a fault of its own; the overflown stack leaves it no words.
+CRASHES = {
+    "null": r"UNHANDLED EXCEPTION 14 \(page fault\), error code [26], thread main",
+    "undefined": r"UNHANDLED EXCEPTION 6 \(invalid opcode\)",
+    "assert": r"PANIC in thread main: .*selftest\.c:\d+: kind == NULL is false",
+    "abort": r"PANIC in thread main: signal 6",
+    "overflow": r"",
+}
 passed = failed = 0
 
 
@@ -55,10 +63,27 @@ def run_hello(hv):
             report(False, f"pvguest-boot/{hv}-hello-4M", str(error))
 
 
+def run_crash(hv, kind):
+    iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", f"crash={kind}",
+                        options="noreboot", memory="8M", bios_only=True)
+    with qemu.Machine(iso, serial=f"build/boot/selftest-{hv}-{kind}.log") as machine:
+        try:
+            machine.wait_for(CRASHES[kind], timeout=60)
+            if kind in ("null", "undefined"):
+                machine.wait_for(r"^rip e030:ffffffff8", timeout=10)
+                machine.wait_for(r"^trace: ffffffff8", timeout=10)
+            machine.wait_for(r"(?i)dom(ain )?0 crashed", timeout=10)
+            report(True, f"pvguest-crash/{hv}-{kind}")
+        except qemu.QemuTimeout as error:
+            report(False, f"pvguest-crash/{hv}-{kind}", str(error))
+
+
 for hypervisor in ("paravane", "xen"):
     if boot.available(hypervisor):
         run_hello(hypervisor)
         for amount, model in BOOTS:
             run_selftest(hypervisor, amount, model)
+        for end in CRASHES:
+            run_crash(hypervisor, end)
 print(f"RESULT {passed} passed, {failed} failed")
 sys.exit(failed != 0)

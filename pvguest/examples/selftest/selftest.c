@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * pvguest tested inside a guest: memory, threads, events, grants to itself, device layers. Runs as
- * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it.
+ * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it;
+ * "crash=KIND" ends in that way instead: null, undefined, assert, abort, overflow.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "pvguest/start.h"
+#include "pvguest/trap.h"
 #include "pvguest/examples/selftest/selftest.h"
 
 struct suite {
@@ -21,10 +24,37 @@ static const struct suite suites[] = {
     {"pvguest-device", device_tests},
 };
 
+static unsigned long overflow(unsigned long depth)
+{
+    volatile char room[256];
+    room[depth % sizeof(room)] = 1;
+    return depth == ~0UL ? 0 : overflow(depth + 1) + (unsigned long)room[depth % sizeof(room)];
+}
+
+static void crash(const char *kind)
+{
+    if (strcmp(kind, "null") == 0) {
+        volatile int *volatile nowhere = NULL;
+        nowhere[2] = 1;
+    } else if (strcmp(kind, "undefined") == 0) {
+        __builtin_trap();
+    } else if (strcmp(kind, "assert") == 0) {
+        ASSERT(kind == NULL);
+    } else if (strcmp(kind, "abort") == 0) {
+        abort();
+    } else if (strcmp(kind, "overflow") == 0) {
+        printf("%lu\n", overflow(0));
+    }
+}
+
 int main(void)
 {
     const char *filter = start_option("filter");
     unsigned int passed = 0, failed = 0;
+
+    if (start_option("crash") != NULL) {
+        crash(start_option("crash"));
+    }
 
     for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++) {
         for (const struct selftest *test = suites[s].tests; test->name != NULL; test++) {
