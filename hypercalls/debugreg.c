@@ -14,5 +14,5 @@ long hypercall_get_debugreg(struct hypercall *c)
     uint64_t value;
     enum refusal r = debugreg_get(c->vcpu, (uint32_t)c->arg[0], &value);
 
-    return r == REFUSE_NONE ? (long)value : refuse(c, REFUSE_BAD_ARGUMENT, 0);
+    return r == REFUSE_NONE ? (long)value : refuse(c, r, 0);
 }

@@ -6,6 +6,7 @@
 // place: one that next's tables do not allow any more becomes null and next enters its failsafe
 // callback, which sees what was asked for.
 #include "hypervisor/context.h"
+#include "hypervisor/debugreg.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
@@ -74,6 +75,8 @@ static void segment_bases_load(struct vcpu *v)
         wrmsr(MSR_GS_BASE, gs_base);
     }
     wrmsr(MSR_KERNEL_GS_BASE, *gs_base_active(t, !v->in_kernel));
+    if (cpu_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, t->tsc_aux);
 }
 
 void toggle_guest_mode(struct vcpu *v)
@@ -95,21 +98,22 @@ void context_load_cr4(const struct vcpu *v)
 
 static void debug_registers_stop(const struct vcpu *v)
 {
-    if (v->traps.debugreg[7] & DR7_ENABLES)
+    if (debugreg_hardware_dr7(v) & DR7_ENABLES)
         write_dr7(DR7_DEFAULT);
 }
 
 void context_load_debugregs(const struct vcpu *v)
 {
     const uint64_t *r = v->traps.debugreg;
+    uint64_t dr7 = debugreg_hardware_dr7(v);
 
-    if (!(r[7] & DR7_ENABLES))
+    if (!(dr7 & DR7_ENABLES))
         return;
     write_dr0(r[0]);
     write_dr1(r[1]);
     write_dr2(r[2]);
     write_dr3(r[3]);
-    write_dr7(r[7]);
+    write_dr7(dr7);
 }
 
 // --- the switch ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 // 0x40000000 on say that this is the PV ABI of Xen, as xen/arch-x86/cpuid.h describes them.
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
+#include "hypervisor/frame.h"
 #include "hypervisor/time.h"
 #include "hypervisor/traps.h"
 #include "hypervisor/version.h"
@@ -32,15 +33,16 @@
      F(FMA4) | F(TBM) | F(DBEXT))
 #define LEAF_E1_REPEATED 0x0183f3ffu
 #define LEAF_E8_EBX (F(CLZERO) | F(RSTR_FP_ERR_PTRS))
-#define LEAF_XSTATE_EAX F(XSAVEOPT)
+#define LEAF_XSTATE_EAX (F(XSAVEOPT) | F(XGETBV1))
 
 #define LEAF_MAX_BASIC 0xdu
 #define LEAF_EXTENDED 0x80000000u
-#define LEAF_MAX_EXTENDED 0x80000008u
+#define LEAF_MAX_EXTENDED 0x80000021u
 #define APIC_ID_SHIFT 25 // vcpu n has APIC id 2n
 #define HYPERCALL_PAGES 1
 #define HYPERCALL_MSR 0x40000000
-#define TSC_MODE_NATIVE 2
+#define TSC_RDTSCP 4
+#define TSC_SAFE 2
 
 static struct cpuid_result machine(uint32_t leaf, uint32_t subleaf)
 {
@@ -48,6 +50,12 @@ static struct cpuid_result machine(uint32_t leaf, uint32_t subleaf)
 
     cpuid(leaf, subleaf, r);
     return (struct cpuid_result){r[0], r[1], r[2], r[3]};
+}
+
+// How wide machine addresses of RAM are.
+static uint32_t machine_address_bits(void)
+{
+    return PAGE_SHIFT + 64 - (uint32_t)__builtin_clzll(frame_max_mfn | 1);
 }
 
 static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
@@ -67,21 +75,14 @@ static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
         r.b = HYPERCALL_MSR;
         r.c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
         break;
-    case 3:
-        if (subleaf == 0) {
-            r.a = cpu_features.invariant_tsc ? 2 : 0;
-            r.b = TSC_MODE_NATIVE;
-            r.c = (uint32_t)time_tsc_khz();
-        } else if (subleaf == 1) {
-            struct time_scale s = time_scale_get();
-            r.c = s.tsc_to_system_mul;
-            r.d = (uint8_t)s.tsc_shift;
-        } else if (subleaf == 2) {
+    case 3: // subleaf 1 describes emulated TSCs, which there are none
+        if (subleaf == 0)
+            r.a = (cpu_features.rdtscp ? TSC_RDTSCP : 0) | (cpu_features.invariant_tsc ? TSC_SAFE : 0);
+        else if (subleaf == 2)
             r.a = (uint32_t)time_tsc_khz();
-        }
         break;
     case 5:
-        r.b = cpu_features.phys_bits & XEN_CPUID_MACHINE_ADDRESS_WIDTH_MASK;
+        r.b = machine_address_bits() & XEN_CPUID_MACHINE_ADDRESS_WIDTH_MASK;
         break;
     }
     return r;
@@ -93,13 +94,16 @@ static struct cpuid_result leaf_1(struct vcpu *v)
 
     r.b = (r.b & 0x00ffff00) | v->id << APIC_ID_SHIFT;
     r.c = (r.c & LEAF_1_ECX) | F(HYPERVISOR);
-    if (r.c & F(XSAVE) && v->traps.cr4 & CR4_OSXSAVE)
+    // A kernel that has not enabled it yet finds it enabled: it may use it.
+    if (r.c & F(XSAVE) && (v->in_kernel || v->traps.cr4 & CR4_OSXSAVE))
         r.c |= F(OSXSAVE);
-    r.d &= LEAF_1_EDX;
+    r.d &= LEAF_1_EDX & (cpu_features.is_amd ? ~F(SEP) : ~0u);
+    if (v->domain->is_privileged)
+        r.d |= machine(1, 0).d & F(MTRR);
     return r;
 }
 
-static struct cpuid_result leaf_xstate(struct vcpu *v, uint32_t subleaf)
+static struct cpuid_result leaf_xstate(uint32_t subleaf)
 {
     struct cpuid_result r = {0};
 
@@ -108,8 +112,7 @@ static struct cpuid_result leaf_xstate(struct vcpu *v, uint32_t subleaf)
     if (subleaf == 0) {
         r = machine(0xd, 0);
         r.a = (uint32_t)cpu_features.xcr0;
-        r.c = cpu_features.xstate_size;
-        r.b = v->traps.xcr0 == cpu_features.xcr0 ? r.c : MIN(r.b, r.c);
+        r.c = cpu_features.xstate_size; // r.b: for the guest's own XCR0, which is loaded
         r.d = 0;
     } else if (subleaf == 1) {
         r.a = machine(0xd, 1).a & LEAF_XSTATE_EAX;
@@ -133,7 +136,8 @@ static struct cpuid_result leaf_basic(struct vcpu *v, uint32_t leaf, uint32_t su
         break;
     case 2:
     case 4:
-        r = machine(leaf, subleaf);
+        if (!cpu_features.is_amd)
+            r = machine(leaf, subleaf);
         break;
     case 7:
         if (subleaf == 0) {
@@ -145,7 +149,7 @@ static struct cpuid_result leaf_basic(struct vcpu *v, uint32_t leaf, uint32_t su
         }
         break;
     case 0xd:
-        r = leaf_xstate(v, subleaf);
+        r = leaf_xstate(subleaf);
         break;
     }
     return r;
@@ -157,20 +161,21 @@ static struct cpuid_result leaf_extended(struct vcpu *v, uint32_t leaf)
 
     switch (leaf) {
     case LEAF_EXTENDED:
-        r.a = MIN(r.a, LEAF_MAX_EXTENDED);
+        r.a = LEAF_MAX_EXTENDED;
         break;
     case LEAF_EXTENDED + 1:
         r.c &= LEAF_E1_ECX;
         // AMD processors repeat the low features of leaf 1 here.
         r.d &= LEAF_E1_EDX | (cpu_features.is_amd ? leaf_1(v).d & LEAF_E1_REPEATED : 0);
         break;
-    case LEAF_EXTENDED + 7:
-        r = (struct cpuid_result){0};
+    case LEAF_EXTENDED + 2 ... LEAF_EXTENDED + 6: // brand, caches
         break;
     case LEAF_EXTENDED + 8:
         r.b &= LEAF_E8_EBX;
         r.c = r.d = 0;
         break;
+    default:
+        r = (struct cpuid_result){0};
     }
     return r;
 }
@@ -181,7 +186,7 @@ struct cpuid_result cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t subl
         return leaf_basic(v, leaf, subleaf);
     if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES))
         return leaf_hypervisor(leaf, subleaf);
-    if (leaf >= LEAF_EXTENDED && leaf <= MIN(LEAF_MAX_EXTENDED, machine(LEAF_EXTENDED, 0).a))
+    if (leaf >= LEAF_EXTENDED && leaf <= LEAF_MAX_EXTENDED)
         return leaf_extended(v, leaf);
     return (struct cpuid_result){0};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Virtual debug registers. A guest may watch its own addresses only; the general-detect bit and I/O
-// breakpoints are not for guests. They are in the CPU only while a vcpu that has enabled one runs.
+// Virtual debug registers. A guest may watch its own addresses only, and general detect is not for
+// guests. They are in the CPU only while a vcpu that has enabled one runs. Port I/O is emulated, so
+// breakpoints on ports never are: debugreg_check_port() looks at them.
 #include "hypervisor/debugreg.h"
 #include "hypervisor/canonical.h"
 #include "hypervisor/context.h"
@@ -9,19 +10,42 @@
 
 #define DR6_KEEP 0xe00full
 #define DR7_GENERAL_DETECT 0x2000ull
-#define DR7_RESERVED_ZERO 0xffffffff0000d800ull
+#define DR7_RESERVED_ZERO 0xd800ull
 #define DR7_TYPE_SHIFT 16
 #define DR7_TYPE_STEP 4
 #define DR7_TYPE_IO 2
 
-static bool watches_ports(uint64_t dr7)
+// Enabled breakpoints on ports, as their two enable bits each.
+static uint64_t port_enables(uint64_t dr7)
 {
+    uint64_t enables = 0;
+
     for (unsigned i = 0; i < 4; i++) {
-        bool enabled = dr7 >> (2 * i) & 3;
-        if (enabled && (dr7 >> (DR7_TYPE_SHIFT + DR7_TYPE_STEP * i) & 3) == DR7_TYPE_IO)
-            return true;
+        if ((dr7 >> (DR7_TYPE_SHIFT + DR7_TYPE_STEP * i) & 3) == DR7_TYPE_IO)
+            enables |= dr7 & (3ull << (2 * i));
     }
-    return false;
+    return enables;
+}
+
+uint64_t debugreg_hardware_dr7(const struct vcpu *v)
+{
+    uint64_t dr7 = v->traps.debugreg[7];
+
+    return dr7 & ~port_enables(dr7);
+}
+
+unsigned debugreg_check_port(const struct vcpu *v, unsigned port, unsigned bytes)
+{
+    const uint64_t *r = v->traps.debugreg;
+    uint64_t enables = port_enables(r[7]);
+    unsigned hit = 0;
+
+    for (unsigned i = 0; enables && i < 4; i++) {
+        unsigned length = (r[7] >> (DR7_TYPE_SHIFT + DR7_TYPE_STEP * i + 2) & 3) + 1;
+        if (enables >> (2 * i) & 3 && r[i] < port + bytes && port < r[i] + length)
+            hit |= 1u << i;
+    }
+    return hit;
 }
 
 // 4 and 5 are other names of 6 and 7 unless debugging extensions are on; ~0 when there is none.
@@ -43,11 +67,14 @@ enum refusal debugreg_set(struct vcpu *v, unsigned index, uint64_t value)
         if (!is_canonical(value) || !guest_range_ok(value, 1))
             return REFUSE_DEBUG_REGISTER_VALUE;
         r[index] = value;
+    } else if (value > UINT32_MAX) {
+        return REFUSE_BAD_ARGUMENT;
     } else if (index == 6) {
         r[6] = (value & DR6_KEEP) | DR6_DEFAULT;
         return REFUSE_NONE;
     } else {
-        if (value & DR7_GENERAL_DETECT || watches_ports(value))
+        bool watches_ports = port_enables(value) != 0;
+        if (value & DR7_GENERAL_DETECT || (watches_ports && !(v->traps.cr4 & CR4_DE)))
             return REFUSE_DEBUG_REGISTER_VALUE;
         r[7] = (value & ~DR7_RESERVED_ZERO) | DR7_DEFAULT;
     }

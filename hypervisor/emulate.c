@@ -19,7 +19,6 @@
 #define DESCRIPTOR_LONG (1ull << 53)
 #define SELECTOR_LDT 4u
 #define DR6_STEP 0x4000ull
-#define CR0_MSW 0xfull
 #define CR4_GUEST_OWNED (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 #define CR4_GUEST_HIDDEN (uint64_t)(CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP)
 #define XCR0_X87 1ull
@@ -304,18 +303,7 @@ static enum emulated emulate_xsetbv(struct emulation *e)
     return EMULATED_DONE;
 }
 
-static enum emulated emulate_lmsw(struct emulation *e)
-{
-    uint16_t word;
-
-    if (e->insn.mod == 3)
-        word = (uint16_t)*emulate_register(e->regs, e->insn.rm);
-    else if (!guest_read(&word, operand_address(e), sizeof(word)))
-        return EMULATED_REFUSED;
-    uint64_t cr0 = guest_cr0(e->v);
-    return cr0_write(e->v, (cr0 & ~CR0_MSW) | (word & CR0_MSW) | (cr0 & CR0_PE));
-}
-
+// It faults in ring 3 only where the processor has UMIP.
 static enum emulated emulate_smsw(struct emulation *e)
 {
     uint64_t cr0 = guest_cr0(e->v);
@@ -327,15 +315,6 @@ static enum emulated emulate_smsw(struct emulation *e)
     return guest_write(operand_address(e), &cr0, 2) ? EMULATED_DONE : EMULATED_REFUSED;
 }
 
-static enum emulated emulate_invlpg(struct emulation *e)
-{
-    uint64_t address = operand_address(e);
-
-    if (guest_range_ok(address, 1))
-        invlpg(address);
-    return EMULATED_DONE;
-}
-
 // 0x0f01: the ModRM byte tells the instruction.
 static enum emulated emulate_group_0f01(struct emulation *e)
 {
@@ -343,8 +322,10 @@ static enum emulated emulate_group_0f01(struct emulation *e)
     unsigned reg = e->insn.reg & 7, rm = e->insn.rm & 7;
 
     if (in_register && reg == 7 && rm == 1) { // rdtscp
-        e->regs->rcx = 0;
-        return emulate_rdtsc(e);
+        enum emulated r = emulate_rdtsc(e);
+        if (r == EMULATED_DONE)
+            e->regs->rcx = e->v->traps.tsc_aux;
+        return r;
     }
     if (!e->v->in_kernel)
         return EMULATED_REFUSED;
@@ -352,10 +333,6 @@ static enum emulated emulate_group_0f01(struct emulation *e)
         return emulate_xsetbv(e);
     if (reg == 4)
         return emulate_smsw(e);
-    if (reg == 6)
-        return emulate_lmsw(e);
-    if (reg == 7 && !in_register)
-        return emulate_invlpg(e);
     return EMULATED_REFUSED;
 }
 
@@ -401,8 +378,8 @@ static void instruction_retire(struct emulation *e)
     if (!e->insn.is_64bit)
         regs->rip = (uint32_t)regs->rip;
     regs->rflags &= ~(uint64_t)EFLAGS_RF;
-    if (regs->rflags & EFLAGS_TF) {
-        e->v->traps.debugreg[6] |= DR6_STEP;
+    if (regs->rflags & EFLAGS_TF || e->breakpoints) {
+        e->v->traps.debugreg[6] |= e->breakpoints | (regs->rflags & EFLAGS_TF ? DR6_STEP : 0);
         guest_inject_exception(regs, X86_DB, 0);
     }
 }

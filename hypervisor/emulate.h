@@ -17,7 +17,8 @@ struct emulation {
     struct vcpu *v;
     struct cpu_user_regs *regs;
     struct instruction insn;
-    uint64_t code_base; // of the code segment; 0 in 64-bit code
+    uint64_t code_base;   // of the code segment; 0 in 64-bit code
+    unsigned breakpoints; // on ports, that the instruction has hit: bits 0..3
 };
 
 // General register by number, 0..15.

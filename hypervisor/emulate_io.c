@@ -7,6 +7,7 @@
 // goes through pci.c.
 #include "hypervisor/access.h"
 #include "hypervisor/context.h"
+#include "hypervisor/debugreg.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/pci.h"
@@ -119,6 +120,7 @@ enum emulated emulate_port(struct emulation *e)
         port_write(e->v->domain, port, bytes, regs->eax & all_ones(bytes));
     else
         emulate_register_write(&regs->rax, bytes, port_read(e->v->domain, port, bytes));
+    e->breakpoints = debugreg_check_port(e->v, port, bytes);
     return EMULATED_DONE;
 }
 

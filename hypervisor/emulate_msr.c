@@ -13,26 +13,40 @@
 #include "hypervisor/traps.h"
 
 #define MSR_MICROCODE 0x8b
-#define MSR_MISC_ENABLE 0x1a0
+#define MSR_PLATFORM_INFO 0xce
+#define MSR_MISC_FEATURES 0x140
 #define MSR_MCG_CAP 0x179
 #define MSR_MCG_STATUS 0x17a
+#define MSR_MISC_ENABLE 0x1a0
+#define MSR_PERF_CAPABILITIES 0x345
 #define MSR_MC0_CTL 0x400
-#define MC_BANKS 2
+#define MC_BANKS_OFFERED 2
+#define MC_BANKS_ACCEPTED 32
 #define MC_REGISTERS 4 // of a bank: CTL, STATUS, ADDR, MISC
 #define MSR_K7_EVNTSEL0 0xc0010000
 #define MSR_K7_PERFCTR3 0xc0010007
+#define MSR_K8_SYSCFG 0xc0010010
 #define MSR_K8_HWCR 0xc0010015
-#define MSR_K8_INT_PENDING 0xc0010055
+#define MSR_K8_NB_CFG 0xc001001f
 #define MSR_AMD_DE_CFG 0xc0011029
 #define MSR_HYPERCALL_PAGE 0x40000000
 
+#define APIC_BASE_ADDRESS 0xfee00000ull
 #define APIC_BASE_ENABLE 0x800ull
 #define APIC_BASE_BSP 0x100ull
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define DE_CFG_LFENCE_SERIALISES 2
+#define MISC_ENABLE_NO_TRACING 0x801800ull // no branch trace store, no PEBS, xTPR off
+#define MISC_ENABLE_HIDDEN 0x40080ull      // performance monitoring, MONITOR
 
 static bool is_machine_check_bank(uint32_t msr)
 {
-    return msr - MSR_MC0_CTL < MC_BANKS * MC_REGISTERS;
+    return msr - MSR_MC0_CTL < MC_BANKS_ACCEPTED * MC_REGISTERS;
+}
+
+static bool is_bank_control(uint32_t msr)
+{
+    return (msr - MSR_MC0_CTL) % MC_REGISTERS == 0;
 }
 
 static bool is_segment_base(uint32_t msr)
@@ -40,25 +54,32 @@ static bool is_segment_base(uint32_t msr)
     return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
 }
 
+// Registers of AMD processors that read as "nothing switched on"; writes are dropped.
 static bool amd_msr_read(uint32_t msr, uint64_t *value)
 {
-    *value = 0;
     if (!cpu_features.is_amd)
         return false;
+    *value = msr == MSR_AMD_DE_CFG ? DE_CFG_LFENCE_SERIALISES : 0;
     return (msr >= MSR_K7_EVNTSEL0 && msr <= MSR_K7_PERFCTR3) || msr == MSR_K8_HWCR ||
-           msr == MSR_K8_INT_PENDING || msr == MSR_AMD_DE_CFG;
+           msr == MSR_K8_SYSCFG || msr == MSR_K8_NB_CFG || msr == MSR_AMD_DE_CFG;
 }
 
-bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+static uint64_t bank_read(uint32_t msr)
 {
-    if (is_segment_base(msr)) {
+    bool offered = msr - MSR_MC0_CTL < MC_BANKS_OFFERED * MC_REGISTERS;
+
+    return offered && is_bank_control(msr) ? ~0ull : 0;
+}
+
+// The architectural ones that have a value.
+static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
         *value = rdmsr(msr);
         return true;
-    }
-    *value = 0;
-    if (is_machine_check_bank(msr))
-        return true;
-    switch (msr) {
     case MSR_EFER:
         *value = rdmsr(MSR_EFER) & EFER_GUEST;
         return true;
@@ -66,21 +87,44 @@ bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = rdtsc();
         return true;
     case MSR_APIC_BASE:
-        *value = APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0);
+        *value = APIC_BASE_ADDRESS | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0);
         return true;
+    case MSR_TSC_AUX:
+        *value = v->traps.tsc_aux;
+        return cpu_features.rdtscp;
     case MSR_PAT:
     case MSR_MICROCODE:
         return recover_rdmsr(msr, value);
-    case MSR_MCG_CAP:
-        *value = MC_BANKS;
-        return true;
-    case MSR_MCG_STATUS:
-    case MSR_TSC_AUX:
-        return true;
     case MSR_MISC_ENABLE:
-        return !cpu_features.is_amd && recover_rdmsr(msr, value);
+        if (!recover_rdmsr(msr, value))
+            return false;
+        *value = (*value & ~MISC_ENABLE_HIDDEN) | MISC_ENABLE_NO_TRACING;
+        return true;
+    default:
+        return false;
     }
-    if (amd_msr_read(msr, value))
+}
+
+static bool is_zero_msr(uint32_t msr)
+{
+    return msr == MSR_MCG_STATUS || msr == MSR_PLATFORM_INFO || msr == MSR_MISC_FEATURES ||
+           msr == MSR_PERF_CAPABILITIES || msr == MSR_HYPERCALL_PAGE;
+}
+
+bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    if (common_msr_read(v, msr, value) || amd_msr_read(msr, value))
+        return true;
+    *value = 0;
+    if (is_machine_check_bank(msr)) {
+        *value = bank_read(msr);
+        return true;
+    }
+    if (msr == MSR_MCG_CAP) {
+        *value = MC_BANKS_OFFERED;
+        return true;
+    }
+    if (is_zero_msr(msr))
         return true;
     bool exists = !guest_has_handler(v, X86_GP) && recover_rdmsr(msr, value);
     *value = 0;
@@ -99,6 +143,15 @@ static bool hypercall_page_write(struct vcpu *v, uint64_t value)
     return true;
 }
 
+static bool tsc_aux_write(struct vcpu *v, uint64_t value)
+{
+    if (!cpu_features.rdtscp || value > UINT32_MAX)
+        return false;
+    v->traps.tsc_aux = (uint32_t)value;
+    wrmsr(MSR_TSC_AUX, value);
+    return true;
+}
+
 bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     uint64_t current;
@@ -109,17 +162,20 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
         wrmsr(msr, value);
         return true;
     }
-    if (is_machine_check_bank(msr) || msr == MSR_MCG_STATUS || amd_msr_read(msr, &current))
-        return true;
+    if (is_machine_check_bank(msr))
+        return is_bank_control(msr) || value == 0;
     switch (msr) {
     case MSR_HYPERCALL_PAGE:
         return hypercall_page_write(v, value);
-    case MSR_EFER: // writing back what was read
-    case MSR_PAT:
-    case MSR_APIC_BASE:
     case MSR_TSC_AUX:
+        return tsc_aux_write(v, value);
+    case MSR_EFER: // only what is there may be written back
         return msr_read(v, msr, &current) && current == value;
+    case MSR_MCG_CAP:
+    case MSR_MCG_STATUS:
+    case MSR_MISC_ENABLE:
+        return true;
     default:
-        return false;
+        return amd_msr_read(msr, &current);
     }
 }

@@ -44,6 +44,7 @@ struct vcpu_traps {
     uint64_t cr0, cr4;    // as the guest sees them; CR0.TS here is the virtual TS
     uint64_t debugreg[8]; // 0..3 addresses, 6 status, 7 control
     uint64_t xcr0;        // enabled extended states
+    uint32_t tsc_aux;     // what RDTSCP gives in RCX
     uint8_t iopl;         // 0..3
     uint64_t io_bitmap;   // guest address of the port bitmap, one bit a port; 0 = none
     unsigned io_ports;    // number of ports it covers
