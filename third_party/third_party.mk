@@ -58,8 +58,9 @@ $(NEWLIB_DONE): | $(B)/packages.ok
 
 # lwIP: the sources here, the objects once pvguest's port (lwipopts.h, arch/cc.h) is there -------------
 LWIP_PORT  := pvguest/lwip
-LWIP_LIB   := $(if $(wildcard $(LWIP_PORT)/lwipopts.h),$(LWIP)/liblwip.a)
 # The application files that are built besides core, IPv4, IPv6 and Ethernet.
+LWIP_APPS  := apps/http/httpd.c apps/http/fs.c
+LWIP_LIB   := $(if $(wildcard $(LWIP_PORT)/lwipopts.h),$(LWIP)/liblwip.a)
 LWIP_PARTS := core/*.c core/ipv4/*.c core/ipv6/*.c netif/ethernet.c $(LWIP_APPS)
 
 $(LWIP_DONE): | $(B)/packages.ok

@@ -29,14 +29,15 @@
 #define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_BROADCAST_PING 0
 
-/* Throughput: windows of 256 KiB. */
+/* Throughput: receive windows of 256 KiB. The send buffer stays below 64 KiB, because lwIP's HTTP
+ * server keeps its size in 16 bits. */
 #define TCP_MSS 1460
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 4
 #define TCP_WND (256 * 1024)
-#define TCP_SND_BUF (256 * 1024)
-#define TCP_SND_QUEUELEN 512
-#define TCP_SNDLOWAT (48 * 1024)
+#define TCP_SND_BUF (44 * TCP_MSS)
+#define TCP_SND_QUEUELEN 256
+#define TCP_SNDLOWAT (22 * TCP_MSS)
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_OVERSIZE TCP_MSS
 
@@ -44,6 +45,16 @@
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 #define LWIP_NETIF_TX_SINGLE_PBUF 0
+
+/* The HTTP server: all files come from pvguest/http_files.c. */
+#define LWIP_HTTPD_CUSTOM_FILES 1
+#define LWIP_HTTPD_DYNAMIC_FILE_READ 1
+#define LWIP_HTTPD_FS_ASYNC_READ 1
+#define LWIP_HTTPD_DYNAMIC_HEADERS 1
+#define LWIP_HTTPD_SUPPORT_11_KEEPALIVE 1
+#define HTTPD_LIMIT_SENDING_TO_2MSS 0
+#define HTTPD_SERVER_AGENT "pvguest"
+#define HTTPD_FSDATA_FILE "fsdata_none.h"
 
 #define LWIP_STATS 0
 
