@@ -10,6 +10,7 @@
 #include "lwip/apps/httpd.h"
 #include "lwip/netif.h"
 #include "pvguest/blkfront.h"
+#include "pvguest/block.h"
 #include "pvguest/http_files.h"
 #include "pvguest/memory.h"
 #include "pvguest/netfront.h"
@@ -52,13 +53,12 @@ static char *front_page(const char *path)
     if (page == NULL) {
         return NULL;
     }
-    uint64_t up = time_now() - started_at;
+    unsigned long up = (unsigned long)((time_now() - started_at) / NSEC_PER_MSEC);
     int n = snprintf(page, PAGE_BYTES,
                      "<!DOCTYPE html>\n<html><head><title>%s</title></head><body>\n<h1>%s</h1>\n"
                      "<p>This page comes from guest <b>%s</b>, up for %lu.%03lu seconds, "
                      "%lu pages of memory free.</p>\n<ul>\n",
-                     guest_name, guest_name, guest_name, up / NSEC_PER_SEC,
-                     up / NSEC_PER_MSEC % 1000, page_free_count());
+                     guest_name, guest_name, guest_name, up / 1000, up % 1000, page_free_count());
     struct text text = {page + n, PAGE_BYTES - (size_t)n - sizeof("</ul></body></html>\n")};
     http_files_visit(list_file, &text);
     snprintf(text.at, sizeof("</ul></body></html>\n"), "</ul></body></html>\n");
@@ -79,7 +79,7 @@ static char *not_found(const char *path)
 static int serve_disk(const char *name)
 {
     static struct iso9660_volume volume;
-    struct block_device *disk = blkfront_wait(name, WAIT_NS);
+    struct block_device *disk = block_find(name);
 
     if (disk == NULL) {
         printf("web: there is no disk %s\n", name);
@@ -103,7 +103,7 @@ int main(void)
 
     started_at = time_now();
     (void)xenbus_read_text("", "name", guest_name, sizeof(guest_name));
-    if (netfront_init() != 0 || blkfront_init() != 0) {
+    if (netfront_init() != 0 || blkfront_init(WAIT_NS) < 0) {
         printf("web: there is no xenstore\n");
         return 1;
     }
@@ -125,7 +125,7 @@ int main(void)
     httpd_init();
     printf("web: http://%s/ is up after %lu ms\n",
            ip4addr_ntoa(netif_ip4_addr(netstack_netif(card))),
-           (time_now() - started_at) / NSEC_PER_MSEC);
+           (unsigned long)((time_now() - started_at) / NSEC_PER_MSEC));
     for (;;) {
         thread_sleep(3600 * NSEC_PER_SEC);
     }
