@@ -67,13 +67,14 @@ static char *front_page(const char *path)
 
 static char *not_found(const char *path)
 {
-    char *page = NULL;
+    char *page = malloc(PAGE_BYTES);
 
     (void)path;
-    return asprintf(&page, "<html><body><h1>404</h1><p>%s has no such page.</p></body></html>\n",
-                    guest_name) < 0
-               ? NULL
-               : page;
+    if (page != NULL) {
+        snprintf(page, PAGE_BYTES,
+                 "<html><body><h1>404</h1><p>%s has no such page.</p></body></html>\n", guest_name);
+    }
+    return page;
 }
 
 static int serve_disk(const char *name)
