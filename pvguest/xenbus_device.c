@@ -73,15 +73,15 @@ static void device_add(struct xenbus_driver *driver, const char *node)
         return;
     }
     device->state = xenbus_read_state(node);
+    device->next = driver->devices;
+    driver->devices = device;
     int error = driver->probe(device);
     if (error != 0) {
         console_printf("%s: not usable: %s\n", node, errno_name(error));
         (void)xenbus_device_set_state(device, XenbusStateClosed);
-        free(device);
+        device->refused = true; /* stays known, so that it is not tried at each event */
         return;
     }
-    device->next = driver->devices;
-    driver->devices = device;
     snprintf(device->peer_state_path, sizeof(device->peer_state_path), "%s/state", device->peer);
     device->watch.path = device->peer_state_path;
     device->watch.fired = peer_fired;
@@ -99,8 +99,10 @@ static void device_remove(struct xenbus_device *device)
         link = &(*link)->next;
     }
     *link = device->next;
-    xenbus_unwatch(&device->watch);
-    device->driver->remove(device);
+    if (!device->refused) {
+        xenbus_unwatch(&device->watch);
+        device->driver->remove(device);
+    }
     free(device);
 }
 

@@ -33,6 +33,7 @@ struct xenbus_device {
     char peer_state_path[XENBUS_NODE_MAX + 8];
     struct xenbus_watch watch;
     bool seen;
+    bool refused; /* probe did not want it; nothing more is done with it */
     struct xenbus_device *next;
 };
 

@@ -43,3 +43,8 @@ MEMORY_CORE_SRCS := hypervisor/frame.c hypervisor/page_alloc.c hypervisor/page_t
 UNIT_TESTS += page_type
 UNIT_page_type_SRCS := tests/unit/test_page_type.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
 UNIT_page_type_CFLAGS := -Itests/unit/host
+UNIT_TESTS += xenbus
+UNIT_xenbus_SRCS := tests/unit/test_xenbus.c pvguest/xenbus.c pvguest/xenbus_node.c \
+	pvguest/xenbus_device.c dom0/xenstore_xenbus.c dom0/xenstore.c dom0/xenstore_access.c \
+	dom0/xenstore_request.c dom0/xenstore_transaction.c dom0/xenstore_tree.c dom0/xenstore_watch.c
+UNIT_xenbus_CFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=0x00040e00
