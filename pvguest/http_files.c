@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "lwip/apps/fs.h"
+#include "pvguest/memory.h"
 #include "pvguest/thread.h"
 #include <xen/errno.h>
 
-#define CHUNK (64U * 1024U)
+#define CHUNK_ORDER 4U /* 64 KiB */
+#define CHUNK (PAGE_SIZE << CHUNK_ORDER)
 #define PATH_MAX_LENGTH 255U
 #define DEPTH_MAX 8U /* as ISO 9660 itself */
 
@@ -76,8 +78,8 @@ static void queue_add(struct sending *s)
 
 static void sending_free(struct sending *s)
 {
-    free(s->chunks[0].data);
-    free(s->chunks[1].data);
+    page_free(s->chunks[0].data, CHUNK_ORDER);
+    page_free(s->chunks[1].data, CHUNK_ORDER);
     free(s);
 }
 
@@ -145,8 +147,8 @@ static struct sending *sending_open(const struct entry *entry)
         return NULL;
     }
     s->entry = entry;
-    s->chunks[0].data = aligned_alloc(512, CHUNK);
-    s->chunks[1].data = aligned_alloc(512, CHUNK);
+    s->chunks[0].data = page_alloc_dirty(CHUNK_ORDER);
+    s->chunks[1].data = page_alloc_dirty(CHUNK_ORDER);
     if (s->chunks[0].data == NULL || s->chunks[1].data == NULL) {
         sending_free(s);
         return NULL;
