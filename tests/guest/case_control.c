@@ -118,7 +118,7 @@ static void foreign_mapping(void)
     EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 1);
     request.ptr = memory_pte_maddr(page) | MMU_NORMAL_PT_UPDATE;
     request.val = pte_make(frame, PTE_RAM | PTE_RW);
-    EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), -XEN_EINVAL);
+    EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), -XEN_EBUSY);
     EXPECT(hypercall_mmu_update(&request, 1, NULL, domain), 0);
     EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
     EXPECT_TRUE(probe_write(page, 0x77));
