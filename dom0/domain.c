@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: MIT
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xen/errno.h>
+#include <xen/sched.h>
+
+#include "dom0/domain.h"
+#include "dom0/domain_store.h"
+#include "dom0/domctl.h"
+#include "dom0/guest_build.h"
+#include "dom0/guest_console.h"
+#include "dom0/xenstore_service.h"
+#include "pvguest/block.h"
+#include "pvguest/errno.h"
+#include "pvguest/event.h"
+#include "pvguest/thread.h"
+#include "pvguest/time.h"
+
+#define GONE_WAIT_MS 5000U
+#define RESTART_MIN_NS NSEC_PER_SEC /* a guest that stops sooner waits before it is restarted */
+
+static struct domain *domains;
+static const struct archive *archive;
+static struct xs_handle *xs;
+static struct wait_queue deaths;
+static volatile bool death_wanted;
+
+struct domain *domain_iterate(struct domain *previous)
+{
+    return previous ? previous->next : domains;
+}
+
+struct domain *domain_find(domid_t domid)
+{
+    struct domain *domain = domains;
+
+    while (domain && domain->domid != domid) {
+        domain = domain->next;
+    }
+    return domain;
+}
+
+struct domain *domain_find_name(const char *name)
+{
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+
+    if (*name && !*end) {
+        return number < DOMID_FIRST_RESERVED ? domain_find((domid_t)number) : NULL;
+    }
+    for (struct domain *domain = domains; domain; domain = domain->next) {
+        if (strcmp(domain->config.name, name) == 0) {
+            return domain;
+        }
+    }
+    return NULL;
+}
+
+const char *domain_reason_name(unsigned int reason)
+{
+    static const char *const names[] = {
+        [SHUTDOWN_poweroff] = "poweroff", [SHUTDOWN_reboot] = "reboot",
+        [SHUTDOWN_suspend] = "suspend",   [SHUTDOWN_crash] = "crash",
+        [SHUTDOWN_watchdog] = "watchdog", [SHUTDOWN_soft_reset] = "soft-reset",
+    };
+    return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+}
+
+static int fail(struct domain_error *error, int rc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int fail(struct domain_error *error, int rc, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+    return rc;
+}
+
+/* Identifiers need to differ, not to be secret. */
+static void random_bytes(uint8_t *bytes, size_t length)
+{
+    static uint64_t state;
+
+    for (size_t i = 0; i < length; i++) {
+        state += time_now() + time_wall() + 0x9e3779b97f4a7c15ULL;
+        uint64_t z = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9ULL;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+        bytes[i] = (uint8_t)(z >> 32);
+    }
+}
+
+/* Fills in what the configuration leaves to the toolstack. */
+static void config_complete(struct domain *domain)
+{
+    struct xl_config *config = &domain->config;
+
+    if (config->has_uuid) {
+        memcpy(domain->uuid, config->uuid, sizeof(domain->uuid));
+    } else {
+        random_bytes(domain->uuid, sizeof(domain->uuid));
+        domain->uuid[6] = (uint8_t)((domain->uuid[6] & 0x0f) | 0x40);
+        domain->uuid[8] = (uint8_t)((domain->uuid[8] & 0x3f) | 0x80);
+    }
+    for (unsigned int i = 0; i < config->vif_count; i++) {
+        struct xl_vif *vif = &config->vifs[i];
+        if (!vif->has_mac) {
+            random_bytes(vif->mac, sizeof(vif->mac));
+            memcpy(vif->mac, "\x00\x16\x3e", 3); /* the range assigned to Xen */
+            vif->mac[3] &= 0x7f;
+            vif->has_mac = true;
+        }
+    }
+}
+
+static int disks_check(const struct xl_config *config, struct domain_error *error)
+{
+    for (unsigned int i = 0; i < config->disk_count; i++) {
+        const struct xl_disk *disk = &config->disks[i];
+        if (!block_find(disk->target)) {
+            return fail(error, -XEN_ENOENT, "disk %s: there is no volume \"%s\" in dom0",
+                        disk->vdev, disk->target);
+        }
+        for (struct domain *other = domains; other; other = other->next) {
+            for (unsigned int j = 0; j < other->config.disk_count; j++) {
+                const struct xl_disk *theirs = &other->config.disks[j];
+                if (strcmp(theirs->target, disk->target) == 0 &&
+                    !(theirs->readonly && disk->readonly)) {
+                    return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is in use by %s",
+                                disk->vdev, disk->target, other->config.name);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static int memory_build(struct domain *domain, struct guest_build *build,
+                        struct domain_error *error)
+{
+    const struct xl_config *config = &domain->config;
+    struct archive_file kernel, initrd = {.size = 0};
+    int rc;
+
+    if (!archive_find(archive, config->kernel, &kernel)) {
+        return fail(error, -XEN_ENOENT, "kernel \"%s\" is not in the boot archive", config->kernel);
+    }
+    if (config->ramdisk[0] && !archive_find(archive, config->ramdisk, &initrd)) {
+        return fail(error, -XEN_ENOENT, "ramdisk \"%s\" is not in the boot archive",
+                    config->ramdisk);
+    }
+    build->kernel = kernel.data;
+    build->kernel_size = kernel.size;
+    build->initrd = initrd.data;
+    build->initrd_size = initrd.size;
+    build->cmdline = config->cmdline;
+    build->memory_kib = config->memory_kib;
+    build->maxmem_kib = config->maxmem_kib;
+    build->vcpus = config->maxvcpus;
+    memcpy(build->uuid, domain->uuid, sizeof(build->uuid));
+    rc = guest_build(build);
+    return rc ? fail(error, rc, "kernel \"%s\": %s", config->kernel, build->error.text) : 0;
+}
+
+/* What stands beside the domain itself: nodes, store connection, console. */
+static int services_attach(struct domain *domain, const struct guest_build *build,
+                           struct domain_error *error)
+{
+    struct domain_store store = {
+        .domid = build->domid,
+        .config = &domain->config,
+        .console_port = build->console_port,
+        .store_port = build->store_port,
+        .console_mfn = build->console_mfn,
+        .store_mfn = build->store_mfn,
+        .start_time = time_wall() / NSEC_PER_SEC,
+    };
+    int rc;
+
+    memcpy(store.uuid, domain->uuid, sizeof(store.uuid));
+    rc = guest_console_open(build->domid, domain->config.name, build->console_port);
+    if (rc) {
+        return fail(error, rc, "console: %s", errno_name(rc));
+    }
+    rc = domain_store_write(xs, &store);
+    if (rc) {
+        return fail(error, rc, "writing to the store: %s", errno_name(rc));
+    }
+    rc = xenstore_service_introduce(build->domid, build->store_port);
+    return rc ? fail(error, rc, "connecting to the store: %s", errno_name(rc)) : 0;
+}
+
+static void domain_insert(struct domain *domain)
+{
+    struct domain **slot = &domains;
+
+    while (*slot && (*slot)->domid < domain->domid) {
+        slot = &(*slot)->next;
+    }
+    domain->next = *slot;
+    *slot = domain;
+}
+
+static void domain_remove(struct domain *domain)
+{
+    struct domain **slot = &domains;
+
+    while (*slot != domain) {
+        slot = &(*slot)->next;
+    }
+    *slot = domain->next;
+    free(domain);
+}
+
+int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
+                  struct domain_error *error)
+{
+    struct domain *domain = domain_find_name(config->name);
+    struct guest_build *build;
+    int rc;
+
+    if (domain || strcmp(config->name, "Domain-0") == 0) {
+        return fail(error, -XEN_EEXIST, "Domain with name %s already exists", config->name);
+    }
+    domain = calloc(1, sizeof(*domain));
+    build = calloc(1, sizeof(*build));
+    if (!domain || !build) {
+        free(domain);
+        free(build);
+        return fail(error, -XEN_ENOMEM, "dom0 is out of memory");
+    }
+    domain->config = *config;
+    config_complete(domain);
+    rc = disks_check(&domain->config, error);
+    rc = rc ? rc : memory_build(domain, build, error);
+    if (rc) {
+        free(domain);
+        free(build);
+        return rc;
+    }
+    domain->domid = *domid = build->domid;
+    domain->started = time_now();
+    domain_insert(domain);
+    rc = services_attach(domain, build, error);
+    if (rc == 0 && !paused) {
+        rc = domctl_unpause(domain->domid);
+        rc = rc ? fail(error, rc, "starting the domain: %s", errno_name(rc)) : 0;
+    }
+    if (rc) {
+        domain_destroy(domain);
+    }
+    free(build);
+    return rc;
+}
+
+/* Back ends and the store still hold pages of a dead domain for a moment. */
+static int gone_wait(domid_t domid)
+{
+    struct xen_domctl_getdomaininfo info;
+
+    for (unsigned int ms = 0; ms < GONE_WAIT_MS; ms++) {
+        if (domctl_get_info(domid, &info) == -XEN_ESRCH) {
+            return 0;
+        }
+        if (ms == 0) {
+            thread_yield();
+        } else {
+            thread_sleep(NSEC_PER_MSEC);
+        }
+    }
+    return -XEN_EBUSY;
+}
+
+int domain_destroy(struct domain *domain)
+{
+    const domid_t domid = domain->domid;
+    int rc;
+
+    if (domain->dying) {
+        return -XEN_EBUSY;
+    }
+    domain->dying = true;
+    domctl_pause(domid);
+    guest_console_close(domid);
+    rc = domctl_destroy(domid);
+    if (rc) {
+        domain->dying = false;
+        return rc;
+    }
+    xenstore_service_release(domid, false);
+    domain_store_remove(xs, domid, domain->uuid);
+    rc = gone_wait(domid);
+    xenstore_service_release(domid, true);
+    domain_remove(domain);
+    return rc;
+}
+
+int domain_request(struct domain *domain, const char *word)
+{
+    return domain_store_control(xs, domain->domid, word);
+}
+
+/* --- deaths ---------------------------------------------------------------------------------- */
+
+static enum xl_action action_of(const struct domain *domain, unsigned int reason)
+{
+    switch (reason) {
+    case SHUTDOWN_poweroff:
+        return domain->config.on_poweroff;
+    case SHUTDOWN_reboot:
+        return domain->config.on_reboot;
+    case SHUTDOWN_crash:
+    case SHUTDOWN_watchdog:
+        return domain->config.on_crash;
+    default:
+        return XL_PRESERVE;
+    }
+}
+
+/* The old domain keeps what there is to see, under another name. */
+static void domain_rename(struct domain *domain)
+{
+    char path[64], name[XL_NAME_MAX];
+
+    snprintf(name, sizeof(name), "%.50s-%u", domain->config.name, domain->domid);
+    strcpy(domain->config.name, name);
+    domain->config.disk_count = 0; /* free for the new one */
+    snprintf(path, sizeof(path), "/local/domain/%u/name", domain->domid);
+    xs_write(xs, XBT_NULL, path, name, (unsigned int)strlen(name));
+}
+
+static void restart(struct domain *domain, bool keep)
+{
+    struct xl_config *config = malloc(sizeof(*config));
+    struct domain_error error;
+    uint64_t lived = time_now() - domain->started;
+    domid_t domid;
+
+    if (!config) {
+        return;
+    }
+    *config = domain->config;
+    if (keep) {
+        domain->stopped = true;
+        domain_rename(domain);
+    } else {
+        domain_destroy(domain);
+    }
+    if (lived < RESTART_MIN_NS) {
+        thread_sleep(RESTART_MIN_NS - lived);
+    }
+    if (domain_create(config, false, &domid, &error)) {
+        printf("xl: cannot restart %s: %s\n", config->name, error.text);
+    } else {
+        printf("xl: %s runs again as domain %u\n", config->name, domid);
+    }
+    free(config);
+}
+
+static void stop_handle(struct domain *domain, unsigned int reason)
+{
+    enum xl_action action = action_of(domain, reason);
+
+    printf("xl: domain %u (%s) has shut down, reason %s: %s\n", domain->domid, domain->config.name,
+           domain_reason_name(reason), xl_action_name(action));
+    domain->reason = reason;
+    xenstore_service_domain_died(domain->domid);
+    switch (action) {
+    case XL_DESTROY:
+        domain_destroy(domain);
+        break;
+    case XL_RESTART:
+        restart(domain, false);
+        break;
+    case XL_RENAME_RESTART:
+        restart(domain, true);
+        break;
+    case XL_PRESERVE:
+        domain->stopped = true;
+        break;
+    }
+}
+
+/* Finds one domain that has stopped and was not handled yet. */
+static struct domain *stopped_find(unsigned int *reason)
+{
+    for (struct domain *domain = domains; domain; domain = domain->next) {
+        struct xen_domctl_getdomaininfo info;
+        if (!domain->dying && !domain->stopped && domctl_get_info(domain->domid, &info) == 0 &&
+            (info.flags & XEN_DOMINF_shutdown)) {
+            *reason = (info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
+            return domain;
+        }
+    }
+    return NULL;
+}
+
+static void death_event(evtchn_port_t port, void *arg)
+{
+    (void)port, (void)arg;
+    death_wanted = true;
+    wake_up(&deaths);
+}
+
+static void death_thread(void *arg)
+{
+    struct domain *domain;
+    unsigned int reason;
+
+    (void)arg;
+    for (;;) {
+        wait_event(&deaths, death_wanted);
+        death_wanted = false;
+        while ((domain = stopped_find(&reason)) != NULL) {
+            stop_handle(domain, reason);
+        }
+    }
+}
+
+int domain_start(const struct archive *files)
+{
+    int rc;
+
+    archive = files;
+    xs = xs_open(0);
+    if (!xs || !thread_create("xl-deaths", death_thread, NULL)) {
+        return -XEN_ENOMEM;
+    }
+    rc = event_bind_virq(VIRQ_DOM_EXC, death_event, NULL);
+    return rc < 0 ? rc : 0;
+}

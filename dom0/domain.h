@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Domains as the toolstack knows them: configuration, name, life and death. One record for each
+ * guest that this dom0 has created; domain 0 has none.
+ *
+ * A thread follows VIRQ_DOM_EXC: a guest that has stopped is handled as on_poweroff, on_reboot or
+ * on_crash says. Functions that can fail give 0 or -XEN_E* and a sentence in `error`.
+ */
+#ifndef DOM0_DOMAIN_H
+#define DOM0_DOMAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xen/xen.h>
+
+#include "dom0/archive.h"
+#include "tools/xl/xl_config.h"
+
+struct domain {
+    struct domain *next; /* by domid */
+    domid_t domid;
+    struct xl_config config; /* with its name and addresses filled in */
+    uint8_t uuid[16];
+    uint64_t started;    /* time_now() */
+    bool dying;          /* is being destroyed: leave it alone */
+    bool stopped;        /* its stop has been handled (and it was kept) */
+    unsigned int reason; /* SHUTDOWN_*, when stopped */
+};
+
+struct domain_error {
+    char text[200];
+};
+
+/* Starts the thread that follows deaths. `files`: where kernels come from. */
+int domain_start(const struct archive *files);
+int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
+                  struct domain_error *error);
+/* Returns when its memory is back (or after some seconds, if somebody still holds some). */
+int domain_destroy(struct domain *domain);
+/* Asks the guest to stop by itself: "poweroff" or "reboot". */
+int domain_request(struct domain *domain, const char *word);
+/* NULL. The second takes a name or a number. */
+struct domain *domain_find(domid_t domid);
+struct domain *domain_find_name(const char *name);
+/* First with NULL, then the one after. */
+struct domain *domain_iterate(struct domain *previous);
+/* "poweroff", "crash", ... */
+const char *domain_reason_name(unsigned int reason);
+
+#endif

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xen/errno.h>
+#include <xen/io/console.h>
+
+#include "dom0/guest_console.h"
+#include "pvguest/event.h"
+#include "pvguest/grant.h"
+
+struct guest_console {
+    struct guest_console *next; /* newest first */
+    domid_t domid;
+    char name[64];
+    bool open, broken;
+    evtchn_port_t port;
+    struct grant_mapping mapping;
+    struct xencons_interface *ring;
+    uint64_t written; /* bytes of text ever; the last GUEST_CONSOLE_HISTORY are there */
+    struct wait_queue queue;
+    char history[GUEST_CONSOLE_HISTORY];
+};
+
+static struct guest_console *consoles;
+static struct wait_queue drain_queue;
+static volatile bool drain_wanted;
+
+static void console_event(evtchn_port_t port, void *arg)
+{
+    (void)port, (void)arg;
+    drain_wanted = true;
+    wake_up(&drain_queue);
+}
+
+static void history_add(struct guest_console *console, const char *text, size_t length)
+{
+    while (length > 0) {
+        size_t at = console->written % GUEST_CONSOLE_HISTORY;
+        size_t chunk = GUEST_CONSOLE_HISTORY - at;
+        chunk = chunk > length ? length : chunk;
+        memcpy(console->history + at, text, chunk);
+        console->written += chunk;
+        text += chunk;
+        length -= chunk;
+    }
+}
+
+/* At most one ring full of text. */
+static void console_drain(struct guest_console *console)
+{
+    struct xencons_interface *ring = console->ring;
+    uint32_t cons = ring->out_cons;
+    /* Pairs with the guest's barrier between text and index. */
+    uint32_t prod = __atomic_load_n(&ring->out_prod, __ATOMIC_ACQUIRE);
+
+    if (console->broken || prod == cons) {
+        return;
+    }
+    if (prod - cons > sizeof(ring->out)) {
+        static const char text[] = "\r\n(console ring broken by the guest)\r\n";
+        history_add(console, text, sizeof(text) - 1);
+        console->broken = true;
+        wake_up(&console->queue);
+        return;
+    }
+    while (cons != prod) {
+        uint32_t at = MASK_XENCONS_IDX(cons, ring->out);
+        uint32_t chunk = (uint32_t)sizeof(ring->out) - at;
+        chunk = chunk > prod - cons ? prod - cons : chunk;
+        history_add(console, ring->out + at, chunk);
+        cons += chunk;
+    }
+    /* The text has been taken before the guest may overwrite it. */
+    __atomic_store_n(&ring->out_cons, cons, __ATOMIC_RELEASE);
+    event_send(console->port);
+    wake_up(&console->queue);
+}
+
+static void drain_thread(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        wait_event(&drain_queue, drain_wanted);
+        drain_wanted = false;
+        for (struct guest_console *console = consoles; console; console = console->next) {
+            if (console->open) {
+                console_drain(console);
+            }
+        }
+        thread_yield(); /* a chatty guest gets no more than its turn */
+    }
+}
+
+int guest_console_start(void)
+{
+    return thread_create("consoled", drain_thread, NULL) ? 0 : -XEN_ENOMEM;
+}
+
+int guest_console_open(domid_t domid, const char *name, uint32_t port)
+{
+    const grant_ref_t ref = GNTTAB_RESERVED_CONSOLE;
+    struct guest_console *console = calloc(1, sizeof(*console));
+    int rc;
+
+    if (!console) {
+        return -XEN_ENOMEM;
+    }
+    rc = grant_map(domid, &ref, 1, false, &console->mapping);
+    if (rc) {
+        free(console);
+        return rc;
+    }
+    rc = event_bind_interdomain(domid, port, console_event, console);
+    if (rc < 0) {
+        grant_unmap(&console->mapping, 1);
+        free(console);
+        return rc;
+    }
+    console->port = (evtchn_port_t)rc;
+    console->domid = domid;
+    console->ring = console->mapping.address;
+    console->open = true;
+    snprintf(console->name, sizeof(console->name), "%s", name);
+    console->next = consoles;
+    consoles = console;
+    return 0;
+}
+
+/* Forgets the oldest dead consoles that nobody is attached to. */
+static void consoles_trim(void)
+{
+    unsigned int dead = 0;
+
+    for (struct guest_console **slot = &consoles; *slot;) {
+        struct guest_console *console = *slot;
+        dead += !console->open;
+        if (!console->open && dead > GUEST_CONSOLE_DEAD_MAX && !console->queue.first) {
+            *slot = console->next;
+            free(console);
+        } else {
+            slot = &console->next;
+        }
+    }
+}
+
+void guest_console_close(domid_t domid)
+{
+    for (struct guest_console *console = consoles; console; console = console->next) {
+        if (console->open && console->domid == domid) {
+            console_drain(console);
+            event_unbind(console->port);
+            grant_unmap(&console->mapping, 1);
+            console->open = false;
+            wake_up(&console->queue);
+            break;
+        }
+    }
+    consoles_trim();
+}
+
+struct guest_console *guest_console_find(const char *name)
+{
+    struct guest_console *console = consoles;
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    bool numeric = *name && !*end;
+
+    while (console && (numeric ? console->domid != number : strcmp(console->name, name) != 0)) {
+        console = console->next;
+    }
+    return console;
+}
+
+bool guest_console_is_open(const struct guest_console *console)
+{
+    return console->open;
+}
+
+size_t guest_console_read(struct guest_console *console, uint64_t *position, char *buffer,
+                          size_t room)
+{
+    size_t length = 0;
+
+    if (console->written - *position > GUEST_CONSOLE_HISTORY) {
+        *position = console->written - GUEST_CONSOLE_HISTORY;
+    }
+    while (length < room && *position < console->written) {
+        buffer[length++] = console->history[(*position)++ % GUEST_CONSOLE_HISTORY];
+    }
+    return length;
+}
+
+size_t guest_console_write(struct guest_console *console, const char *text, size_t length)
+{
+    struct xencons_interface *ring = console->ring;
+    size_t taken = 0;
+
+    if (!console->open || console->broken) {
+        return 0;
+    }
+    uint32_t cons = __atomic_load_n(&ring->in_cons, __ATOMIC_ACQUIRE);
+    uint32_t prod = ring->in_prod;
+    if (prod - cons > sizeof(ring->in)) {
+        return 0;
+    }
+    while (taken < length && prod - cons < sizeof(ring->in)) {
+        ring->in[MASK_XENCONS_IDX(prod, ring->in)] = text[taken++];
+        prod++;
+    }
+    /* Pairs with the guest's load of the index: text first. */
+    __atomic_store_n(&ring->in_prod, prod, __ATOMIC_RELEASE);
+    event_send(console->port);
+    return taken;
+}
+
+struct wait_queue *guest_console_queue(struct guest_console *console)
+{
+    return &console->queue;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * dom0's shell on the machine's console: one line at a time, with backspace, history (arrow keys)
+ * and "double quotes". Commands: xl SUBCOMMAND, xenstore-*, ls, cat, echo, free, sleep, repeat, halt,
+ * reboot, help.
+ */
+#ifndef DOM0_SHELL_H
+#define DOM0_SHELL_H
+
+#include "dom0/archive.h"
+
+/* Runs one line; its exit status. The text is changed. */
+int shell_run(char *line);
+/* Reads and runs lines until "halt". */
+void shell_main(const struct archive *files);
+
+#endif
