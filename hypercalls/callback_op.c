@@ -44,8 +44,9 @@ static long op_register(struct hypercall *c, void *argument)
 {
     const struct callback_register *r = argument;
 
-    return refuse(c, callback_register(c->vcpu, r->type, r->address,
-                                       (r->flags & CALLBACKF_mask_events) != 0), 1);
+    return refuse(
+        c, callback_register(c->vcpu, r->type, r->address, (r->flags & CALLBACKF_mask_events) != 0),
+        1);
 }
 
 static long op_unregister(struct hypercall *c, void *argument)
@@ -56,13 +57,15 @@ static long op_unregister(struct hypercall *c, void *argument)
         c->vcpu->traps.nmi_address = 0;
         return 0;
     }
-    return refuse(c, callback_find(&c->vcpu->traps, u->type) ? REFUSE_CALLBACK_FIXED
-                                                             : REFUSE_CALLBACK_UNKNOWN, 1);
+    return refuse(c,
+                  callback_find(&c->vcpu->traps, u->type) ? REFUSE_CALLBACK_FIXED
+                                                          : REFUSE_CALLBACK_UNKNOWN,
+                  1);
 }
 
 static const struct subop callback_ops[] = {
-    {CALLBACKOP_register, "register", sizeof(struct callback_register), SUBOP_IN, SUBOP_ANY,
-     op_register},
+    {CALLBACKOP_register,   "register",   sizeof(struct callback_register),   SUBOP_IN, SUBOP_ANY,
+     op_register  },
     {CALLBACKOP_unregister, "unregister", sizeof(struct callback_unregister), SUBOP_IN, SUBOP_ANY,
      op_unregister},
 };
@@ -100,10 +103,10 @@ static long op_nmi_unregister(struct hypercall *c, void *argument)
 }
 
 static const struct subop nmi_ops[] = {
-    {XENNMI_register_callback, "register_callback", sizeof(struct xennmi_callback), SUBOP_IN,
-     SUBOP_ANY, op_nmi_register},
-    {XENNMI_unregister_callback, "unregister_callback", 0, SUBOP_NONE, SUBOP_ANY,
-     op_nmi_unregister},
+    {XENNMI_register_callback,   "register_callback",   sizeof(struct xennmi_callback), SUBOP_IN,
+     SUBOP_ANY,                                                                                                op_nmi_register},
+    {XENNMI_unregister_callback, "unregister_callback", 0,                              SUBOP_NONE, SUBOP_ANY,
+     op_nmi_unregister                                                                                                        },
 };
 
 long hypercall_nmi_op(struct hypercall *c)

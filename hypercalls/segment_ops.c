@@ -38,8 +38,8 @@ long hypercall_update_descriptor(struct hypercall *c)
         return refuse(c, REFUSE_FRAME_NOT_RAM, 0);
     uint64_t word = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
     bool in_use = page_type_of(word) == PAGE_TYPE_SEGDESC;
-    enum refusal r = frame_get_and_type(
-        f, c->domain, in_use ? PAGE_TYPE_SEGDESC : PAGE_TYPE_WRITABLE, NULL);
+    enum refusal r = frame_get_and_type(f, c->domain,
+                                        in_use ? PAGE_TYPE_SEGDESC : PAGE_TYPE_WRITABLE, NULL);
     if (r != REFUSE_NONE)
         return refuse(c, r, 0);
     uint64_t *slot = (uint64_t *)((char *)mfn_to_virt(mfn) + (address & ~PAGE_MASK));

@@ -38,8 +38,8 @@ void bounce_registers_set(struct cpu_user_regs *regs, const struct bounce *b,
     regs->cs = SEL_GUEST_CODE64;
     regs->rsp = frame_address;
     regs->ss = SEL_GUEST_DATA32;
-    regs->rflags &=
-        ~(uint64_t)(EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF | EFLAGS_IOPL);
+    regs->rflags &= ~(uint64_t)(EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF |
+                                EFLAGS_IOPL);
     // The frame holds RCX and R11, so the faster return will do; but only IRET unblocks NMIs.
     if (regs->entry_vector != X86_NMI)
         regs->entry_vector = ENTRY_SYSCALL;

@@ -46,6 +46,7 @@ void fpu_set_image(struct vcpu *v, const void *image);
 
 // --- entry.S: continue at `target` with nothing on the stack but the guest's registers; when it
 // returns, the CPU leaves to the guest.
-void stack_reset_and_jump(struct cpu_user_regs *regs, void (*target)(void)) __attribute__((noreturn));
+void stack_reset_and_jump(struct cpu_user_regs *regs, void (*target)(void))
+    __attribute__((noreturn));
 
 #endif

@@ -17,7 +17,8 @@
 
 #define LEAF_1_EDX                                                                                 \
     (F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | F(APIC) | F(SEP) | F(MCA) |     \
-     F(CMOV) | F(PAT) | F(CLFLUSH) | F(ACPI) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT))
+     F(CMOV) | F(PAT) | F(CLFLUSH) | F(ACPI) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) |       \
+     F(HTT))
 #define LEAF_1_ECX                                                                                 \
     (F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) |     \
      F(POPCNT) | F(AESNI) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND))
@@ -77,7 +78,8 @@ static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
         break;
     case 3: // subleaf 1 describes emulated TSCs, which there are none
         if (subleaf == 0)
-            r.a = (cpu_features.rdtscp ? TSC_RDTSCP : 0) | (cpu_features.invariant_tsc ? TSC_SAFE : 0);
+            r.a = (cpu_features.rdtscp ? TSC_RDTSCP : 0) |
+                  (cpu_features.invariant_tsc ? TSC_SAFE : 0);
         else if (subleaf == 2)
             r.a = (uint32_t)time_tsc_khz();
         break;

@@ -50,11 +50,11 @@ static uint32_t next_bytes(struct cursor *c, unsigned count)
 static unsigned form_of(uint16_t opcode)
 {
     switch (opcode) {
-    case 0x6c ... 0x6f: // ins, outs
-    case 0xec ... 0xef: // in, out by DX
-    case 0xf4:          // hlt
-    case 0xfa:          // cli
-    case 0xfb:          // sti
+    case 0x6c ... 0x6f:   // ins, outs
+    case 0xec ... 0xef:   // in, out by DX
+    case 0xf4:            // hlt
+    case 0xfa:            // cli
+    case 0xfb:            // sti
     case OPCODE_0F(0x06): // clts
     case OPCODE_0F(0x08): // invd
     case OPCODE_0F(0x09): // wbinvd
@@ -66,8 +66,8 @@ static unsigned form_of(uint16_t opcode)
         return FORM_PLAIN;
     case 0xe4 ... 0xe7: // in, out by immediate
         return FORM_IMMEDIATE;
-    case OPCODE_0F(0x01):                     // lmsw, smsw, invlpg, xsetbv, rdtscp, ...
-    case OPCODE_0F(0x20) ... OPCODE_0F(0x23): // mov to and from control and debug registers
+    case OPCODE_0F(0x01):                    // lmsw, smsw, invlpg, xsetbv, rdtscp, ...
+    case OPCODE_0F(0x20)... OPCODE_0F(0x23): // mov to and from control and debug registers
         return FORM_MODRM;
     default:
         return FORM_UNKNOWN;

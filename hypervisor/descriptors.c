@@ -29,7 +29,7 @@
 #define SYSTEM_TSS 0x89ull
 #define SYSTEM_LDT 0x82ull
 
-#define OUR_INDEX(selector) (((selector) - FIRST_RESERVED_GDT_BYTE) / 8)
+#define OUR_INDEX(selector) (((selector)-FIRST_RESERVED_GDT_BYTE) / 8)
 #define GDT_LIMIT (SEL_LDT + 16 - 1)
 
 struct gate {
@@ -173,8 +173,8 @@ static void ldt_window_load(struct cpu *cpu, const struct vcpu_traps *t)
 
     for (unsigned p = 0; p < MAX(pages, stale); p++) {
         bool mapped = p < pages && mfn_is_valid(t->ldt_frame[p]);
-        cpu_window_set(cpu, CPU_WINDOW_LDT_PAGE + p,
-                       mapped ? mfn_to_maddr(t->ldt_frame[p]).v : 0, mapped ? window_flags() : 0);
+        cpu_window_set(cpu, CPU_WINDOW_LDT_PAGE + p, mapped ? mfn_to_maddr(t->ldt_frame[p]).v : 0,
+                       mapped ? window_flags() : 0);
     }
     loaded[cpu->id].ldt_pages = (uint8_t)pages;
 }

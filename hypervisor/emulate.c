@@ -341,21 +341,21 @@ static const struct emulator {
     bool from_user;       // may come from user mode; the handler looks further
     enum emulated (*run)(struct emulation *e);
 } emulators[] = {
-    {0xec, 0xef, true, emulate_port},
-    {0xe4, 0xe7, true, emulate_port},
-    {0x6c, 0x6f, true, emulate_port_string},
-    {OPCODE_0F(0x22), OPCODE_0F(0x22), false, mov_to_cr},
-    {OPCODE_0F(0x20), OPCODE_0F(0x20), false, mov_from_cr},
-    {OPCODE_0F(0x30), OPCODE_0F(0x30), false, emulate_wrmsr},
-    {OPCODE_0F(0x32), OPCODE_0F(0x32), false, emulate_rdmsr},
-    {OPCODE_0F(0x21), OPCODE_0F(0x21), false, mov_from_dr},
-    {OPCODE_0F(0x23), OPCODE_0F(0x23), false, mov_to_dr},
-    {OPCODE_0F(0x06), OPCODE_0F(0x06), false, emulate_clts},
-    {OPCODE_0F(0x01), OPCODE_0F(0x01), true, emulate_group_0f01},
-    {OPCODE_0F(0x31), OPCODE_0F(0x31), true, emulate_rdtsc},
-    {OPCODE_0F(0x09), OPCODE_0F(0x09), false, emulate_wbinvd},
-    {OPCODE_0F(0xa2), OPCODE_0F(0xa2), true, emulate_cpuid},
-    {0xfa, 0xfb, true, emulate_cli_sti},
+    {0xec,            0xef,            true,  emulate_port       },
+    {0xe4,            0xe7,            true,  emulate_port       },
+    {0x6c,            0x6f,            true,  emulate_port_string},
+    {OPCODE_0F(0x22), OPCODE_0F(0x22), false, mov_to_cr          },
+    {OPCODE_0F(0x20), OPCODE_0F(0x20), false, mov_from_cr        },
+    {OPCODE_0F(0x30), OPCODE_0F(0x30), false, emulate_wrmsr      },
+    {OPCODE_0F(0x32), OPCODE_0F(0x32), false, emulate_rdmsr      },
+    {OPCODE_0F(0x21), OPCODE_0F(0x21), false, mov_from_dr        },
+    {OPCODE_0F(0x23), OPCODE_0F(0x23), false, mov_to_dr          },
+    {OPCODE_0F(0x06), OPCODE_0F(0x06), false, emulate_clts       },
+    {OPCODE_0F(0x01), OPCODE_0F(0x01), true,  emulate_group_0f01 },
+    {OPCODE_0F(0x31), OPCODE_0F(0x31), true,  emulate_rdtsc      },
+    {OPCODE_0F(0x09), OPCODE_0F(0x09), false, emulate_wbinvd     },
+    {OPCODE_0F(0xa2), OPCODE_0F(0xa2), true,  emulate_cpuid      },
+    {0xfa,            0xfb,            true,  emulate_cli_sti    },
 };
 
 static enum emulated instruction_run(struct emulation *e)

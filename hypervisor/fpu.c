@@ -10,10 +10,10 @@
 #include "hypervisor/string.h"
 
 #define FXSAVE_BYTES 512
-#define FXSAVE_CONTROL 0      // FCW
+#define FXSAVE_CONTROL 0 // FCW
 #define FXSAVE_MXCSR 24
 #define FXSAVE_MXCSR_MASK 28
-#define XSAVE_HEADER 512      // XSTATE_BV, XCOMP_BV, reserved
+#define XSAVE_HEADER 512 // XSTATE_BV, XCOMP_BV, reserved
 #define XSAVE_HEADER_BYTES 64
 #define XSTATE_X87_SSE 3ull
 #define FCW_DEFAULT 0x037f

@@ -22,11 +22,13 @@ static const uint8_t slot_code[] = {
 #define SLOT_NUMBER_AT 4
 
 static const uint8_t iret_code[] = {
-    0x51,                                     // push %rcx
-    0x41, 0x53,                               // push %r11
-    0x50,                                     // push %rax
-    0xb8, __HYPERVISOR_iret, 0x00, 0x00, 0x00, // mov $iret, %eax
-    0x0f, 0x05,                               // syscall
+    0x51,       // push %rcx
+    0x41, 0x53, // push %r11
+    0x50,       // push %rax
+    0xb8, __HYPERVISOR_iret,
+    0x00, 0x00,
+    0x00,       // mov $iret, %eax
+    0x0f, 0x05, // syscall
 };
 
 void hypercall_page_init(void *page)

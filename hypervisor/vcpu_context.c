@@ -33,8 +33,7 @@ static bool context_ok(const struct vcpu_guest_context *c)
            is_canonical(c->kernel_sp) && is_canonical(c->fs_base) &&
            is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
            is_canonical(c->ldt_base) && c->ldt_base % PAGE_SIZE == 0 &&
-           c->ldt_ents <= LDT_MAX_ENTRIES && c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY &&
-           traps_ok(c);
+           c->ldt_ents <= LDT_MAX_ENTRIES && c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY && traps_ok(c);
 }
 
 static mfn_t root_from_cr3(uint64_t cr3)
@@ -80,12 +79,12 @@ static void registers_set(struct vcpu *v, const struct vcpu_guest_context *c)
 static void callbacks_set(struct vcpu_traps *t, const struct vcpu_guest_context *c)
 {
     t->event = (struct guest_callback){.address = c->event_callback_eip, .masks_events = true};
-    t->failsafe =
-        (struct guest_callback){.address = c->failsafe_callback_eip,
-                                .masks_events = (c->flags & VGCF_failsafe_disables_events) != 0};
-    t->syscall =
-        (struct guest_callback){.address = c->syscall_callback_eip,
-                                .masks_events = (c->flags & VGCF_syscall_disables_events) != 0};
+    t->failsafe = (struct guest_callback){
+        .address = c->failsafe_callback_eip,
+        .masks_events = (c->flags & VGCF_failsafe_disables_events) != 0};
+    t->syscall = (struct guest_callback){
+        .address = c->syscall_callback_eip,
+        .masks_events = (c->flags & VGCF_syscall_disables_events) != 0};
 }
 
 static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)

@@ -7,8 +7,17 @@
 #include <CUnit/CUnit.h>
 
 static const struct cpu_user_regs interrupted = {
-    .rcx = 0x1c, .r11 = 0x11, .rip = 0x401000, .cs = SEL_GUEST_CODE64, .rflags = 0x10246 | EFLAGS_TF,
-    .rsp = 0x7ff0, .ss = SEL_GUEST_DATA32, .ds = 0x10, .es = 0x20, .fs = 0x30, .gs = 0x40,
+    .rcx = 0x1c,
+    .r11 = 0x11,
+    .rip = 0x401000,
+    .cs = SEL_GUEST_CODE64,
+    .rflags = 0x10246 | EFLAGS_TF,
+    .rsp = 0x7ff0,
+    .ss = SEL_GUEST_DATA32,
+    .ds = 0x10,
+    .es = 0x20,
+    .fs = 0x30,
+    .gs = 0x40,
     .entry_vector = X86_PF,
 };
 
@@ -82,7 +91,7 @@ static void nmi_leaves_by_iret(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(plain_frame_from_user), REPORT_CASE(kernel_reads_as_ring_0),
+    REPORT_CASE(plain_frame_from_user),  REPORT_CASE(kernel_reads_as_ring_0),
     REPORT_CASE(failsafe_has_selectors), REPORT_CASE(handler_starts_clean),
     REPORT_CASE(nmi_leaves_by_iret),
 };

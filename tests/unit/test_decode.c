@@ -27,15 +27,15 @@ static const struct known {
     uint8_t length, reg, rm, operand_bytes;
     uint16_t opcode;
 } known[] = {
-    {{0x0f, 0x20, 0xc0}, 3, 0, 0, 4, OPCODE_0F(0x20)},             // mov %cr0, %rax
-    {{0x41, 0x0f, 0x22, 0xdf}, 4, 3, 15, 4, OPCODE_0F(0x22)},      // mov %r15, %cr3
-    {{0x44, 0x0f, 0x20, 0xc0}, 4, 8, 0, 4, OPCODE_0F(0x20)},       // mov %cr8, %rax
-    {{0x0f, 0x23, 0xfb}, 3, 7, 3, 4, OPCODE_0F(0x23)},             // mov %rbx, %db7
-    {{0x0f, 0x01, 0x38}, 3, 7, 0, 4, OPCODE_0F(0x01)},             // invlpg (%rax)
-    {{0x66, 0xef}, 2, 0, 0, 2, 0xef},                              // out %ax, (%dx)
-    {{0xf3, 0x48, 0x6d}, 3, 0, 0, 8, 0x6d},                        // rep ins with REX.W
-    {{0x48, 0x66, 0xef}, 3, 0, 0, 2, 0xef},                        // REX before a prefix is void
-    {{0x0f, 0x01, 0xb4, 0x88, 1, 2, 3, 4}, 8, 6, 4, 4, OPCODE_0F(0x01)}, // lmsw disp32(%rax,%rcx,4)
+    {{0x0f, 0x20, 0xc0},                   3, 0, 0,  4, OPCODE_0F(0x20)}, // mov %cr0, %rax
+    {{0x41, 0x0f, 0x22, 0xdf},             4, 3, 15, 4, OPCODE_0F(0x22)}, // mov %r15, %cr3
+    {{0x44, 0x0f, 0x20, 0xc0},             4, 8, 0,  4, OPCODE_0F(0x20)}, // mov %cr8, %rax
+    {{0x0f, 0x23, 0xfb},                   3, 7, 3,  4, OPCODE_0F(0x23)}, // mov %rbx, %db7
+    {{0x0f, 0x01, 0x38},                   3, 7, 0,  4, OPCODE_0F(0x01)}, // invlpg (%rax)
+    {{0x66, 0xef},                         2, 0, 0,  2, 0xef           }, // out %ax, (%dx)
+    {{0xf3, 0x48, 0x6d},                   3, 0, 0,  8, 0x6d           }, // rep ins with REX.W
+    {{0x48, 0x66, 0xef},                   3, 0, 0,  2, 0xef           }, // REX before a prefix is void
+    {{0x0f, 0x01, 0xb4, 0x88, 1, 2, 3, 4}, 8, 6, 4,  4, OPCODE_0F(0x01)}, // lmsw disp32(%rax,%rcx,4)
 };
 
 static void known_instructions(void)
@@ -59,7 +59,14 @@ static void known_instructions(void)
 static void foreign_instructions(void)
 {
     static const uint8_t codes[][4] = {
-        {0x90}, {0x0f, 0x05}, {0xcc}, {0xcf}, {0x0f, 0x0b}, {0x0f, 0x00, 0xc0}, {0xff, 0xd0}, {0x9d},
+        {0x90 },
+        {0x0f,  0x05},
+        {0xcc    },
+        {0xcf},
+        {0x0f,     0x0b},
+        {0x0f,0x00, 0xc0},
+        {0xff,  0xd0},
+        {0x9d},
     };
     uint8_t prefixes[20];
     struct instruction i;
@@ -111,7 +118,8 @@ static void against_zydis(bool is_64bit)
     ZydisDecoder decoder;
     unsigned compared = 0;
 
-    ZydisDecoderInit(&decoder, is_64bit ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
+    ZydisDecoderInit(&decoder,
+                     is_64bit ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
                      is_64bit ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32);
     srand(3);
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -158,8 +166,9 @@ static void any_bytes(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(known_instructions), REPORT_CASE(foreign_instructions), REPORT_CASE(zydis_64bit),
-    REPORT_CASE(zydis_32bit),        REPORT_CASE(any_bytes),
+    REPORT_CASE(known_instructions), REPORT_CASE(foreign_instructions),
+    REPORT_CASE(zydis_64bit),        REPORT_CASE(zydis_32bit),
+    REPORT_CASE(any_bytes),
 };
 
 int main(void)
