@@ -56,7 +56,7 @@ static char *front_page(const char *path)
     unsigned long up = (unsigned long)((time_now() - started_at) / NSEC_PER_MSEC);
     int n = snprintf(page, PAGE_BYTES,
                      "<!DOCTYPE html>\n<html><head><title>%s</title></head><body>\n<h1>%s</h1>\n"
-                     "<p>This page comes from guest <b>%s</b>, up for %lu.%03lu seconds, "
+                     "<p>This page comes from guest <b>%s</b>, uptime %lu.%03lu seconds, "
                      "%lu pages of memory free.</p>\n<ul>\n",
                      guest_name, guest_name, guest_name, up / 1000, up % 1000, page_free_count());
     struct text text = {page + n, PAGE_BYTES - (size_t)n - sizeof("</ul></body></html>\n")};
