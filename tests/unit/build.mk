@@ -48,3 +48,8 @@ UNIT_xenbus_SRCS := tests/unit/test_xenbus.c pvguest/xenbus.c pvguest/xenbus_nod
 	pvguest/xenbus_device.c dom0/xenstore_xenbus.c dom0/xenstore.c dom0/xenstore_access.c \
 	dom0/xenstore_request.c dom0/xenstore_transaction.c dom0/xenstore_tree.c dom0/xenstore_watch.c
 UNIT_xenbus_CFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=0x00040e00
+
+# pvguest's memory and packets.
+UNIT_TESTS += page net
+UNIT_page_SRCS := tests/unit/test_page.c pvguest/page.c
+UNIT_net_SRCS := tests/unit/test_net.c pvguest/net.c pvguest/net_checksum.c
