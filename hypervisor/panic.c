@@ -21,21 +21,36 @@
 
 static unsigned panic_depth; // atomic
 
+// The part of RSP's stack that is in use: of an IST page, or of the main stack. After an overflow RSP
+// points into the guard page, and the whole main stack counts. Empty when RSP is no stack of ours.
+static void stack_bounds(uint64_t rsp, uint64_t *start, uint64_t *end)
+{
+    uint64_t area = rsp & ~(uint64_t)(CPU_STACK_SIZE - 1), page = (rsp - area) / PAGE_SIZE;
+    bool is_window = area >= CPU_WINDOW_START && area < IOREMAP_START &&
+                     (area & (CPU_WINDOW_SIZE - 1)) == CPU_WINDOW_STACK;
+    *start = rsp & ~7ul;
+    *end = area + CPU_STACK_SIZE - sizeof(struct cpu_info);
+    if (!is_window && (rsp < (uint64_t)data_start || rsp >= (uint64_t)image_end))
+        *end = 0;
+    else if (is_window && page == CPU_STACK_GUARD_PAGE)
+        *start = area + (CPU_STACK_GUARD_PAGE + 1) * PAGE_SIZE;
+    else if (is_window && page < CPU_STACK_GUARD_PAGE)
+        *end = area + (page + 1) * PAGE_SIZE;
+}
+
 static void stack_print(uint64_t rsp)
 {
-    uint64_t end = (rsp | (CPU_STACK_SIZE - 1)) + 1 - sizeof(struct cpu_info);
+    uint64_t at, end;
     char name[80];
     unsigned lines = 0;
     log_error("Call trace (values on the stack that point into text):");
-    for (rsp &= ~7ul; rsp < end && lines < TRACE_LINES; rsp += 8) {
-        uint64_t value = *(const uint64_t *)rsp;
-        if (symbol_is_text(value)) {
-            // A return address may be that of the next function, after a call that never returns.
-            log_error("  %016lx %s", value, symbol_format(value - 1, name, sizeof(name)));
-            lines++;
-        }
-        if ((rsp & (CPU_STACK_SIZE - 1)) == CPU_STACK_GUARD_PAGE * PAGE_SIZE - 8)
-            break; // the last IST stack ends at the guard page
+    for (stack_bounds(rsp, &at, &end); at < end && lines < TRACE_LINES; at += 8) {
+        uint64_t value = *(const uint64_t *)at;
+        if (!symbol_is_text(value))
+            continue;
+        // A return address may be that of the next function, after a call that never returns.
+        log_error("  %016lx %s", value, symbol_format(value - 1, name, sizeof(name)));
+        lines++;
     }
 }
 
