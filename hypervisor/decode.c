@@ -52,16 +52,13 @@ static unsigned form_of(uint16_t opcode)
     switch (opcode) {
     case 0x6c ... 0x6f:   // ins, outs
     case 0xec ... 0xef:   // in, out by DX
-    case 0xf4:            // hlt
     case 0xfa:            // cli
     case 0xfb:            // sti
     case OPCODE_0F(0x06): // clts
-    case OPCODE_0F(0x08): // invd
     case OPCODE_0F(0x09): // wbinvd
     case OPCODE_0F(0x30): // wrmsr
     case OPCODE_0F(0x31): // rdtsc
     case OPCODE_0F(0x32): // rdmsr
-    case OPCODE_0F(0x33): // rdpmc
     case OPCODE_0F(0xa2): // cpuid
         return FORM_PLAIN;
     case 0xe4 ... 0xe7: // in, out by immediate
