@@ -430,6 +430,8 @@ int domain_start(const struct archive *files)
     if (!xs || !thread_create("xl-deaths", death_thread, NULL)) {
         return -XEN_ENOMEM;
     }
+    xs_write(xs, XBT_NULL, "/local/domain/0/name", "Domain-0", 8);
+    xs_write(xs, XBT_NULL, "/local/domain/0/domid", "0", 1);
     rc = event_bind_virq(VIRQ_DOM_EXC, death_event, NULL);
     return rc < 0 ? rc : 0;
 }

@@ -241,7 +241,7 @@ static int do_help(int argc, char **argv)
     return 0;
 }
 
-/* Words at blanks outside of quotes, in place. */
+/* Words at blanks outside of quotes, in place; a backslash takes the next character as it is. */
 static int words_split(char *text, char **words)
 {
     int count = 0;
@@ -260,6 +260,7 @@ static int words_split(char *text, char **words)
             } else if (quote && *text == quote) {
                 quote = 0;
             } else {
+                text += *text == '\\' && quote != '\'' && text[1];
                 *to++ = *text;
             }
         }
@@ -296,7 +297,9 @@ static char *command_end(char *text)
     char quote = 0;
 
     for (; *text; text++) {
-        if (quote) {
+        if (*text == '\\' && quote != '\'' && text[1]) {
+            text++;
+        } else if (quote) {
             quote = *text == quote ? 0 : quote;
         } else if (*text == '"' || *text == '\'') {
             quote = *text;
