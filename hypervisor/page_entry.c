@@ -23,6 +23,7 @@
 #include "hypervisor/page_entry.h"
 
 #include "hypervisor/access.h"
+#include "hypervisor/canonical.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/panic.h"
@@ -212,6 +213,8 @@ enum refusal page_entry_write(const struct entry_context *c, struct frame *table
         return REFUSE_TABLE_NOT_VALID;
     if (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index))
         return REFUSE_ENTRY_RESERVED_SLOT;
+    if (level > PAGE_TYPE_L1 && c->frame_owner != c->table_owner)
+        return REFUSE_FRAME_NOT_OWNED; // only pages can be mapped from elsewhere
     if (level == PAGE_TYPE_L1 && write_same_frame(c, table, slot, value, expected, &r))
         return r;
     if (value & PTE_PRESENT) {
@@ -254,16 +257,11 @@ static uint64_t *walk(const struct vcpu *v, uint64_t address, mfn_t *table)
     }
 }
 
-static bool address_is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 enum refusal page_entry_find(const struct vcpu *v, uint64_t address, struct frame **table,
                              unsigned *index)
 {
     mfn_t mfn;
-    if (!address_is_canonical(address) || !walk(v, address, &mfn))
+    if (!is_canonical(address) || !walk(v, address, &mfn))
         return REFUSE_ENTRY_NO_TABLE;
     *table = frame_from_mfn(mfn);
     *index = address >> PAGE_SHIFT & (PAGE_ENTRIES - 1);
@@ -273,7 +271,7 @@ enum refusal page_entry_find(const struct vcpu *v, uint64_t address, struct fram
 uint64_t page_entry_read(const struct vcpu *v, uint64_t address)
 {
     mfn_t mfn;
-    const uint64_t *slot = address_is_canonical(address) ? walk(v, address, &mfn) : NULL;
+    const uint64_t *slot = is_canonical(address) ? walk(v, address, &mfn) : NULL;
     uint64_t e = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : 0;
     return e & PTE_PRESENT ? e : 0;
 }
