@@ -314,5 +314,7 @@ enum refusal memory_relinquish(struct domain *d, int64_t budget)
         if (r)
             return r;
     }
+    page_free(d->memory_map.entries, 0);
+    d->memory_map = (struct memory_map){0};
     return domain_claim(d, 0);
 }

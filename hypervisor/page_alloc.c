@@ -169,6 +169,13 @@ void *page_alloc(unsigned order)
     return f ? frame_to_virt(f) : NULL;
 }
 
+void page_free_frames(struct frame *first, unsigned order)
+{
+    BUG_ON(first->owner);
+    first->next = order; // its links may have been used meanwhile
+    frame_put(first);
+}
+
 void page_free(void *pages, unsigned order)
 {
     if (!pages)

@@ -20,6 +20,8 @@ void page_free(void *pages, unsigned order); // NULL is allowed
 // The same as a frame, below the machine address 2^address_bits (64: anywhere).
 struct frame *page_alloc_frames(unsigned order, unsigned address_bits);
 
+void page_free_frames(struct frame *first, unsigned order);
+
 // For frame_put(): a block without references and owner becomes free.
 void page_alloc_give_back(struct frame *f, unsigned order);
 

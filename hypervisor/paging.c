@@ -183,6 +183,13 @@ void m2p_set(mfn_t mfn, uint64_t value)
         __atomic_store_n((uint64_t *)M2P_RW_START + mfn.v, value, __ATOMIC_RELAXED);
 }
 
+mfn_t paging_m2p_chunk(unsigned chunk)
+{
+    if (chunk >= M2P_SIZE / LARGE_PAGE || !(m2p_chunks >> chunk & 1))
+        return MFN(0);
+    return maddr_to_mfn(MADDR(*walk(M2P_RW_START + chunk * LARGE_PAGE, 2, 0) & PTE_ADDRESS));
+}
+
 void paging_map_fresh(uint64_t start, uint64_t bytes)
 {
     uint64_t flags = PTE_RW | nx() | global() | LEAF_PTE, step;

@@ -63,6 +63,9 @@ static inline uint64_t m2p_get(mfn_t mfn)
 }
 void m2p_set(mfn_t mfn, uint64_t value);
 
+// The first frame of the 2 MiB of the table with number `chunk`; MFN(0) where there is no RAM.
+mfn_t paging_m2p_chunk(unsigned chunk);
+
 // Copy our 16 slots into a guest's L4.
 void paging_copy_slots(uint64_t *l4);
 

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// memory_op: memory maps in the form of E820, the machine-to-phys table, frames of resources.
+// Structures: xen/memory.h.
+#include "hypercalls/memory_op.h"
+
+#include "hypervisor/boot.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/paging.h"
+
+// One entry of the BIOS call's buffer.
+struct memory_map_entry {
+    uint64_t start, bytes;
+    uint32_t type;
+} __attribute__((packed));
+
+#define MAP_MAX_ENTRIES 128
+_Static_assert(MAP_MAX_ENTRIES * sizeof(struct memory_map_entry) <= PAGE_SIZE, "a map is one page");
+
+// Give the caller as many entries as it has room for; m->nr_entries becomes their number.
+long memory_op_memory_map(struct hypercall *c, void *argument)
+{
+    struct xen_memory_map *m = argument;
+    const struct memory_map *map = &c->domain->memory_map;
+    unsigned count = __atomic_load_n(&map->count, __ATOMIC_ACQUIRE);
+
+    if (count == 0)
+        return refuse(c, REFUSE_MEMORY_NO_MAP, 0);
+    m->nr_entries = MIN(m->nr_entries, count);
+    if (!guest_write((uint64_t)m->buffer.p, map->entries, m->nr_entries * sizeof(map->entries[0])))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    return 0;
+}
+
+long memory_op_machine_memory_map(struct hypercall *c, void *argument)
+{
+    struct xen_memory_map *m = argument;
+
+    if (m->nr_entries < boot_info.region_count)
+        return refuse(c, REFUSE_MEMORY_MAP_TOO_LONG, 0);
+    for (unsigned i = 0; i < boot_info.region_count; i++) {
+        const struct boot_region *r = &boot_info.region[i];
+        struct memory_map_entry e = {r->start, r->end - r->start, (uint32_t)r->type};
+        if (!guest_write((uint64_t)m->buffer.p + i * sizeof(e), &e, sizeof(e)))
+            return refuse(c, REFUSE_BAD_POINTER, 1);
+    }
+    m->nr_entries = boot_info.region_count;
+    return 0;
+}
+
+static enum refusal map_set(struct domain *d, const struct xen_memory_map *m)
+{
+    struct memory_map_entry *fresh = page_alloc(0), *old = NULL;
+
+    if (!fresh)
+        return REFUSE_NO_MEMORY;
+    if (!guest_read(fresh, (uint64_t)m->buffer.p, m->nr_entries * sizeof(*fresh))) {
+        page_free(fresh, 0);
+        return REFUSE_BAD_POINTER;
+    }
+    spin_lock(&d->lock);
+    bool is_first = d->memory_map.entries == NULL && !d->is_dying;
+    if (is_first) {
+        d->memory_map.entries = fresh;
+        __atomic_store_n(&d->memory_map.count, m->nr_entries, __ATOMIC_RELEASE);
+    } else {
+        old = fresh;
+    }
+    spin_unlock(&d->lock);
+    page_free(old, 0);
+    return is_first ? REFUSE_NONE : REFUSE_MEMORY_MAP_SET;
+}
+
+long memory_op_set_memory_map(struct hypercall *c, void *argument)
+{
+    struct xen_foreign_memory_map *f = argument;
+    struct domain *d;
+
+    if (f->map.nr_entries > MAP_MAX_ENTRIES)
+        return refuse(c, REFUSE_MEMORY_MAP_TOO_LONG, 0);
+    if (!c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
+    enum refusal r = domain_lookup_remote(c->domain, f->domid, &d);
+    if (r)
+        return refuse(c, r, 0);
+    r = map_set(d, &f->map);
+    domain_put(d);
+    return refuse(c, r, 0);
+}
+
+// --- machine-to-phys
+
+long memory_op_machphys_mapping(struct hypercall *c, void *argument)
+{
+    (void)c;
+    *(struct xen_machphys_mapping *)argument = (struct xen_machphys_mapping){
+        .v_start = M2P_START,
+        .v_end = M2P_START + M2P_SIZE,
+        .max_mfn = M2P_SIZE / sizeof(uint64_t) - 1,
+    };
+    return 0;
+}
+
+#define M2P_EXTENT 0x200000ul
+
+// The frames of the table, one for each 2 MiB of it up to the end of RAM; 0 where there is no RAM.
+long memory_op_machphys_list(struct hypercall *c, void *argument)
+{
+    struct xen_machphys_mfn_list *l = argument;
+    uint64_t extents = (frame_max_mfn * sizeof(uint64_t)) / M2P_EXTENT + 1;
+    unsigned i;
+
+    for (i = 0; i < l->max_extents && i < extents; i++) {
+        uint64_t mfn = paging_m2p_chunk(i).v;
+        if (!guest_write((uint64_t)l->extent_start.p + i * sizeof(mfn), &mfn, sizeof(mfn)))
+            return refuse(c, REFUSE_BAD_POINTER, 1);
+    }
+    l->nr_extents = i;
+    return 0;
+}
+
+// --- resources
+
+// The frames of the grant table of another domain, growing it if needed. Without a list: how many
+// there may be.
+static long acquire_grant_table(struct hypercall *c, struct domain *d, struct xen_mem_acquire_resource *m)
+{
+    uint64_t list = (uint64_t)m->frame_list.p;
+
+    if (m->id != XENMEM_resource_grant_table_id_shared)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 0);
+    if (!list) {
+        if (m->nr_frames)
+            return refuse(c, REFUSE_BAD_ARGUMENT, 0);
+        m->nr_frames = d->grants.max_frames;
+        return 0;
+    }
+    if (m->frame > d->grants.max_frames || m->nr_frames > d->grants.max_frames - m->frame)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 0);
+    for (unsigned i = 0; i < m->nr_frames; i++) {
+        mfn_t mfn = grant_table_frame(d, (unsigned)m->frame + i);
+        if (!mfn_is_valid(mfn))
+            return refuse(c, REFUSE_BAD_ARGUMENT, i);
+        if (!guest_write(list + i * sizeof(mfn.v), &mfn.v, sizeof(mfn.v)))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+    }
+    return 0;
+}
+
+long memory_op_acquire_resource(struct hypercall *c, void *argument)
+{
+    struct xen_mem_acquire_resource *m = argument;
+    struct domain *d;
+    long result;
+
+    if (m->pad)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 0);
+    enum refusal r = domain_lookup_remote(c->domain, m->domid, &d);
+    if (r)
+        return refuse(c, r, 0);
+    if (m->type == XENMEM_resource_grant_table)
+        result = acquire_grant_table(c, d, m);
+    else
+        result = refuse(c, REFUSE_NOT_OFFERED, 0);
+    domain_put(d);
+    return result;
+}
