@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void report_case_done(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failure)
+static void report_case_done(const CU_pTest test, const CU_pSuite suite,
+                             const CU_pFailureRecord failure)
 {
     if (!failure) {
         printf("PASS %s/%s\n", suite->pName, test->pName);
@@ -67,7 +68,7 @@ int report_run_suites(const struct report_suite *suites, size_t count, const cha
 
 int report_run(const char *suite, const struct report_case *cases, size_t count)
 {
-    const struct report_suite one = { suite, cases, count };
+    const struct report_suite one = {suite, cases, count};
 
     return report_run_suites(&one, 1, NULL);
 }

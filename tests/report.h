@@ -17,8 +17,14 @@ struct report_suite {
     size_t count;
 };
 
-#define REPORT_CASE(name) { #name, name }
-#define REPORT_SUITE(suite, table) { suite, table, sizeof(table) / sizeof((table)[0]) }
+#define REPORT_CASE(name)                                                                          \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+#define REPORT_SUITE(suite, table)                                                                 \
+    {                                                                                              \
+        suite, table, sizeof(table) / sizeof((table)[0])                                           \
+    }
 
 // Runs the suites in order; only those whose "suite/case" contains `filter`, if that is not NULL.
 // Returns 0 when all passed, 1 otherwise: the exit status of main().

@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BOOT = os.path.join(ROOT, "build", "boot")
 DOM0 = "build/dom0/dom0.elf"
 INITRD = "build/boot/initrd.cpio"
-WEB_ADDRESS = "10.0.2.80"
+WEB_ADDRESS = "10.0.2.20"
 WEB_PORT = 80
 
 HYPERVISORS = {"paravane": "build/hypervisor/paravane.elf", "xen": "build/xen/xen.gz"}

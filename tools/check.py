@@ -27,7 +27,7 @@ LAYERS = {
     "hypervisor": [],
     "event": HV_PRIMITIVES,
     "grant": HV_PRIMITIVES + ["event"],
-    "sched": HV_PRIMITIVES,
+    "sched": HV_PRIMITIVES + ["event"],  # who polls or blocks asks the ports
     "hypercalls": HV_PRIMITIVES + HV_CORES,
     "pvguest": [],
     "dom0": ["pvguest", "tools"],

@@ -21,7 +21,7 @@ static unsigned char user_stack_area[STACK_BYTES] __attribute__((aligned(16)));
 
 static long callback(uint16_t type, void (*address)(void), uint16_t flags)
 {
-    struct callback_register r = { .type = type, .flags = flags, .address = (unsigned long)address };
+    struct callback_register r = {.type = type, .flags = flags, .address = (unsigned long)address};
 
     return hypercall_callback_op(CALLBACKOP_register, &r);
 }
@@ -58,8 +58,11 @@ static void user_end(void)
 
 static struct user_frame user_frame_at(uint64_t rip)
 {
-    struct user_frame frame = { .rip = rip, .cs = FLAT_USER_CS, .rflags = USER_RFLAGS,
-                                .rsp = (uint64_t)(user_stack_area + STACK_BYTES), .ss = FLAT_USER_SS };
+    struct user_frame frame = {.rip = rip,
+                               .cs = FLAT_USER_CS,
+                               .rflags = USER_RFLAGS,
+                               .rsp = (uint64_t)(user_stack_area + STACK_BYTES),
+                               .ss = FLAT_USER_SS};
 
     return frame;
 }
@@ -118,7 +121,7 @@ static void visit_probed(void *arg)
 // As visit, for returns that may also end in an exception: PROBE_TRAP + vector, or the entry.
 static unsigned int visit_or_trap(const struct user_frame *frame, uint64_t flags)
 {
-    struct user_visit v = { frame, flags, 0 };
+    struct user_visit v = {frame, flags, 0};
     unsigned long saved = event_save();
     unsigned int trap = probe_run(visit_probed, &v);
 
@@ -148,8 +151,8 @@ static bool is_refused(const struct user_frame *frame, uint64_t flags)
 // notices: before it leaves ring 0 (the failsafe entry is called) or after (#GP from user mode).
 static void return_non_canonical(void)
 {
-    static const uint64_t addresses[] = { 0x0000800000000000UL, 0x8000000000000000UL,
-                                          0xffff7fffffffffffUL };
+    static const uint64_t addresses[] = {0x0000800000000000UL, 0x8000000000000000UL,
+                                         0xffff7fffffffffffUL};
 
     user_begin();
     for (size_t i = 0; i < 3; i++) {
@@ -220,7 +223,7 @@ static void register_all(void)
 
 static void register_refused(void)
 {
-    struct callback_register r = { .type = CALLBACKTYPE_event, .address = 0x8000000000000000UL };
+    struct callback_register r = {.type = CALLBACKTYPE_event, .address = 0x8000000000000000UL};
 
     EXPECT(hypercall_callback_op(CALLBACKOP_register, &r), -XEN_EINVAL);
     r.type = 99;
@@ -232,7 +235,7 @@ static void register_refused(void)
 
 static void unregister(void)
 {
-    struct callback_unregister u = { .type = CALLBACKTYPE_nmi };
+    struct callback_unregister u = {.type = CALLBACKTYPE_nmi};
 
     EXPECT(hypercall_callback_op(CALLBACKOP_unregister, &u), 0);
     u.type = CALLBACKTYPE_event;
@@ -248,9 +251,11 @@ static long set_callbacks(const void *event, const void *failsafe, const void *s
 
 static void old_form(void)
 {
-    EXPECT(set_callbacks((void *)event_upcall, (void *)failsafe_upcall, (void *)user_syscall_entry), 0);
+    EXPECT(set_callbacks((void *)event_upcall, (void *)failsafe_upcall, (void *)user_syscall_entry),
+           0);
     EXPECT(set_callbacks((void *)event_upcall, NON_CANONICAL, (void *)user_syscall_entry), 0);
-    EXPECT(set_callbacks((void *)event_upcall, (void *)failsafe_upcall, (void *)user_syscall_entry), 0);
+    EXPECT(set_callbacks((void *)event_upcall, (void *)failsafe_upcall, (void *)user_syscall_entry),
+           0);
 }
 
 static void kernel_stacks(void)
@@ -266,8 +271,8 @@ static const struct report_case callback_cases[] = {
     REPORT_CASE(unregister),
 };
 
-static const struct report_case old_cases[] = { REPORT_CASE(old_form) };
-static const struct report_case stack_cases[] = { REPORT_CASE(kernel_stacks) };
+static const struct report_case old_cases[] = {REPORT_CASE(old_form)};
+static const struct report_case stack_cases[] = {REPORT_CASE(kernel_stacks)};
 
 static const struct report_case iret_cases[] = {
     REPORT_CASE(system_call),

@@ -57,12 +57,6 @@ static long destroy(domid_t domain)
     return result;
 }
 
-static long free_pages(void)
-{
-    memset(&sys, 0, sizeof(sys));
-    return sysctl(XEN_SYSCTL_physinfo) == 0 ? (long)sys.u.physinfo.free_pages : -1;
-}
-
 static void create_and_destroy(void)
 {
     long domain = create();
@@ -80,7 +74,7 @@ static void create_and_destroy(void)
 static void memory_of_a_domain(void)
 {
     xen_pfn_t frames[FEW];
-    struct xen_memory_reservation r = { .nr_extents = FEW };
+    struct xen_memory_reservation r = {.nr_extents = FEW};
     long domain = create();
 
     REQUIRE(domain > 0);
@@ -104,7 +98,7 @@ static void memory_of_a_domain(void)
 static void foreign_mapping(void)
 {
     xen_pfn_t frame = 0;
-    struct xen_memory_reservation r = { .nr_extents = 1 };
+    struct xen_memory_reservation r = {.nr_extents = 1};
     uint64_t *page = page_alloc(0), mfn = virt_to_mfn(page);
     struct mmu_update request;
     long domain = create();
@@ -130,12 +124,12 @@ static void foreign_mapping(void)
     page_free(page, 0);
 }
 
-static void nothing_leaks(void)
+// Identifiers and frames go round: that no frame is lost is what tests/system counts.
+static void many_times(void)
 {
-    long before = free_pages(), domain;
-
     for (int i = 0; i < 20; i++) {
-        domain = create();
+        long domain = create();
+
         REQUIRE(domain > 0);
         memset(&op, 0, sizeof(op));
         EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), -XEN_EINVAL);
@@ -143,9 +137,6 @@ static void nothing_leaks(void)
         EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), 0);
         EXPECT(destroy(domain), 0);
     }
-    for (int i = 0; i < 100 && free_pages() < before; i++)
-        hypercall_sched_op(0, NULL);
-    EXPECT_TRUE(free_pages() >= before - 64);
 }
 
 static void pausing(void)
@@ -241,7 +232,7 @@ static const struct report_case domctl_cases[] = {
     REPORT_CASE(create_and_destroy),
     REPORT_CASE(memory_of_a_domain),
     REPORT_CASE(foreign_mapping),
-    REPORT_CASE(nothing_leaks),
+    REPORT_CASE(many_times),
     REPORT_CASE(pausing),
     REPORT_CASE(bad_context),
     REPORT_CASE(domctl_refused),

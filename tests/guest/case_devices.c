@@ -23,8 +23,8 @@ static void read_port(void *arg)
 
 static void io_privilege(void)
 {
-    physdev_set_iopl_t iopl = { .iopl = 1 };
-    uint64_t request[2] = { 0xcf8, 0 };
+    physdev_set_iopl_t iopl = {.iopl = 1};
+    uint64_t request[2] = {0xcf8, 0};
 
     EXPECT(PHYSDEV(set_iopl, iopl), 0);
     EXPECT(probe_run(read_port, request), 0);
@@ -36,7 +36,7 @@ static void io_privilege(void)
 
 static void interrupt_status(void)
 {
-    physdev_irq_status_query_t query = { .irq = 9 };
+    physdev_irq_status_query_t query = {.irq = 9};
 
     EXPECT(PHYSDEV(irq_status_query, query), 0);
     query.irq = 0xffffffffU;
@@ -46,7 +46,7 @@ static void interrupt_status(void)
 static void map_refused(void)
 {
     physdev_map_pirq_t map;
-    physdev_unmap_pirq_t unmap = { .domid = DOMID_SELF, .pirq = 0x7fffffff };
+    physdev_unmap_pirq_t unmap = {.domid = DOMID_SELF, .pirq = 0x7fffffff};
 
     memset(&map, 0, sizeof(map));
     map.domid = ABSENT_DOMAIN;
@@ -60,7 +60,7 @@ static void map_refused(void)
 
 static void bad_arguments(void)
 {
-    physdev_eoi_t eoi = { .irq = 0xffffffffU };
+    physdev_eoi_t eoi = {.irq = 0xffffffffU};
 
     EXPECT(PHYSDEV(eoi, eoi), -XEN_EINVAL);
     EXPECT(hypercall_physdev_op(PHYSDEVOP_set_iopl, HYPERVISOR_ADDRESS), -XEN_EFAULT);
@@ -153,4 +153,5 @@ static const struct report_case console_cases[] = {
 };
 
 GUEST_FAMILY(devices, REPORT_SUITE("physdev_op", physdev_cases),
-             REPORT_SUITE("platform_op", platform_cases), REPORT_SUITE("console_io", console_cases));
+             REPORT_SUITE("platform_op", platform_cases),
+             REPORT_SUITE("console_io", console_cases));

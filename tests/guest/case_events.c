@@ -14,21 +14,21 @@
 
 static evtchn_port_t alloc_unbound(domid_t remote)
 {
-    struct evtchn_alloc_unbound a = { .dom = DOMID_SELF, .remote_dom = remote };
+    struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = remote};
 
     return OP(alloc_unbound, a) == 0 ? a.port : 0;
 }
 
 static long close_port(evtchn_port_t port)
 {
-    struct evtchn_close c = { .port = port };
+    struct evtchn_close c = {.port = port};
 
     return OP(close, c);
 }
 
 static long send_port(evtchn_port_t port)
 {
-    struct evtchn_send s = { .port = port };
+    struct evtchn_send s = {.port = port};
 
     return OP(send, s);
 }
@@ -43,7 +43,9 @@ static long status_of(evtchn_port_t port, struct evtchn_status *status)
 
 static bool pending(evtchn_port_t port)
 {
-    return __atomic_load_n(&shared_info_page->evtchn_pending[port / 64], __ATOMIC_ACQUIRE) >> (port % 64) & 1;
+    return __atomic_load_n(&shared_info_page->evtchn_pending[port / 64], __ATOMIC_ACQUIRE) >>
+               (port % 64) &
+           1;
 }
 
 static void clear_pending(evtchn_port_t port)
@@ -73,7 +75,7 @@ static void unbound_port(void)
 static void interdomain_to_self(void)
 {
     evtchn_port_t far = alloc_unbound(DOMID_SELF);
-    struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF, .remote_port = far };
+    struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = far};
     struct evtchn_status status;
 
     REQUIRE(far != 0);
@@ -98,7 +100,7 @@ static void interdomain_to_self(void)
 static void bind_marks_pending(void)
 {
     evtchn_port_t far = alloc_unbound(DOMID_SELF);
-    struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF, .remote_port = far };
+    struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = far};
 
     REQUIRE(far != 0);
     REQUIRE(OP(bind_interdomain, b) == 0);
@@ -110,7 +112,7 @@ static void bind_marks_pending(void)
 
 static void virtual_interrupt(void)
 {
-    struct evtchn_bind_virq b = { .virq = VIRQ_DEBUG, .vcpu = 0 }, again = b;
+    struct evtchn_bind_virq b = {.virq = VIRQ_DEBUG, .vcpu = 0}, again = b;
     struct evtchn_status status;
 
     REQUIRE(OP(bind_virq, b) == 0);
@@ -129,14 +131,14 @@ static void virtual_interrupt(void)
 
 static void global_virq_on_vcpu0_only(void)
 {
-    struct evtchn_bind_virq b = { .virq = VIRQ_CON_RING, .vcpu = 1 };
+    struct evtchn_bind_virq b = {.virq = VIRQ_CON_RING, .vcpu = 1};
 
     EXPECT(OP(bind_virq, b), -XEN_EINVAL);
 }
 
 static void inter_processor_interrupt(void)
 {
-    struct evtchn_bind_ipi b = { .vcpu = 0 };
+    struct evtchn_bind_ipi b = {.vcpu = 0};
     struct evtchn_status status;
 
     REQUIRE(OP(bind_ipi, b) == 0);
@@ -191,7 +193,7 @@ static void upcall_masked(void)
 
 static void unmask_by_hypercall(void)
 {
-    struct evtchn_bind_ipi b = { .vcpu = 0 };
+    struct evtchn_bind_ipi b = {.vcpu = 0};
     struct evtchn_unmask u;
     uint64_t *mask;
 
@@ -210,8 +212,8 @@ static void unmask_by_hypercall(void)
 static void move_to_vcpu(void)
 {
     evtchn_port_t port = alloc_unbound(DOMID_SELF);
-    struct evtchn_bind_vcpu b = { .port = port, .vcpu = 0 };
-    struct evtchn_bind_ipi ipi = { .vcpu = 0 };
+    struct evtchn_bind_vcpu b = {.port = port, .vcpu = 0};
+    struct evtchn_bind_ipi ipi = {.vcpu = 0};
 
     REQUIRE(port != 0);
     EXPECT(OP(bind_vcpu, b), 0);
@@ -229,7 +231,7 @@ static void move_to_vcpu(void)
 static void closed_ports(void)
 {
     evtchn_port_t port = alloc_unbound(DOMID_SELF);
-    struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF, .remote_port = port };
+    struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = port};
 
     REQUIRE(port != 0);
     EXPECT(close_port(port), 0);
@@ -242,11 +244,11 @@ static void closed_ports(void)
 
 static void ports_out_of_range(void)
 {
-    static const evtchn_port_t ports[] = { LAST_PORT + 1, 1U << 17, 1U << 31, 0xffffffffU };
+    static const evtchn_port_t ports[] = {LAST_PORT + 1, 1U << 17, 1U << 31, 0xffffffffU};
     struct evtchn_status status;
 
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
-        struct evtchn_bind_interdomain b = { .remote_dom = DOMID_SELF, .remote_port = ports[i] };
+        struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = ports[i]};
 
         EXPECT(send_port(ports[i]), -XEN_EINVAL);
         EXPECT(close_port(ports[i]), -XEN_EINVAL);
@@ -257,9 +259,9 @@ static void ports_out_of_range(void)
 
 static void bad_arguments(void)
 {
-    struct evtchn_bind_interdomain b = { .remote_dom = ABSENT_DOMAIN, .remote_port = 1 };
-    struct evtchn_alloc_unbound a = { .dom = ABSENT_DOMAIN, .remote_dom = DOMID_SELF };
-    struct evtchn_status status = { .dom = ABSENT_DOMAIN, .port = 1 };
+    struct evtchn_bind_interdomain b = {.remote_dom = ABSENT_DOMAIN, .remote_port = 1};
+    struct evtchn_alloc_unbound a = {.dom = ABSENT_DOMAIN, .remote_dom = DOMID_SELF};
+    struct evtchn_status status = {.dom = ABSENT_DOMAIN, .port = 1};
 
     EXPECT(OP(bind_interdomain, b), -XEN_ESRCH);
     EXPECT(OP(alloc_unbound, a), -XEN_ESRCH);
@@ -286,8 +288,8 @@ static void exhaustion(void)
 
 static void resources_out_of_range(void)
 {
-    struct evtchn_bind_pirq p = { .pirq = 0xffffffffU };
-    struct evtchn_set_priority priority = { .port = 0xffffffffU };
+    struct evtchn_bind_pirq p = {.pirq = 0xffffffffU};
+    struct evtchn_set_priority priority = {.port = 0xffffffffU};
 
     EXPECT(OP(bind_pirq, p), -XEN_EINVAL);
     EXPECT_TRUE(OP(set_priority, priority) < 0);

@@ -11,7 +11,7 @@
 
 static void shutdown(unsigned int reason)
 {
-    struct sched_shutdown s = { .reason = reason };
+    struct sched_shutdown s = {.reason = reason};
 
     hypercall_sched_op(SCHEDOP_shutdown, &s);
 }
@@ -46,15 +46,19 @@ static void stack_in_hypervisor(void)
 // The iret hypercall reads its frame from a stack that is not there.
 static void iret_bad_frame(void)
 {
-    __asm__ volatile("movq %0, %%rsp; movl %1, %%eax; syscall" ::"r"(0x10UL), "i"(__HYPERVISOR_iret));
+    __asm__ volatile("movq %0, %%rsp; movl %1, %%eax; syscall" ::"r"(0x10UL),
+                     "i"(__HYPERVISOR_iret));
 }
 
 // A return to user mode without a user page table.
 static void user_without_root(void)
 {
     static unsigned char stack[4096];
-    struct user_frame frame = { .rip = (uint64_t)user_do_syscall, .cs = FLAT_USER_CS, .rflags = 2,
-                                .rsp = (uint64_t)(stack + sizeof(stack)), .ss = FLAT_USER_SS };
+    struct user_frame frame = {.rip = (uint64_t)user_do_syscall,
+                               .cs = FLAT_USER_CS,
+                               .rflags = 2,
+                               .rsp = (uint64_t)(stack + sizeof(stack)),
+                               .ss = FLAT_USER_SS};
 
     mmuext(MMUEXT_NEW_USER_BASEPTR, 0);
     user_enter(&frame, 0);
@@ -64,13 +68,13 @@ static const struct {
     const char *name;
     void (*run)(void);
 } fatal_cases[] = {
-    { "shutdown_crash", shutdown_crash },
-    { "shutdown_poweroff", shutdown_poweroff },
-    { "trap_without_handler", trap_without_handler },
-    { "stack_unmapped", stack_unmapped },
-    { "stack_in_hypervisor", stack_in_hypervisor },
-    { "iret_bad_frame", iret_bad_frame },
-    { "user_without_root", user_without_root },
+    {"shutdown_crash",       shutdown_crash      },
+    {"shutdown_poweroff",    shutdown_poweroff   },
+    {"trap_without_handler", trap_without_handler},
+    {"stack_unmapped",       stack_unmapped      },
+    {"stack_in_hypervisor",  stack_in_hypervisor },
+    {"iret_bad_frame",       iret_bad_frame      },
+    {"user_without_root",    user_without_root   },
 };
 
 void fatal_run(const char *name)

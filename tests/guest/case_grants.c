@@ -14,8 +14,8 @@
 
 static struct gnttab_map_grant_ref map_of(void *address, grant_ref_t ref, uint32_t flags)
 {
-    struct gnttab_map_grant_ref m = { .host_addr = (uint64_t)address, .flags = flags, .ref = ref,
-                                      .dom = OWN_DOMAIN };
+    struct gnttab_map_grant_ref m = {
+        .host_addr = (uint64_t)address, .flags = flags, .ref = ref, .dom = OWN_DOMAIN};
 
     m.status = 77;
     return m;
@@ -23,7 +23,7 @@ static struct gnttab_map_grant_ref map_of(void *address, grant_ref_t ref, uint32
 
 static struct gnttab_unmap_grant_ref unmap_of(void *address, grant_handle_t handle)
 {
-    struct gnttab_unmap_grant_ref u = { .host_addr = (uint64_t)address, .handle = handle };
+    struct gnttab_unmap_grant_ref u = {.host_addr = (uint64_t)address, .handle = handle};
 
     u.status = 77;
     return u;
@@ -36,8 +36,8 @@ static int grant_own(uint64_t mfn, bool readonly)
 
 static void query(void)
 {
-    struct gnttab_query_size q = { .dom = DOMID_SELF };
-    struct gnttab_get_version version = { .dom = DOMID_SELF };
+    struct gnttab_query_size q = {.dom = DOMID_SELF};
+    struct gnttab_get_version version = {.dom = DOMID_SELF};
 
     EXPECT(OP(query_size, q), 0);
     EXPECT(q.status, GNTST_okay);
@@ -51,8 +51,8 @@ static void query(void)
 
 static void setup(void)
 {
-    xen_pfn_t frames[4] = { 0 };
-    struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 1 };
+    xen_pfn_t frames[4] = {0};
+    struct gnttab_setup_table s = {.dom = DOMID_SELF, .nr_frames = 1};
 
     set_xen_guest_handle(s.frame_list, frames);
     EXPECT(OP(setup_table, s), 0);
@@ -69,7 +69,7 @@ static void setup(void)
 
 static void version_two_is_off(void)
 {
-    struct gnttab_set_version v = { .version = 2 };
+    struct gnttab_set_version v = {.version = 2};
 
     EXPECT(OP(set_version, v), -XEN_ENOSYS);
     v.version = 3;

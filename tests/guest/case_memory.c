@@ -12,8 +12,8 @@ static domid_t self = DOMID_SELF;
 static struct xen_memory_reservation reservation_of(xen_pfn_t *frames, unsigned long count,
                                                     unsigned int order)
 {
-    struct xen_memory_reservation r = { .nr_extents = count, .extent_order = order,
-                                        .domid = DOMID_SELF };
+    struct xen_memory_reservation r = {
+        .nr_extents = count, .extent_order = order, .domid = DOMID_SELF};
 
     set_xen_guest_handle(r.extent_start, frames);
     return r;
@@ -46,7 +46,7 @@ static void machphys_mapping(void)
 static void machine_map(void)
 {
     static unsigned char entries[64 * 20];
-    struct xen_memory_map map = { .nr_entries = 64 };
+    struct xen_memory_map map = {.nr_entries = 64};
 
     set_xen_guest_handle(map.buffer, entries);
     EXPECT(hypercall_memory_op(XENMEM_machine_memory_map, &map), 0);
@@ -74,7 +74,8 @@ static void give_and_take(void **pages, xen_pfn_t *frames, unsigned int n)
         EXPECT(((const uint64_t *)MACH2PHYS_VIRT_START)[frames[i]], virt_to_pfn(pages[i]));
         memory_p2m[virt_to_pfn(pages[i])] = frames[i];
         EXPECT(hypercall_update_va_mapping(pages[i], pte_make(frames[i], PTE_RAM | PTE_RW),
-                                           UVMF_INVLPG | UVMF_ALL), 0);
+                                           UVMF_INVLPG | UVMF_ALL),
+               0);
         EXPECT_TRUE(probe_write(pages[i], i));
     }
 }
@@ -134,7 +135,7 @@ static void bad_reservations(void)
 static void exchange(void)
 {
     struct xen_memory_exchange x;
-    void *pages[2] = { page_alloc(0), page_alloc(0) };
+    void *pages[2] = {page_alloc(0), page_alloc(0)};
     xen_pfn_t in[2], out;
 
     REQUIRE(pages[0] != NULL && pages[1] != NULL);
@@ -150,13 +151,14 @@ static void exchange(void)
     EXPECT(x.nr_exchanged, 2);
     EXPECT(out & 1, 0);
     for (unsigned int i = 0; i < 2; i++) {
-        struct mmu_update m2p = { ((out + i) << PAGE_SHIFT) | MMU_MACHPHYS_UPDATE,
-                                  virt_to_pfn(pages[i]) };
+        struct mmu_update m2p = {((out + i) << PAGE_SHIFT) | MMU_MACHPHYS_UPDATE,
+                                 virt_to_pfn(pages[i])};
 
         EXPECT(hypercall_mmu_update(&m2p, 1, NULL, DOMID_SELF), 0);
         memory_p2m[virt_to_pfn(pages[i])] = out + i;
         EXPECT(hypercall_update_va_mapping(pages[i], pte_make(out + i, PTE_RAM | PTE_RW),
-                                           UVMF_INVLPG | UVMF_ALL), 0);
+                                           UVMF_INVLPG | UVMF_ALL),
+               0);
         page_free(pages[i], 0);
     }
 }

@@ -180,7 +180,8 @@ static void va_mapping(void)
     EXPECT(hypercall_update_va_mapping(page, pte_make(page_mfn, PTE_RAM), UVMF_TLB_FLUSH), 0);
     EXPECT_TRUE(!probe_write(page, 1));
     EXPECT(hypercall_update_va_mapping(page, pte_make(page_mfn, PTE_RAM | PTE_RW),
-                                       UVMF_TLB_FLUSH | UVMF_ALL), 0);
+                                       UVMF_TLB_FLUSH | UVMF_ALL),
+           0);
     EXPECT_TRUE(probe_write(page, 1));
     give_page();
 }
@@ -194,7 +195,9 @@ static void no_stale_translation(void)
     page[0] = 1;
     other[0] = 2;
     for (int i = 0; i < 20; i++) {
-        EXPECT(hypercall_update_va_mapping(page, pte_make(virt_to_mfn(other), PTE_RAM), UVMF_INVLPG), 0);
+        EXPECT(
+            hypercall_update_va_mapping(page, pte_make(virt_to_mfn(other), PTE_RAM), UVMF_INVLPG),
+            0);
         EXPECT(*(volatile uint64_t *)page, 2);
         EXPECT(hypercall_update_va_mapping(page, pte_make(page_mfn, PTE_RAM), UVMF_INVLPG), 0);
         EXPECT(*(volatile uint64_t *)page, 1);
@@ -223,7 +226,8 @@ static void other_domain(void)
 
     REQUIRE(take_page());
     good = pte_make(page_mfn, PTE_RAM | PTE_RW);
-    EXPECT(hypercall_update_va_mapping_otherdomain(page, good, UVMF_INVLPG, ABSENT_DOMAIN), -XEN_ESRCH);
+    EXPECT(hypercall_update_va_mapping_otherdomain(page, good, UVMF_INVLPG, ABSENT_DOMAIN),
+           -XEN_ESRCH);
     EXPECT(hypercall_update_va_mapping_otherdomain(page, good, UVMF_INVLPG, DOMID_SELF), 0);
     give_page();
 }
@@ -267,7 +271,8 @@ static const struct report_case va_cases[] = {
     REPORT_CASE(va_mapping_refused),
 };
 
-static const struct report_case other_cases[] = { REPORT_CASE(other_domain) };
+static const struct report_case other_cases[] = {REPORT_CASE(other_domain)};
 
-GUEST_FAMILY(mmu, REPORT_SUITE("mmu_update", update_cases), REPORT_SUITE("update_va_mapping", va_cases),
+GUEST_FAMILY(mmu, REPORT_SUITE("mmu_update", update_cases),
+             REPORT_SUITE("update_va_mapping", va_cases),
              REPORT_SUITE("update_va_mapping_otherdomain", other_cases));

@@ -22,8 +22,8 @@ static uint64_t own_root(void)
 
 static void pin_each_level(void)
 {
-    static const unsigned int pins[] = { MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE,
-                                         MMUEXT_PIN_L3_TABLE, MMUEXT_PIN_L4_TABLE };
+    static const unsigned int pins[] = {MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE,
+                                        MMUEXT_PIN_L3_TABLE, MMUEXT_PIN_L4_TABLE};
     uint64_t *table = table_alloc();
 
     REQUIRE(table != NULL);
@@ -199,18 +199,10 @@ static void descriptor_table(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(pin_each_level),
-    REPORT_CASE(pin_twice),
-    REPORT_CASE(pin_needs_readonly),
-    REPORT_CASE(pin_bad_frame),
-    REPORT_CASE(new_roots),
-    REPORT_CASE(root_must_be_l4),
-    REPORT_CASE(flushes),
-    REPORT_CASE(cache_flush),
-    REPORT_CASE(clear_and_copy),
-    REPORT_CASE(done_counts),
-    REPORT_CASE(bad_arguments),
-    REPORT_CASE(descriptor_table),
+    REPORT_CASE(pin_each_level), REPORT_CASE(pin_twice),     REPORT_CASE(pin_needs_readonly),
+    REPORT_CASE(pin_bad_frame),  REPORT_CASE(new_roots),     REPORT_CASE(root_must_be_l4),
+    REPORT_CASE(flushes),        REPORT_CASE(cache_flush),   REPORT_CASE(clear_and_copy),
+    REPORT_CASE(done_counts),    REPORT_CASE(bad_arguments), REPORT_CASE(descriptor_table),
 };
 
 GUEST_FAMILY(mmuext, REPORT_SUITE("mmuext_op", cases));

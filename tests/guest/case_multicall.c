@@ -95,8 +95,8 @@ static void read_only_list(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(results),     REPORT_CASE(empty),          REPORT_CASE(many),
-    REPORT_CASE(unknown_hypercall), REPORT_CASE(nested),  REPORT_CASE(bad_pointer),
+    REPORT_CASE(results),           REPORT_CASE(empty),  REPORT_CASE(many),
+    REPORT_CASE(unknown_hypercall), REPORT_CASE(nested), REPORT_CASE(bad_pointer),
     REPORT_CASE(read_only_list),
 };
 

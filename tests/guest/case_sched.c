@@ -43,8 +43,8 @@ static void block_until_timer(void)
 static void poll_ready_port(void)
 {
     int port = event_bind_ipi(NULL, NULL);
-    evtchn_port_t ports[1] = { (evtchn_port_t)port };
-    struct sched_poll poll = { .nr_ports = 1, .timeout = time_now() + 10 * NSEC_PER_SEC };
+    evtchn_port_t ports[1] = {(evtchn_port_t)port};
+    struct sched_poll poll = {.nr_ports = 1, .timeout = time_now() + 10 * NSEC_PER_SEC};
     unsigned long saved;
 
     REQUIRE(port > 0);
@@ -61,8 +61,8 @@ static void poll_ready_port(void)
 static void poll_timeout(void)
 {
     int port = event_bind_ipi(NULL, NULL);
-    evtchn_port_t ports[1] = { (evtchn_port_t)port };
-    struct sched_poll poll = { .nr_ports = 1, .timeout = time_now() + 3 * NSEC_PER_MSEC };
+    evtchn_port_t ports[1] = {(evtchn_port_t)port};
+    struct sched_poll poll = {.nr_ports = 1, .timeout = time_now() + 3 * NSEC_PER_MSEC};
     unsigned long saved;
 
     REQUIRE(port > 0);
@@ -77,8 +77,8 @@ static void poll_timeout(void)
 
 static void poll_refused(void)
 {
-    evtchn_port_t ports[1] = { 0xffffffffU };
-    struct sched_poll poll = { .nr_ports = 1, .timeout = 1 };
+    evtchn_port_t ports[1] = {0xffffffffU};
+    struct sched_poll poll = {.nr_ports = 1, .timeout = 1};
 
     set_xen_guest_handle(poll.ports, ports);
     EXPECT(hypercall_sched_op(SCHEDOP_poll, &poll), -XEN_EINVAL);
@@ -92,7 +92,7 @@ static void poll_refused(void)
 
 static void bad_arguments(void)
 {
-    struct sched_remote_shutdown remote = { .domain_id = ABSENT_DOMAIN, .reason = 0 };
+    struct sched_remote_shutdown remote = {.domain_id = ABSENT_DOMAIN, .reason = 0};
 
     EXPECT(hypercall_sched_op(SCHEDOP_shutdown, HYPERVISOR_ADDRESS), -XEN_EFAULT);
     EXPECT(hypercall_sched_op(SCHEDOP_shutdown_code, NON_CANONICAL), -XEN_EFAULT);
@@ -102,7 +102,7 @@ static void bad_arguments(void)
 
 static void watchdog(void)
 {
-    struct sched_watchdog w = { .id = 0, .timeout = 60 };
+    struct sched_watchdog w = {.id = 0, .timeout = 60};
     long id = hypercall_sched_op(SCHEDOP_watchdog, &w);
 
     EXPECT(id, 1);
@@ -191,4 +191,5 @@ static const struct report_case timer_cases[] = {
     REPORT_CASE(time_is_monotonic),
 };
 
-GUEST_FAMILY(sched, REPORT_SUITE("sched_op", sched_cases), REPORT_SUITE("set_timer_op", timer_cases));
+GUEST_FAMILY(sched, REPORT_SUITE("sched_op", sched_cases),
+             REPORT_SUITE("set_timer_op", timer_cases));

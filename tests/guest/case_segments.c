@@ -148,7 +148,7 @@ static uint64_t read_gs_word(void)
 
 static void bases(void)
 {
-    static uint64_t words[2] = { 0x1111, 0x2222 };
+    static uint64_t words[2] = {0x1111, 0x2222};
 
     EXPECT(hypercall_set_segment_base(SEGBASE_FS, (unsigned long)&words[0]), 0);
     EXPECT(hypercall_set_segment_base(SEGBASE_GS_KERNEL, (unsigned long)&words[1]), 0);

@@ -104,16 +104,18 @@ static void trap_table_refused(void)
 static void forced_cpuid(void)
 {
     uint32_t a = 0, b, c = 0, d;
-    char text[13] = { 0 };
+    char text[13] = {0};
 
-    __asm__ volatile("ud2a; .ascii \"xen\"; cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d)
+    __asm__ volatile("ud2a; .ascii \"xen\"; cpuid"
+                     : "=a"(a), "=b"(b), "=c"(c), "=d"(d)
                      : "0"(0x40000000), "2"(0));
     memcpy(text, &b, 4);
     memcpy(text + 4, &c, 4);
     memcpy(text + 8, &d, 4);
     EXPECT(strcmp(text, "XenVMMXenVMM"), 0);
     EXPECT_TRUE(a >= 0x40000002U);
-    __asm__ volatile("ud2a; .ascii \"xen\"; cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d)
+    __asm__ volatile("ud2a; .ascii \"xen\"; cpuid"
+                     : "=a"(a), "=b"(b), "=c"(c), "=d"(d)
                      : "0"(0x40000001), "2"(0));
     EXPECT(a >> 16, 4);
     EXPECT(a & 0xffff, 17);
@@ -152,7 +154,7 @@ static void read_msr(void *arg)
 
 static void model_specific_registers(void)
 {
-    uint64_t request[2] = { EFER_MSR, 0 };
+    uint64_t request[2] = {EFER_MSR, 0};
 
     EXPECT(probe_run(read_msr, request), 0);
     EXPECT(request[1] & 0x501, 0x501);
@@ -175,7 +177,7 @@ static void write_lstar(void *arg)
 // Whether such a write faults or is dropped, the machine's own registers stay as they are.
 static void msr_writes_do_nothing(void)
 {
-    uint64_t request[2] = { EFER_MSR, 0 };
+    uint64_t request[2] = {EFER_MSR, 0};
 
     probe_run(write_efer, NULL);
     probe_run(write_lstar, NULL);
@@ -275,10 +277,8 @@ static void watchpoint(void)
 }
 
 static const struct report_case table_cases[] = {
-    REPORT_CASE(exceptions),
-    REPORT_CASE(page_faults),
-    REPORT_CASE(hypervisor_range),
-    REPORT_CASE(machphys_is_not_executable),
+    REPORT_CASE(exceptions),         REPORT_CASE(page_faults),
+    REPORT_CASE(hypervisor_range),   REPORT_CASE(machphys_is_not_executable),
     REPORT_CASE(trap_table_refused),
 };
 
@@ -301,7 +301,7 @@ static const struct report_case set_debug_cases[] = {
     REPORT_CASE(watchpoint),
 };
 
-static const struct report_case get_debug_cases[] = { REPORT_CASE(debug_registers) };
+static const struct report_case get_debug_cases[] = {REPORT_CASE(debug_registers)};
 
 GUEST_FAMILY(traps, REPORT_SUITE("set_trap_table", table_cases),
              REPORT_SUITE("emulation", emulation_cases), REPORT_SUITE("fpu_taskswitch", fpu_cases),

@@ -101,8 +101,8 @@ static void one_level_only(void)
 // Linear tables: a table as an entry of its own level.
 static void linear_tables(void)
 {
-    static const unsigned int pins[] = { MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,
-                                         MMUEXT_PIN_L4_TABLE };
+    static const unsigned int pins[] = {MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,
+                                        MMUEXT_PIN_L4_TABLE};
     uint64_t *table = table_alloc();
 
     REQUIRE(table != NULL);

@@ -47,7 +47,7 @@ static void runstate_area(void)
 
 static void singleshot_timer(void)
 {
-    struct vcpu_set_singleshot_timer timer = { .timeout_abs_ns = time_now() + NSEC_PER_SEC };
+    struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = time_now() + NSEC_PER_SEC};
 
     EXPECT(OP(set_singleshot_timer, 0, &timer), 0);
     EXPECT(OP(stop_singleshot_timer, 0, NULL), 0);
@@ -67,7 +67,7 @@ static void periodic_timer(void)
 
 static void info_refused(void)
 {
-    struct vcpu_register_vcpu_info info = { .mfn = ABSENT_FRAME, .offset = 0 };
+    struct vcpu_register_vcpu_info info = {.mfn = ABSENT_FRAME, .offset = 0};
 
     EXPECT(OP(register_vcpu_info, 1, &info), -XEN_EINVAL);
     info.mfn = virt_to_mfn(shared_info_page);
@@ -151,16 +151,11 @@ static void unknown_command(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(is_up),
-    REPORT_CASE(runstate),
-    REPORT_CASE(runstate_area),
-    REPORT_CASE(singleshot_timer),
-    REPORT_CASE(periodic_timer),
-    REPORT_CASE(info_refused),
-    REPORT_CASE(not_initialised),
-    REPORT_CASE(bad_context),
-    REPORT_CASE(second_vcpu),
-    REPORT_CASE(unknown_command),
+    REPORT_CASE(is_up),           REPORT_CASE(runstate),
+    REPORT_CASE(runstate_area),   REPORT_CASE(singleshot_timer),
+    REPORT_CASE(periodic_timer),  REPORT_CASE(info_refused),
+    REPORT_CASE(not_initialised), REPORT_CASE(bad_context),
+    REPORT_CASE(second_vcpu),     REPORT_CASE(unknown_command),
 };
 
 GUEST_FAMILY(vcpu, REPORT_SUITE("vcpu_op", cases));

@@ -42,7 +42,7 @@ static void compile_info(void)
 
 static void parameters(void)
 {
-    xen_platform_parameters_t parameters = { 0 };
+    xen_platform_parameters_t parameters = {0};
 
     EXPECT(hypercall_xen_version(XENVER_platform_parameters, &parameters), 0);
     EXPECT(parameters.virt_start, 0xffff800000000000UL);
@@ -51,7 +51,7 @@ static void parameters(void)
 
 static void features(void)
 {
-    struct xen_feature_info info = { .submap_idx = 0 };
+    struct xen_feature_info info = {.submap_idx = 0};
     const uint32_t wanted = (1U << XENFEAT_mmu_pt_update_preserve_ad) |
                             (1U << XENFEAT_pae_pgdir_above_4gb) | (1U << XENFEAT_dom0) |
                             (1U << XENFEAT_gnttab_map_avail_bits);
@@ -79,7 +79,7 @@ static void build_id_too_small(void)
     struct {
         uint32_t length;
         unsigned char bytes[4];
-    } id = { 1, { 0 } };
+    } id = {1, {0}};
 
     EXPECT(hypercall_xen_version(XENVER_build_id, &id), -XEN_ENOBUFS);
 }
@@ -99,9 +99,15 @@ static void unknown_command(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(number),        REPORT_CASE(texts),         REPORT_CASE(compile_info),
-    REPORT_CASE(parameters),    REPORT_CASE(features),      REPORT_CASE(domain_handle),
-    REPORT_CASE(build_id_too_small), REPORT_CASE(bad_pointer),   REPORT_CASE(unknown_command),
+    REPORT_CASE(number),
+    REPORT_CASE(texts),
+    REPORT_CASE(compile_info),
+    REPORT_CASE(parameters),
+    REPORT_CASE(features),
+    REPORT_CASE(domain_handle),
+    REPORT_CASE(build_id_too_small),
+    REPORT_CASE(bad_pointer),
+    REPORT_CASE(unknown_command),
 };
 
 GUEST_FAMILY(version, REPORT_SUITE("xen_version", cases));

@@ -46,7 +46,7 @@ uint64_t pte_read(const void *address)
 
 long pte_write(uint64_t entry_maddr, uint64_t value)
 {
-    struct mmu_update request = { .ptr = entry_maddr | MMU_NORMAL_PT_UPDATE, .val = value };
+    struct mmu_update request = {.ptr = entry_maddr | MMU_NORMAL_PT_UPDATE, .val = value};
 
     return hypercall_mmu_update(&request, 1, NULL, DOMID_SELF);
 }
@@ -70,7 +70,7 @@ long page_set_absent(void *page)
 
 long mmuext(unsigned int command, uint64_t mfn)
 {
-    struct mmuext_op op = { .cmd = command };
+    struct mmuext_op op = {.cmd = command};
 
     op.arg1.mfn = mfn;
     return hypercall_mmuext_op(&op, 1, NULL, DOMID_SELF);
@@ -107,7 +107,7 @@ static bool probe_handler(struct trap_frame *frame)
 
 unsigned int probe_run(void (*fn)(void *arg), void *arg)
 {
-    static const uint8_t vectors[] = { 0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19 };
+    static const uint8_t vectors[] = {0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19};
     trap_handler *saved[sizeof(vectors)];
     unsigned int result;
 
@@ -140,7 +140,7 @@ static void probe_do_write(void *arg)
 
 bool probe_read(const void *address, uint64_t *value)
 {
-    struct probe_word word = { (volatile uint64_t *)(uintptr_t)address, 0 };
+    struct probe_word word = {(volatile uint64_t *)(uintptr_t)address, 0};
     bool good = probe_run(probe_do_read, &word) == 0;
 
     if (value)
@@ -150,7 +150,7 @@ bool probe_read(const void *address, uint64_t *value)
 
 bool probe_write(void *address, uint64_t value)
 {
-    struct probe_word word = { address, value };
+    struct probe_word word = {address, value};
 
     return probe_run(probe_do_write, &word) == 0;
 }

@@ -20,12 +20,13 @@
 // Expectations. The case goes on after one that fails; REQUIRE leaves the case.
 bool guest_expect(long actual, long wanted, const char *text, const char *file, unsigned int line);
 bool guest_expect_true(bool good, const char *text, const char *file, unsigned int line);
-#define EXPECT(actual, wanted) guest_expect((long)(actual), (long)(wanted), #actual, __FILE__, __LINE__)
+#define EXPECT(actual, wanted)                                                                     \
+    guest_expect((long)(actual), (long)(wanted), #actual, __FILE__, __LINE__)
 #define EXPECT_TRUE(condition) guest_expect_true((condition), #condition, __FILE__, __LINE__)
-#define REQUIRE(condition)           \
-    do {                             \
-        if (!EXPECT_TRUE(condition)) \
-            return;                  \
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!EXPECT_TRUE(condition))                                                               \
+            return;                                                                                \
     } while (0)
 
 // Page-table entry bits.
@@ -75,17 +76,18 @@ bool probe_read(const void *address, uint64_t *value);
 bool probe_write(void *address, uint64_t value);
 
 // Suites, one file each family; main.c lists them.
-#define GUEST_SUITES(X)                                                                             \
-    X(version) X(memory) X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events) \
-    X(grants) X(sched) X(vcpu) X(multicall) X(devices) X(control) X(compat)
-#define GUEST_DECLARE(family)                             \
-    extern const struct report_suite family##_suites[]; \
+#define GUEST_SUITES(X)                                                                            \
+    X(version)                                                                                     \
+    X(memory) X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events) X(grants)      \
+        X(sched) X(vcpu) X(multicall) X(devices) X(control) X(compat)
+#define GUEST_DECLARE(family)                                                                      \
+    extern const struct report_suite family##_suites[];                                            \
     extern const size_t family##_suite_count;
 GUEST_SUITES(GUEST_DECLARE)
 
 // Defines family##_suites from REPORT_SUITE("hypercall", cases) entries.
-#define GUEST_FAMILY(family, ...)                                 \
-    const struct report_suite family##_suites[] = { __VA_ARGS__ }; \
+#define GUEST_FAMILY(family, ...)                                                                  \
+    const struct report_suite family##_suites[] = {__VA_ARGS__};                                   \
     const size_t family##_suite_count = sizeof(family##_suites) / sizeof(family##_suites[0])
 
 // Cases that end the domain, picked with fatal=NAME on the command line.

@@ -8,8 +8,8 @@
 #include "tests/guest/guest.h"
 
 #define COUNT_SUITES(family) +family##_suite_count
-#define COPY_SUITES(family)                             \
-    for (size_t i = 0; i < family##_suite_count; i++) \
+#define COPY_SUITES(family)                                                                        \
+    for (size_t i = 0; i < family##_suite_count; i++)                                              \
         all[count++] = family##_suites[i];
 
 int main(void)
