@@ -39,25 +39,31 @@ static void registers_set(struct vcpu *v, struct cpu_user_regs *regs, const stru
     }
 }
 
-long hypercall_iret(struct hypercall *c)
+void guest_iret(struct cpu_user_regs *regs)
 {
-    struct vcpu *v = c->vcpu;
-    struct cpu_user_regs *regs = guest_regs();
+    struct vcpu *v = current_vcpu();
     struct iret_context f;
 
     if (!guest_read(&f, regs->rsp, sizeof(f))) {
-        domain_crash(c->domain, "iret: no frame at stack %#lx", regs->rsp);
-        return CALL_NO_RESULT;
+        domain_crash(v->domain, "iret: no frame at stack %#lx", regs->rsp);
+        return;
     }
     if ((f.cs & RPL_USER) == RPL_USER) {
         if (!mfn_is_valid(v->root_user)) {
-            domain_crash(c->domain, "iret to user mode without a user page table");
-            return CALL_NO_RESULT;
+            domain_crash(v->domain, "iret to user mode without a user page table");
+            return;
         }
         toggle_guest_mode(v);
     }
     registers_set(v, regs, &f);
     __atomic_store_n(&v->info->evtchn_upcall_mask, !(f.rflags & EFLAGS_IF), __ATOMIC_RELAXED);
     nmi_unmask(v);
+}
+
+// In a multicall; as a call of its own, entry.S goes straight to guest_iret().
+long hypercall_iret(struct hypercall *c)
+{
+    (void)c;
+    guest_iret(guest_regs());
     return CALL_NO_RESULT;
 }

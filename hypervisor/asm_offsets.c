@@ -34,6 +34,7 @@ void asm_offsets(void)
     OFFSET(REGS_rsp, struct cpu_user_regs, rsp);
     OFFSET(REGS_ss, struct cpu_user_regs, ss);
     OFFSET(REGS_es, struct cpu_user_regs, es);
+    DEFINE(HYPERCALL_IRET, __HYPERVISOR_iret);
     DEFINE(CPU_INFO_SIZE, sizeof(struct cpu_info));
     OFFSET(CPU_INFO_cpu, struct cpu_info, cpu);
     OFFSET(CPU_INFO_current, struct cpu_info, current);

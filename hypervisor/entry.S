@@ -134,9 +134,13 @@ FUNCTION syscall_common
     movq CPU_INFO_current(%rsp), %rax
     cmpb $0, VCPU_in_kernel(%rax)
     je 1f
+    cmpl $HYPERCALL_IRET, REGS_rax(%rsp)
+    je 2f
     call hypercall_dispatch
     jmp exit_to_guest
 1:  call trap_guest_syscall
+    jmp exit_to_guest
+2:  call guest_iret
     jmp exit_to_guest
 
 FUNCTION syscall32_common

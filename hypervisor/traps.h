@@ -26,6 +26,9 @@ void trap_return_work(struct cpu_user_regs *regs);     // events, NMIs, softirqs
 // The hypercall entry, in hypercalls/dispatch.c. Interrupts enabled.
 void hypercall_dispatch(struct cpu_user_regs *regs);
 
+// The iret hypercall, which is the other half of every exception: without the detour through dispatch.
+void guest_iret(struct cpu_user_regs *regs);
+
 // --- bounce.c: entering the guest's kernel. Interrupts enabled; the running vcpu only.
 // Deliver exception `vector` to the guest as its CPU would have raised it. Without a handler the
 // domain crashes.
