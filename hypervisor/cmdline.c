@@ -10,11 +10,6 @@ void cmdline_init(const char *from)
     text = from;
 }
 
-const char *cmdline_text(void)
-{
-    return text;
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';

@@ -6,7 +6,6 @@
 #include "hypervisor/types.h"
 
 void cmdline_init(const char *text);
-const char *cmdline_text(void); // the whole, for xen_version(commandline)
 
 // The value of option `name` copied to `value` (empty for the bare word); false if it is not given.
 // The last one wins.

@@ -46,7 +46,6 @@ void tlb_flush_serve(void)
     if (requested == c->flush_done)
         return;
     tlb_flush_local();
-    c->flush_count++;
     __atomic_store_n(&c->flush_done, requested, __ATOMIC_RELEASE);
 }
 

@@ -54,15 +54,6 @@ int memcmp(const void *a, const void *b, size_t bytes)
     return 0;
 }
 
-void *memchr(const void *s, int c, size_t bytes)
-{
-    for (const uint8_t *p = s; bytes > 0; bytes--, p++) {
-        if (*p == (uint8_t)c)
-            return (void *)(uintptr_t)p;
-    }
-    return NULL;
-}
-
 size_t strnlen(const char *s, size_t max)
 {
     size_t n = 0;
@@ -100,16 +91,6 @@ char *strchr(const char *s, int c)
         if (*s == 0)
             return NULL;
     }
-}
-
-char *strstr(const char *s, const char *what)
-{
-    size_t length = strlen(what);
-    for (; *s || length == 0; s++) {
-        if (strncmp(s, what, length) == 0)
-            return (char *)(uintptr_t)s;
-    }
-    return NULL;
 }
 
 size_t strlcpy(char *to, const char *from, size_t size)

@@ -20,10 +20,12 @@
 #include "hypervisor/timesource.h"
 #include "hypervisor/vector.h"
 
+#define PER_NS_SHIFT 28
 #define WINDOWS 3
 #define WINDOW_US 10000
 
 static uint64_t tsc_hz, apic_hz;
+static uint64_t tsc_per_ns, apic_per_ns; // fixed point, rounded up
 static uint64_t tsc_base; // boot CPU's TSC at system time 0
 static uint32_t scale_mul;
 static int8_t scale_shift;
@@ -35,11 +37,6 @@ static uint64_t scale(uint64_t ticks)
 {
     ticks = scale_shift < 0 ? ticks >> -scale_shift : ticks << scale_shift;
     return (uint64_t)(((unsigned __int128)ticks * scale_mul) >> 32);
-}
-
-uint64_t time_tsc_to_ns(uint64_t ticks)
-{
-    return scale(ticks);
 }
 
 uint64_t time_tsc_khz(void)
@@ -112,8 +109,8 @@ static void scale_set(uint64_t hz)
         reduced <<= 1;
         scale_shift++;
     }
-    // From the unreduced frequency, so that the bits shifted out are not lost.
-    unsigned __int128 ns = (unsigned __int128)NS_PER_S << 32;
+    // From the unreduced frequency, so that the bits shifted out are not lost. Fits below 8 GHz.
+    uint64_t ns = NS_PER_S << 32;
     ns = scale_shift < 0 ? ns << -scale_shift : ns >> scale_shift;
     scale_mul = (uint32_t)(ns / hz);
 }
@@ -136,9 +133,11 @@ void time_init(void)
     }
     apic_timer_set(0);
     apic_init_local();
-    if (tsc_hz < 1000000 || apic_hz < 1000)
+    if (tsc_hz < 1000000 || tsc_hz > 8 * NS_PER_S || apic_hz < 1000)
         panic("calibration failed: TSC %lu Hz, APIC timer %lu Hz", tsc_hz, apic_hz);
     scale_set(tsc_hz);
+    tsc_per_ns = (tsc_hz << PER_NS_SHIFT) / NS_PER_S + 1;
+    apic_per_ns = (apic_hz << PER_NS_SHIFT) / NS_PER_S + 1;
     tsc_base = rdtsc_ordered();
     wall_at_boot = rtc_read() * NS_PER_S;
     vector_set_handler(VECTOR_TIMER, timer_handler);
@@ -190,25 +189,22 @@ void time_init_local(void)
 
 // --- the local timer
 
-static uint32_t ticks_until(uint64_t ns)
+static uint64_t ticks_of(uint64_t ns, uint64_t per_ns)
 {
-    // At most about 4 s, and one tick more than the distance: never early by rounding.
-    uint64_t ticks = (uint64_t)((unsigned __int128)ns * apic_hz / NS_PER_S) + 1;
-    return ticks > 0xffffffff ? 0xffffffff : (uint32_t)ticks;
+    // One more than the distance: never early by rounding.
+    return (uint64_t)((unsigned __int128)ns * per_ns >> PER_NS_SHIFT) + 1;
 }
 
-static uint64_t tsc_at(uint64_t ns)
-{
-    return tsc_base + tsc_offset[this_cpu_id()] +
-           (uint64_t)((unsigned __int128)ns * tsc_hz / NS_PER_S) + 1;
-}
-
+// At most about four seconds, or an hour, ahead: the handler arms again what is left.
 static void timer_arm(uint64_t deadline, uint64_t now)
 {
-    if (!cpu_features.tsc_deadline)
-        apic_timer_set(ticks_until(MIN(deadline - now, 4 * NS_PER_S)));
-    else
-        wrmsr(MSR_TSC_DEADLINE, tsc_at(MIN(deadline, now + 3600 * NS_PER_S)));
+    if (cpu_features.tsc_deadline) {
+        uint64_t ns = MIN(deadline, now + 3600 * NS_PER_S);
+        wrmsr(MSR_TSC_DEADLINE, tsc_base + tsc_offset[this_cpu_id()] + ticks_of(ns, tsc_per_ns));
+    } else {
+        uint64_t ticks = ticks_of(MIN(deadline - now, 4 * NS_PER_S), apic_per_ns);
+        apic_timer_set(ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
+    }
 }
 
 static void timer_disarm(void)
@@ -265,11 +261,6 @@ void time_delay_us(unsigned us)
 uint64_t time_wall_at_boot(void)
 {
     return __atomic_load_n(&wall_at_boot, __ATOMIC_RELAXED);
-}
-
-uint64_t time_wall_now(void)
-{
-    return time_wall_at_boot() + time_now();
 }
 
 void time_wall_set(uint64_t wall_ns, uint64_t system_ns)

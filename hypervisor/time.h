@@ -30,11 +30,9 @@ struct time_scale {
 struct time_scale time_scale_get(void);
 
 uint64_t time_tsc_khz(void);
-uint64_t time_tsc_to_ns(uint64_t ticks);
 
 // Wall clock in ns since 1970 (UTC) at system time 0; settime64 changes it.
 uint64_t time_wall_at_boot(void);
-uint64_t time_wall_now(void);
 void time_wall_set(uint64_t wall_ns, uint64_t system_ns); // wall clock was wall_ns at system_ns
 
 // Arm the running CPU's timer for system time `ns` (TIME_NEVER: off). A time in the past fires at
