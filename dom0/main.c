@@ -2,7 +2,8 @@
 /*
  * dom0: the domain that has the devices and the toolstack. Its start, in order.
  *
- * Words on the command line: auto=FILE[,FILE...] (guests to create), address=dhcp or
+ * Words on the command line: auto=FILE[,FILE...] (guests to create;
+ * without it: the web server, if the boot archive has it), address=dhcp or
  * address=ADDRESS/BITS[,GATEWAY] (dom0's own TCP/IP; none without it), run="COMMAND; COMMAND" (shell
  * commands before the prompt).
  */
@@ -29,6 +30,7 @@
 #include "pvguest/start.h"
 #include "pvguest/time.h"
 
+#define GUEST_DEFAULT "/guests/web.cfg"
 #define BRIDGE "xenbr0" /* the name that Xen's toolstack gives its default bridge */
 
 const char *const program_name = "dom0";
@@ -102,11 +104,17 @@ static void backends_start(void)
     announce("netback", netback_init(BRIDGE));
 }
 
-/* auto=web.cfg,other.cfg */
+/* auto=web.cfg,other.cfg; "auto=" creates none. */
 static void guests_start(void)
 {
     const char *option = start_option("auto");
-    char *list = option ? strdup(option) : NULL, *state = list;
+    struct archive_file file;
+    char *list, *state;
+
+    if (!option && archive_find(&archive, GUEST_DEFAULT, &file)) {
+        option = GUEST_DEFAULT;
+    }
+    state = list = option ? strdup(option) : NULL;
 
     for (char *name = strsep(&state, ","); list && name; name = strsep(&state, ",")) {
         char *words[] = {"create", name, NULL};

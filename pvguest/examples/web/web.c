@@ -103,7 +103,7 @@ int main(void)
     const char *address = start_option("ip"), *disk = start_option("disk");
 
     started_at = time_now();
-    (void)xenbus_read_text("", "name", guest_name, sizeof(guest_name));
+    (void)xenbus_read_text("name", NULL, guest_name, sizeof(guest_name));
     if (netfront_init() != 0 || blkfront_init(WAIT_NS) < 0) {
         printf("web: there is no xenstore\n");
         return 1;
