@@ -20,6 +20,9 @@ struct sched_cpu {
     unsigned waiting; // length of `queue`; others peek at it without the lock
 } __attribute__((aligned(64)));
 
+// An idle CPU looks again for work that it could not get at.
+#define STEAL_RETRY NS_PER_MS
+
 static struct sched_cpu sched_cpus[HV_MAX_CPUS];
 static uint64_t sched_online_mask, sched_idle_mask; // atomic, one bit a CPU
 static struct timer sched_window_timer;
@@ -302,13 +305,18 @@ static struct vcpu *best_waiting(struct sched_cpu *c, uint64_t now)
     return NULL;
 }
 
-// Take a vcpu from another queue that should run before `best` (NULL: anything is better).
-static struct vcpu *steal(struct sched_cpu *c, const struct vcpu *best, uint64_t now)
+// Take a vcpu from another queue that should run before `best` (NULL: anything is better). Queues
+// that somebody has locked are left out, and *missed tells so.
+static struct vcpu *steal(struct sched_cpu *c, const struct vcpu *best, uint64_t now, bool *missed)
 {
     for (unsigned i = 1; i < cpu_count(); i++) {
         struct sched_cpu *other = &sched_cpus[(c->id + i) % cpu_count()];
-        if (!__atomic_load_n(&other->waiting, __ATOMIC_RELAXED) || !spin_trylock(&other->lock))
+        if (!__atomic_load_n(&other->waiting, __ATOMIC_RELAXED))
             continue;
+        if (!spin_trylock(&other->lock)) {
+            *missed = true;
+            continue;
+        }
         struct vcpu *found = NULL;
         LIST_FOR_EACH(pos, &other->queue) {
             struct vcpu *v = vcpu_of(pos);
@@ -396,7 +404,8 @@ struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end)
     if (may_stay && (!next || (!prev->sched.is_yielding && !policy->precedes(next, prev))))
         next = prev;
     prev->sched.is_yielding = false;
-    struct vcpu *better = steal(c, next, now);
+    bool missed = false;
+    struct vcpu *better = steal(c, next, now, &missed);
     if (better)
         next = better;
     else if (next && next != prev)
@@ -407,7 +416,7 @@ struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end)
         leave(c, prev, now);
         enter(c, next, now);
     }
-    *slice_end = TIMER_NO_DEADLINE;
+    *slice_end = missed ? now + STEAL_RETRY : TIMER_NO_DEADLINE; // for an idle CPU
     if (!is_idle_vcpu(c, next)) {
         policy->picked(next);
         *slice_end = now + policy->slice(next, now);

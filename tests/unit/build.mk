@@ -53,3 +53,15 @@ UNIT_xenbus_CFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=0x00040e00
 UNIT_TESTS += page net
 UNIT_page_SRCS := tests/unit/test_page.c pvguest/page.c
 UNIT_net_SRCS := tests/unit/test_net.c pvguest/net.c pvguest/net_checksum.c
+# Timers, events, the scheduler.
+CORES_HOST := tests/unit/host/host.c tests/unit/host/cores.c
+UNIT_TESTS += timer event sched
+UNIT_timer_SRCS := tests/unit/test_timer.c hypervisor/timer.c $(CORES_HOST)
+UNIT_timer_CFLAGS := -Itests/unit/host
+UNIT_event_SRCS := tests/unit/test_event.c event/port.c event/bind.c event/close.c event/delivery.c \
+	$(CORES_HOST)
+UNIT_event_CFLAGS := -Itests/unit/host
+UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c sched/runstate.c \
+	hypervisor/timer.c $(CORES_HOST)
+UNIT_sched_CFLAGS := -Itests/unit/host
+
