@@ -12,7 +12,7 @@
 static long op_yield(struct hypercall *c, void *argument)
 {
     (void)argument;
-    sched_yield(c->vcpu);
+    sched_yield_cpu(c->vcpu);
     return 0;
 }
 

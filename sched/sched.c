@@ -282,7 +282,7 @@ void sched_kick(struct vcpu *v)
         cpu_kick(cpu);
 }
 
-void sched_yield(struct vcpu *v)
+void sched_yield_cpu(struct vcpu *v)
 {
     v->sched.is_yielding = true;
     softirq_raise_here(SOFTIRQ_SCHEDULE);

@@ -71,7 +71,7 @@ void sched_sleep_sync(struct vcpu *v); // waits until its context is off every C
 void sched_kick(struct vcpu *v);
 
 // --- operations of the running vcpu; it leaves the CPU at the next softirq
-void sched_yield(struct vcpu *v);
+void sched_yield_cpu(struct vcpu *v);
 void sched_block(struct vcpu *v); // unmasks its upcalls; does not block if an event is pending
 // Wait until one of the ports is pending, an upcall is due, or `deadline` (ns, TIMER_NO_DEADLINE)
 // has come. The ports are valid ones.

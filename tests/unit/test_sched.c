@@ -287,7 +287,7 @@ static void random_step(void)
     case 4:
         if (sched_current(v->sched.cpu) == v) {
             host_cpu_current = v->sched.cpu;
-            sched_yield(v);
+            sched_yield_cpu(v);
         }
         break;
     case 5: {

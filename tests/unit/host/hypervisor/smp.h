@@ -6,5 +6,6 @@
 #include "hypervisor/cpu.h"
 
 void tlb_flush_request(struct cpumask mask);
+void cpu_kick(unsigned cpu);
 
 #endif
