@@ -81,9 +81,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def chain_iso(hv, name, arguments="", **options):
-    """The image of the whole chain: hypervisor, dom0, boot archive."""
-    return make_iso(name, hv, DOM0, arguments, initrd=INITRD, **options)
+def chain_iso(hv, name, arguments="", guests="web.cfg", **options):
+    """The image of the whole chain: hypervisor, dom0, boot archive. dom0 creates `guests`."""
+    words = f"auto={guests} {arguments}" if guests else arguments
+    return make_iso(name, hv, DOM0, words.strip(), initrd=INITRD, **options)
 
 
 def chain_machine(iso, disk, port, serial=None, on_line=None, **options):
