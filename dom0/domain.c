@@ -25,6 +25,7 @@
 static struct domain *domains;
 static const struct archive *archive;
 static struct xs_handle *xs;
+static void (*notice_print)(const char *line);
 static struct wait_queue deaths;
 static volatile bool death_wanted;
 
@@ -79,6 +80,18 @@ static int fail(struct domain_error *error, int rc, const char *format, ...)
     vsnprintf(error->text, sizeof(error->text), format, args);
     va_end(args);
     return rc;
+}
+
+static void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void notice(const char *format, ...)
+{
+    char line[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    notice_print(line);
 }
 
 /* Identifiers need to differ, not to be secret. */
@@ -354,9 +367,9 @@ static void restart(struct domain *domain, bool keep)
         thread_sleep(RESTART_MIN_NS - lived);
     }
     if (domain_create(config, false, &domid, &error)) {
-        printf("xl: cannot restart %s: %s\n", config->name, error.text);
+        notice("xl: cannot restart %s: %s", config->name, error.text);
     } else {
-        printf("xl: %s runs again as domain %u\n", config->name, domid);
+        notice("xl: %s runs again as domain %u", config->name, domid);
     }
     free(config);
 }
@@ -365,7 +378,7 @@ static void stop_handle(struct domain *domain, unsigned int reason)
 {
     enum xl_action action = action_of(domain, reason);
 
-    printf("xl: domain %u (%s) has shut down, reason %s: %s\n", domain->domid, domain->config.name,
+    notice("xl: domain %u (%s) has shut down, reason %s: %s", domain->domid, domain->config.name,
            domain_reason_name(reason), xl_action_name(action));
     domain->reason = reason;
     xenstore_service_domain_died(domain->domid);
@@ -421,11 +434,12 @@ static void death_thread(void *arg)
     }
 }
 
-int domain_start(const struct archive *files)
+int domain_start(const struct archive *files, void (*print)(const char *line))
 {
     int rc;
 
     archive = files;
+    notice_print = print;
     xs = xs_open(0);
     if (!xs || !thread_create("xl-deaths", death_thread, NULL)) {
         return -XEN_ENOMEM;

@@ -32,8 +32,9 @@ struct domain_error {
     char text[200];
 };
 
-/* Starts the thread that follows deaths. `files`: where kernels come from. */
-int domain_start(const struct archive *files);
+/* Starts the thread that follows deaths. `files`: where kernels come from. `notice` gets a line of
+ * text (without its end) for each stop and restart. */
+int domain_start(const struct archive *files, void (*notice)(const char *line));
 int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
                   struct domain_error *error);
 /* Returns when its memory is back (or after some seconds, if somebody still holds some). */

@@ -66,12 +66,31 @@ static int domain_make(struct work *w)
     return rc;
 }
 
+static int memory_short(struct work *w, uint64_t free_pages)
+{
+    snprintf(w->build->error.text, sizeof(w->build->error.text),
+             "not enough memory: the guest wants %llu KiB, %llu KiB are free",
+             (unsigned long long)w->layout.page_count * 4, (unsigned long long)free_pages * 4);
+    return -XEN_ENOMEM;
+}
+
+/* Says so at once when it cannot work, before anything is taken. */
+static int memory_check(struct work *w)
+{
+    struct xen_sysctl_physinfo info;
+    int rc = step(w, "asking for free memory", sysctl_physinfo(&info));
+
+    if (rc == 0 && w->layout.page_count > info.free_pages + info.scrub_pages) {
+        rc = memory_short(w, info.free_pages + info.scrub_pages);
+    }
+    return rc;
+}
+
 /* All memory in single pages: the list of pfns goes in, the list of mfns comes out. */
 static int memory_populate(struct work *w)
 {
     struct xen_memory_reservation reservation;
     const uint64_t count = w->layout.page_count;
-    struct xen_sysctl_physinfo info;
     long done;
 
     w->p2m = malloc(count * sizeof(*w->p2m));
@@ -89,15 +108,7 @@ static int memory_populate(struct work *w)
     if (done == (long)count) {
         return 0;
     }
-    if (done < 0) {
-        return step(w, "allocating memory", (int)done);
-    }
-    snprintf(w->build->error.text, sizeof(w->build->error.text),
-             "not enough memory: the guest wants %llu KiB, %llu KiB are free",
-             (unsigned long long)count * 4,
-             sysctl_physinfo(&info) ? 0ULL
-                                    : (unsigned long long)(info.free_pages + (uint64_t)done) * 4);
-    return -XEN_ENOMEM;
+    return done < 0 ? step(w, "allocating memory", (int)done) : memory_short(w, (uint64_t)done);
 }
 
 /* True if the page is filled from the file, every byte of it. */
@@ -323,6 +334,7 @@ int guest_build(struct guest_build *build)
     rc = rc ? rc
             : guest_layout_make(&w->layout, &w->image, build->memory_kib / 4, build->initrd_size,
                                 &build->error);
+    rc = rc ? rc : memory_check(w);
     rc = rc ? rc : domain_make(w);
     rc = rc ? rc : domain_fill(w);
     if (rc && build->domid) {

@@ -61,7 +61,7 @@ static void services_start(void)
 {
     announce("xenstore", xenstore_service_start());
     announce("guest consoles", guest_console_start());
-    announce("toolstack", domain_start(&archive));
+    announce("toolstack", domain_start(&archive, shell_notice));
     xl_start(&archive);
 }
 

@@ -32,73 +32,91 @@ struct editor {
     char last;           /* "\r\n" is one end of line */
 };
 
-static void line_show(struct editor *editor, const char *text)
+static struct editor editor;
+static bool editing; /* a prompt stands on the screen */
+
+void shell_notice(const char *line)
 {
-    while (editor->length > 0) {
-        console_print("\b \b");
-        editor->length--;
+    if (editing) {
+        console_print("\r\033[K");
     }
-    snprintf(editor->line, sizeof(editor->line), "%s", text);
-    editor->length = strlen(editor->line);
-    console_write(editor->line, editor->length);
+    printf("%s\n", line);
+    fflush(stdout);
+    if (editing) {
+        console_print(PROMPT);
+        console_write(editor.line, editor.length);
+    }
 }
 
-static void history_step(struct editor *editor, bool older)
+static void line_show(const char *text)
+{
+    while (editor.length > 0) {
+        console_print("\b \b");
+        editor.length--;
+    }
+    snprintf(editor.line, sizeof(editor.line), "%s", text);
+    editor.length = strlen(editor.line);
+    console_write(editor.line, editor.length);
+}
+
+static void history_step(bool older)
 {
     unsigned int kept = history_count < HISTORY_MAX ? history_count : HISTORY_MAX;
 
-    if (older && editor->back < kept) {
-        editor->back++;
-    } else if (!older && editor->back > 0) {
-        editor->back--;
+    if (older && editor.back < kept) {
+        editor.back++;
+    } else if (!older && editor.back > 0) {
+        editor.back--;
     } else {
         return;
     }
-    line_show(editor, editor->back ? history[(history_count - editor->back) % HISTORY_MAX] : "");
+    line_show(editor.back ? history[(history_count - editor.back) % HISTORY_MAX] : "");
 }
 
 /* One character; true when the line is complete. */
-static bool character_take(struct editor *editor, char c)
+static bool character_take(char c)
 {
-    char before = editor->last;
+    char before = editor.last;
 
-    editor->last = c;
-    if (editor->escape) {
+    editor.last = c;
+    if (editor.escape) {
         /* ESC [ A (up) and ESC [ B (down); others are swallowed */
-        if (editor->escape == 2 && (c == 'A' || c == 'B')) {
-            history_step(editor, c == 'A');
+        if (editor.escape == 2 && (c == 'A' || c == 'B')) {
+            history_step(c == 'A');
         }
-        editor->escape = editor->escape == 1 && c == '[' ? 2 : 0;
+        editor.escape = editor.escape == 1 && c == '[' ? 2 : 0;
     } else if (c == 27) {
-        editor->escape = 1;
+        editor.escape = 1;
     } else if (c == '\r' || (c == '\n' && before != '\r')) {
         console_print("\n");
         return true;
     } else if (c == 8 || c == 127) {
-        if (editor->length > 0) {
-            editor->length--;
+        if (editor.length > 0) {
+            editor.length--;
             console_print("\b \b");
         }
     } else if (c == 3 || c == 21) { /* ^C, ^U */
-        line_show(editor, "");
-    } else if (c >= 32 && editor->length + 1 < sizeof(editor->line)) {
-        editor->line[editor->length++] = c;
+        line_show("");
+    } else if (c >= 32 && editor.length + 1 < sizeof(editor.line)) {
+        editor.line[editor.length++] = c;
         console_write(&c, 1);
     }
     return false;
 }
 
-static void line_read(struct editor *editor)
+static void line_read(void)
 {
     static char pending[64];
     static size_t pending_at, pending_length;
 
-    editor->length = editor->back = editor->escape = 0;
+    editor.length = editor.back = editor.escape = 0;
     console_print(PROMPT);
+    editing = true;
     for (;;) {
         while (pending_at < pending_length) {
-            if (character_take(editor, pending[pending_at++])) {
-                editor->line[editor->length] = '\0';
+            if (character_take(pending[pending_at++])) {
+                editor.line[editor.length] = '\0';
+                editing = false;
                 return;
             }
         }
@@ -327,11 +345,9 @@ int shell_run(char *line)
 
 void shell_main(const struct archive *archive)
 {
-    static struct editor editor;
-
     files = archive;
     for (;;) {
-        line_read(&editor);
+        line_read();
         if (editor.length > 0) {
             strcpy(history[history_count++ % HISTORY_MAX], editor.line);
             shell_run(editor.line);

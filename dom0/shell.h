@@ -9,6 +9,8 @@
 
 #include "dom0/archive.h"
 
+/* Prints a line from another thread, around the line that is being typed. */
+void shell_notice(const char *line);
 /* Runs one line; its exit status. The text is changed. */
 int shell_run(char *line);
 /* Reads and runs lines until "halt". */
