@@ -135,14 +135,16 @@ static int ring_connect(struct vbd *vbd)
     if (error != 0) {
         return error;
     }
-    struct blkback_ring_options options = {.disk = vbd->disk,
-                                           .readonly = vbd->readonly,
-                                           .domid = device->peer_domid,
-                                           .ring_grant = (grant_ref_t)grant,
-                                           .remote_port = (evtchn_port_t)port,
-                                           .name = device->node,
-                                           .broken = vbd_broken,
-                                           .context = vbd};
+    struct blkback_ring_options options = {
+        .disk = vbd->disk,
+        .readonly = vbd->readonly,
+        .persistent = xenbus_read_number_or(device->peer, "feature-persistent", 0) != 0,
+        .domid = device->peer_domid,
+        .ring_grant = (grant_ref_t)grant,
+        .remote_port = (evtchn_port_t)port,
+        .name = device->node,
+        .broken = vbd_broken,
+        .context = vbd};
     return blkback_ring_open(&options, &vbd->ring);
 }
 
@@ -176,7 +178,7 @@ static int features_write(const struct xenbus_device *device)
         {"feature-flush-cache",           1                   },
         {"feature-barrier",               0                   },
         {"feature-discard",               0                   },
-        {"feature-persistent",            0                   },
+        {"feature-persistent",            1                   },
         {"feature-max-indirect-segments", BLKBACK_SEGMENTS_MAX},
         {"max-ring-page-order",           0                   }
     };

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/blkback_cache.h"
 #include "dom0/blkback_request.h"
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
@@ -32,6 +33,7 @@ struct io {
     struct blkback_request request;
     struct block_request block;
     struct grant_mapping mappings[BLKBACK_SEGMENTS_MAX];
+    uint32_t mapped; /* of them in use */
     char *window;
     struct io *next;
 };
@@ -53,6 +55,7 @@ struct blkback_ring {
     struct io *done;     /* completed by the disk: event context */
     struct io *deferred; /* mapped, but the disk's queue was full */
     char *windows;
+    struct blkback_cache *cache;            /* NULL: the front end does not use pages again */
     struct blkif_request_segment *segments; /* scratch page for indirect requests */
     struct io ios[ENTRIES];
 };
@@ -90,7 +93,7 @@ static void answers_push(struct blkback_ring *ring)
 static void io_finish(struct io *io, int status)
 {
     struct blkback_ring *ring = io->ring;
-    grant_unmap_at(io->mappings, io->block.segment_count);
+    grant_unmap_at(io->mappings, io->mapped);
     answer(ring, &io->request, status);
     io->next = ring->free;
     ring->free = io;
@@ -116,33 +119,54 @@ static void io_done(struct block_request *block)
     wake_up(&ring->queue);
 }
 
-/* Maps what the request names and describes it for the disk. */
-static int io_map(struct io *io)
+/* Maps the request's pages; where[i] tells where. Those in the cache stay mapped; others are
+ * io->mapped of the request's own and go when it ends. */
+static int io_map(struct io *io, const struct grant_mapping **where)
 {
     const struct blkback_request *request = &io->request;
-    struct block_request *block = &io->block;
+    struct blkback_ring *ring = io->ring;
     grant_ref_t grants[BLKBACK_SEGMENTS_MAX];
     for (uint32_t i = 0; i < request->segment_count; i++) {
         grants[i] = request->segments[i].grant;
+        where[i] = &io->mappings[i];
     }
+    io->mapped = 0;
+    if (ring->cache != NULL) {
+        int error = blkback_cache_map(ring->cache, grants, request->segment_count, where);
+        if (error != -XEN_ENOSPC) {
+            return error;
+        }
+    }
+    int error = grant_map_at(io->window, ring->options.domid, grants, request->segment_count,
+                             request->write, io->mappings);
+    if (error == 0) {
+        io->mapped = request->segment_count;
+    }
+    return error;
+}
+
+/* Maps what the request names and describes it for the disk. */
+static int io_prepare(struct io *io)
+{
+    const struct blkback_request *request = &io->request;
+    const struct grant_mapping *where[BLKBACK_SEGMENTS_MAX];
+    struct block_request *block = &io->block;
     block->operation = request->flush ? BLOCK_FLUSH : request->write ? BLOCK_WRITE : BLOCK_READ;
     block->sector = request->sector;
-    block->segment_count = 0;
+    block->segment_count = request->segment_count;
     block->done = io_done;
     block->context = io;
-    int error = grant_map_at(io->window, io->ring->options.domid, grants, request->segment_count,
-                             request->write, io->mappings);
+    int error = io_map(io, where);
     if (error != 0) {
         return error;
     }
     for (uint32_t i = 0; i < request->segment_count; i++) {
         const struct blkback_segment *segment = &request->segments[i];
         block->segments[i] = (struct block_segment){
-            .address = (char *)io->mappings[i].address + segment->offset,
-            .maddr = (io->mappings[i].maddr & PAGE_MASK) + segment->offset,
+            .address = (char *)where[i]->address + segment->offset,
+            .maddr = (where[i]->maddr & PAGE_MASK) + segment->offset,
             .length = segment->length};
     }
-    block->segment_count = request->segment_count;
     return 0;
 }
 
@@ -197,7 +221,7 @@ static void entry_serve(struct blkback_ring *ring, const struct blkif_request *e
         answer(ring, request, -XEN_EROFS);
         return;
     }
-    int error = io_map(io);
+    int error = io_prepare(io);
     if (error != 0) {
         if (!ring->complained) {
             console_printf("%s: grant of a request: %s\n", ring->options.name, errno_name(error));
@@ -263,6 +287,7 @@ static void ring_free(struct blkback_ring *ring)
     if (ring->windows != NULL) {
         memory_release(ring->windows, ENTRIES * BLKBACK_SEGMENTS_MAX);
     }
+    blkback_cache_destroy(ring->cache);
     page_free(ring->segments, 0);
     free(ring);
 }
@@ -315,6 +340,9 @@ static int ring_setup(struct blkback_ring *ring)
     BACK_RING_INIT(&ring->ring, (struct blkif_sring *)ring->ring_mapping.address, PAGE_SIZE);
     ring->segments = page_alloc(0);
     ring->windows = memory_reserve(ENTRIES * BLKBACK_SEGMENTS_MAX);
+    if (options->persistent) {
+        ring->cache = blkback_cache_create(options->domid); /* without one it works too */
+    }
     if (ring->segments == NULL || ring->windows == NULL) {
         return -XEN_ENOMEM;
     }

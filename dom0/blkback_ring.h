@@ -15,6 +15,7 @@ struct blkback_ring;
 struct blkback_ring_options {
     struct block_device *disk;
     bool readonly;
+    bool persistent; /* the front end uses the same grants again and again */
     domid_t domid;
     grant_ref_t ring_grant;
     evtchn_port_t remote_port;
