@@ -380,16 +380,34 @@ static void enter(struct sched_cpu *c, struct vcpu *v, uint64_t now)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-// Work waits here while another CPU idles: let that one come and take it.
+// Work waits in this queue: let an idle CPU that can have it come and take it, unless it has been
+// told already. Lock held.
 static void call_for_help(struct sched_cpu *c)
 {
     uint64_t idle = __atomic_load_n(&sched_idle_mask, __ATOMIC_RELAXED) & ~bit(c->id);
     LIST_FOR_EACH(pos, &c->queue) {
         uint64_t helpers = idle & vcpu_of(pos)->sched.hard_affinity;
-        if (helpers) {
-            softirq_raise((unsigned)__builtin_ctzll(helpers), SOFTIRQ_SCHEDULE);
+        for (; helpers; helpers &= helpers - 1) {
+            unsigned cpu = (unsigned)__builtin_ctzll(helpers);
+            uint32_t told = __atomic_load_n(&cpu_get(cpu)->softirq_pending, __ATOMIC_RELAXED);
+            if (told >> SOFTIRQ_SCHEDULE & 1)
+                continue;
+            softirq_raise(cpu, SOFTIRQ_SCHEDULE);
             return;
         }
+    }
+}
+
+// This CPU was idle, so it may have been the one that was called for help; now that it is busy the
+// call goes on to the next.
+static void pass_call_on(struct sched_cpu *c)
+{
+    for (unsigned i = 1; i < cpu_count(); i++) {
+        struct sched_cpu *other = &sched_cpus[(c->id + i) % cpu_count()];
+        if (!__atomic_load_n(&other->waiting, __ATOMIC_RELAXED) || !spin_trylock(&other->lock))
+            continue;
+        call_for_help(other);
+        spin_unlock(&other->lock);
     }
 }
 
@@ -421,6 +439,8 @@ struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end)
         policy->picked(next);
         *slice_end = now + policy->slice(next, now);
         call_for_help(c);
+        if (is_idle_vcpu(c, prev))
+            pass_call_on(c);
     }
     spin_unlock_irqrestore(&c->lock, flags);
     return next;
@@ -450,13 +470,12 @@ enum refusal sched_set_affinity(struct vcpu *v, uint64_t hard, uint64_t soft)
     struct sched_cpu *c = queue_lock(v, &flags);
     __atomic_store_n(&v->sched.hard_affinity, hard, __ATOMIC_RELAXED);
     v->sched.soft_affinity = soft;
-    if (!may_use(v, c->id)) {
-        if (c->current == v) {
+    if (c->current == v) {
+        if (!may_use(v, c->id))
             softirq_raise(c->id, SOFTIRQ_SCHEDULE);
-        } else if (v->sched.is_queued) {
-            queue_remove(c, v);
-            place(&c, v, &flags, !is_live(v));
-        }
+    } else if (v->sched.is_queued && choose_cpu(v) != c->id) {
+        queue_remove(c, v);
+        place(&c, v, &flags, !is_live(v));
     }
     spin_unlock_irqrestore(&c->lock, flags);
     return REFUSE_NONE;

@@ -251,7 +251,8 @@ static void check_invariants(void)
             CU_ASSERT_EQUAL_FATAL(v->runstate.state == RUNSTATE_running, v->sched.is_running);
             active += v->runstate.state <= RUNSTATE_runnable;
             // Nothing waits that an idle CPU could run.
-            for (unsigned cpu = 0; cpu < host_cpu_count && some_idle && v->sched.is_queued; cpu++)
+            bool waits = some_idle && v->sched.is_queued && !world[i]->sched.cap;
+            for (unsigned cpu = 0; cpu < host_cpu_count && waits; cpu++)
                 CU_ASSERT_FATAL(sched_current(cpu) != &idle[cpu] ||
                                 !(v->sched.hard_affinity >> cpu & 1));
         }
@@ -265,12 +266,14 @@ static void random_step(void)
     struct vcpu *v = d->vcpu[host_random(d->max_vcpus)];
     host_cpu_current = host_random(host_cpu_count);
 
-    switch (host_random(9)) {
+    switch (host_random(12)) {
     case 0:
-        v->pause_count++;
+        v->pause_count += v->pause_count < 2;
         sched_sleep(v);
         break;
     case 1:
+    case 10:
+    case 11:
         if (v->pause_count && --v->pause_count == 0)
             sched_wake(v);
         break;
@@ -282,6 +285,7 @@ static void random_step(void)
         }
         break;
     case 3:
+    case 9:
         sched_kick(v);
         break;
     case 4:
@@ -324,6 +328,7 @@ static void random_life(void)
         settle();
         check_invariants();
     }
+    CU_ASSERT(switches > 5000);
     for (unsigned i = 0; i < DOMAINS; i++) {
         for (unsigned n = 0; n < world[i]->max_vcpus; n++) {
             struct vcpu_runstate_info r;
