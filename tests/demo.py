@@ -75,7 +75,7 @@ def run_chain(report, machine, port):
     """The steps of the demo on a running machine."""
     base = f"http://127.0.0.1:{port}/"
     try:
-        machine.wait_for(r"dom0[>#:]", 60)
+        machine.wait_for(r"^dom0: ready", 60)
         print(f"  dom0 prompt after {machine.elapsed():.1f} s")
         report.case("prompt", True)
         page = fetch(base, 60).decode("utf-8", "replace")

@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BOOT = os.path.join(ROOT, "build", "boot")
 DOM0 = "build/dom0/dom0.elf"
 INITRD = "build/boot/initrd.cpio"
-WEB_ADDRESS = "10.0.2.20"
+WEB_ADDRESS = "10.0.2.80"
 WEB_PORT = 80
 
 HYPERVISORS = {"paravane": "build/hypervisor/paravane.elf", "xen": "build/xen/xen.gz"}
@@ -83,7 +83,7 @@ def free_port():
 
 def chain_iso(hv, name, arguments="", guests="web.cfg", **options):
     """The image of the whole chain: hypervisor, dom0, boot archive. dom0 creates `guests`."""
-    words = f"auto={guests} {arguments}" if guests else arguments
+    words = f"address=dhcp {arguments}" + (f" auto={guests}" if guests else "")
     return make_iso(name, hv, DOM0, words.strip(), initrd=INITRD, **options)
 
 
