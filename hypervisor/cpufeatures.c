@@ -15,6 +15,10 @@
 #define XCR0_AVX512 0xe0ul
 #define FXSAVE_SIZE 512
 
+// Memory types by PAT index, as PV guests expect them: WB, WT, UC-, UC, WC, WP. The first four are
+// the power-on values, so nothing that is mapped already changes.
+#define PAT_ABI 0x050100070406ul
+
 enum { EAX, EBX, ECX, EDX };
 
 struct cpu_features cpu_features;
@@ -108,6 +112,7 @@ void cpu_features_init(void)
 void cpu_features_apply(void)
 {
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE | EFER_SCE);
+    wrmsr(MSR_PAT, PAT_ABI);
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
     write_cr4(cpu_features.cr4);
     if (cpu_features.xsave)

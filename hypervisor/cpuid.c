@@ -39,6 +39,7 @@
 #define LEAF_MAX_BASIC 0xdu
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF_MAX_EXTENDED 0x80000021u
+#define LINEAR_ADDRESS_BITS 48u
 #define APIC_ID_SHIFT 25 // vcpu n has APIC id 2n
 #define HYPERCALL_PAGES 1
 #define HYPERCALL_MSR 0x40000000
@@ -173,6 +174,7 @@ static struct cpuid_result leaf_extended(struct vcpu *v, uint32_t leaf)
     case LEAF_EXTENDED + 2 ... LEAF_EXTENDED + 6: // brand, caches
         break;
     case LEAF_EXTENDED + 8:
+        r.a = (r.a & 0xff) | LINEAR_ADDRESS_BITS << 8;
         r.b &= LEAF_E8_EBX;
         r.c = r.d = 0;
         break;

@@ -210,18 +210,29 @@ static enum emulated emulate_clts(struct emulation *e)
 
 // --- debug registers, MSRs ----------------------------------------------------------------------------
 
+// Registers that are not there are #UD, values that may not stand in one are #GP.
+static enum emulated debugreg_result(struct emulation *e, enum refusal r)
+{
+    if (r == REFUSE_NONE)
+        return EMULATED_DONE;
+    if (r != REFUSE_DEBUG_REGISTER_UNKNOWN)
+        return EMULATED_REFUSED;
+    guest_inject_exception(e->regs, X86_UD, 0);
+    return EMULATED_STAYS;
+}
+
 static enum emulated mov_from_dr(struct emulation *e)
 {
     uint64_t *to = emulate_register(e->regs, e->insn.rm);
 
-    return debugreg_get(e->v, e->insn.reg, to) == REFUSE_NONE ? EMULATED_DONE : EMULATED_REFUSED;
+    return debugreg_result(e, debugreg_get(e->v, e->insn.reg, to));
 }
 
 static enum emulated mov_to_dr(struct emulation *e)
 {
     uint64_t value = *emulate_register(e->regs, e->insn.rm);
 
-    return debugreg_set(e->v, e->insn.reg, value) == REFUSE_NONE ? EMULATED_DONE : EMULATED_REFUSED;
+    return debugreg_result(e, debugreg_set(e->v, e->insn.reg, value));
 }
 
 static void edx_eax_write(struct cpu_user_regs *regs, uint64_t value)

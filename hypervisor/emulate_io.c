@@ -114,7 +114,7 @@ enum emulated emulate_port(struct emulation *e)
     unsigned port = e->insn.opcode & 8 ? regs->dx : e->insn.immediate;
     bool is_out = e->insn.opcode & 2;
 
-    if (port + bytes > 0x10000 || !port_executable(e->v, port, bytes))
+    if (!port_executable(e->v, port, bytes))
         return EMULATED_REFUSED;
     if (is_out)
         port_write(e->v->domain, port, bytes, regs->eax & all_ones(bytes));
@@ -161,7 +161,7 @@ enum emulated emulate_port_string(struct emulation *e)
     uint64_t mask = width == 8 ? ~0ull : 0xffffffffull;
     int64_t step = regs->rflags & EFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
 
-    if (!e->insn.is_64bit || port + bytes > 0x10000 || !port_executable(e->v, port, bytes))
+    if (!e->insn.is_64bit || !port_executable(e->v, port, bytes))
         return EMULATED_REFUSED;
     uint64_t base = string_segment_base(e, is_out);
     for (unsigned n = 0; n < STRING_ELEMENTS; n++) {
