@@ -78,13 +78,13 @@ static long op_sharing(struct hypercall *c, void *argument)
     {command, #command, sizeof(type), copy, right, handler}
 
 static const struct subop rows[] = {
-    ROW(XENMEM_increase_reservation, struct xen_memory_reservation, SUBOP_IN, SUBOP_ANY, memory_op_increase),
-    ROW(XENMEM_decrease_reservation, struct xen_memory_reservation, SUBOP_IN, SUBOP_ANY, memory_op_decrease),
+    ROW(XENMEM_increase_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_increase),
+    ROW(XENMEM_decrease_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_decrease),
     ROW(XENMEM_maximum_ram_page, uint64_t, SUBOP_NONE, SUBOP_ANY, op_maximum_ram_page),
     ROW(XENMEM_current_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_current_reservation),
     ROW(XENMEM_maximum_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_maximum_reservation),
     ROW(XENMEM_machphys_mfn_list, struct xen_machphys_mfn_list, SUBOP_INOUT, SUBOP_ANY, memory_op_machphys_list),
-    ROW(XENMEM_populate_physmap, struct xen_memory_reservation, SUBOP_IN, SUBOP_ANY, memory_op_populate),
+    ROW(XENMEM_populate_physmap, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_populate),
     ROW(XENMEM_add_to_physmap, struct xen_add_to_physmap, SUBOP_IN, SUBOP_ANY, op_not_translated),
     ROW(XENMEM_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_ANY, memory_op_memory_map),
     ROW(XENMEM_machine_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_PRIVILEGED,

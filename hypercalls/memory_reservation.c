@@ -99,22 +99,26 @@ static long for_extents(struct reservation *s, enum refusal (*one)(struct reserv
     return (long)i;
 }
 
-static long run(struct hypercall *c, void *argument,
-                enum refusal (*one)(struct reservation *, uint64_t))
+// Even an argument that cannot be read gives the number of extents done, as Xen has it.
+static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, uint64_t))
 {
-    struct xen_memory_reservation *r = argument;
-    struct reservation s = {.call = c, .r = r, .list = (uint64_t)r->extent_start.p};
-    uint64_t start = memory_op_start(c);
+    struct xen_memory_reservation r;
+    struct reservation s = {.call = c, .r = &r};
+    long result = (long)memory_op_start(c);
 
-    if (r->nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start >= r->nr_extents)
-        return (long)start;
-    enum refusal refused = domain_lookup_remote(c->domain, r->domid, &s.domain);
+    if (!guest_read(&r, c->arg[1], sizeof(r))) {
+        refuse(c, REFUSE_BAD_POINTER, 1);
+        return result;
+    }
+    s.list = (uint64_t)r.extent_start.p;
+    if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || (uint64_t)result >= r.nr_extents)
+        return result;
+    enum refusal refused = domain_lookup_remote(c->domain, r.domid, &s.domain);
     if (refused) {
         long error = refuse(c, refused, 0);
-        return refused == REFUSE_NO_DOMAIN ? (long)start : error;
+        return refused == REFUSE_NO_DOMAIN ? result : error;
     }
-    long result = (long)start;
-    if (r->extent_order > memory_order_max(c->domain))
+    if (r.extent_order > memory_order_max(c->domain))
         refuse(c, REFUSE_ORDER_TOO_BIG, 0);
     else
         result = for_extents(&s, one);
@@ -124,17 +128,20 @@ static long run(struct hypercall *c, void *argument,
 
 long memory_op_populate(struct hypercall *c, void *argument)
 {
-    return run(c, argument, populate_one);
+    (void)argument;
+    return run(c, populate_one);
 }
 
 long memory_op_increase(struct hypercall *c, void *argument)
 {
-    return run(c, argument, increase_one);
+    (void)argument;
+    return run(c, increase_one);
 }
 
 long memory_op_decrease(struct hypercall *c, void *argument)
 {
-    return run(c, argument, decrease_one);
+    (void)argument;
+    return run(c, decrease_one);
 }
 
 long memory_op_claim(struct hypercall *c, void *argument)

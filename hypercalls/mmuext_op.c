@@ -65,7 +65,7 @@ static enum refusal ext_flush_multi(struct ext_state *s, const struct mmuext_op 
 {
     struct cpumask cpus;
     if (!memory_vcpus_read(s->call->domain, (uint64_t)op->arg2.vcpumask.p, &cpus))
-        return REFUSE_BAD_POINTER;
+        return REFUSE_VCPU_MASK_BAD;
     tlb_flush_mask(cpus);
     return REFUSE_NONE;
 }
@@ -88,7 +88,7 @@ static enum refusal ext_invlpg_multi(struct ext_state *s, const struct mmuext_op
 {
     struct cpumask cpus;
     if (!memory_vcpus_read(s->call->domain, (uint64_t)op->arg2.vcpumask.p, &cpus))
-        return REFUSE_BAD_POINTER;
+        return REFUSE_VCPU_MASK_BAD;
     memory_invalidate(cpus, op->arg1.linear_addr);
     return REFUSE_NONE;
 }

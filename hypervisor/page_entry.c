@@ -62,9 +62,9 @@ static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
     uint64_t mfn = entry_mfn(*e).v;
     const struct domain *owner = c->frame_owner == &domain_io ? c->table_owner : c->frame_owner;
 
-    if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT))
-        return REFUSE_ENTRY_BAD_FLAGS;
-    if (!access_iomem_readable(c->table_owner, mfn, mfn))
+    if (mfn == PTE_ADDRESS >> PAGE_SHIFT)
+        return REFUSE_FRAME_NOT_RAM; // what an entry for no frame at all looks like
+    if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !access_iomem_readable(c->table_owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
     if (owner != c->table_owner && !access_iomem_readable(owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
