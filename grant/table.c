@@ -158,16 +158,26 @@ static uint16_t flags_unused(const struct grant_active *a)
     return (uint16_t)((a->uses ? 0u : GTF_reading) | (a->writers ? 0u : GTF_writing));
 }
 
-static enum refusal frame_reference(struct domain *owner, uint32_t number, bool write)
+static enum refusal frame_reference(struct domain *owner, mfn_t mfn, bool write)
 {
-    struct frame *f = frame_from_mfn(MFN(number));
+    struct frame *f = frame_from_mfn(mfn);
     if (!f)
         return REFUSE_GRANT_BAD_FRAME;
     enum refusal r = write ? frame_get_writable(f, owner) : frame_get(f, owner);
     return r == REFUSE_NONE ? REFUSE_NONE : REFUSE_GRANT_BAD_FRAME;
 }
 
-static enum refusal use_begin_locked(struct domain *owner, domid_t user, grant_ref_t ref, bool write)
+static void frame_dereference(mfn_t mfn, bool write)
+{
+    if (write)
+        frame_put_writable(frame_from_mfn(mfn));
+    else
+        frame_put(frame_from_mfn(mfn));
+}
+
+// Count one more use, with our flags set in the entry. From then on its frame is fixed.
+static enum refusal use_count(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+                              mfn_t *mfn)
 {
     struct grant_domain *g = &owner->grants;
 
@@ -190,47 +200,44 @@ static enum refusal use_begin_locked(struct domain *owner, domid_t user, grant_r
         r = entry_claim(entry, user, write, is_first);
     if (r != REFUSE_NONE)
         return r;
-    uint32_t frame = is_first ? __atomic_load_n(&entry->frame, __ATOMIC_ACQUIRE) : a->frame;
-    r = frame_reference(owner, frame, write);
-    if (r != REFUSE_NONE) {
-        entry_release(entry, flags_unused(a));
-        return r;
+    if (is_first) {
+        a->frame = __atomic_load_n(&entry->frame, __ATOMIC_ACQUIRE);
+        a->user = user;
     }
-    a->frame = frame;
-    a->user = user;
     a->uses++;
     a->writers = (uint16_t)(a->writers + write);
     g->uses++;
+    *mfn = MFN(a->frame);
     return REFUSE_NONE;
 }
 
-enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
-                             mfn_t *mfn)
-{
-    spin_lock(&owner->grants.lock);
-    enum refusal r = use_begin_locked(owner, user, ref, write);
-    if (r == REFUSE_NONE)
-        *mfn = MFN(active_entry(&owner->grants, ref)->frame);
-    spin_unlock(&owner->grants.lock);
-    return r;
-}
-
-void grant_use_end(struct domain *owner, grant_ref_t ref, bool write)
+static void use_uncount(struct domain *owner, grant_ref_t ref, bool write)
 {
     struct grant_domain *g = &owner->grants;
 
     spin_lock(&g->lock);
     struct grant_active *a = active_entry(g, ref);
-    struct frame *f = frame_from_mfn(MFN(a->frame));
     a->uses--;
     a->writers = (uint16_t)(a->writers - write);
     g->uses--;
-    if (write)
-        frame_put_writable(f);
-    else
-        frame_put(f);
     entry_release(shared_entry(g, ref), flags_unused(a));
     spin_unlock(&g->lock);
+}
+
+// References are taken and dropped outside the lock, between counting and uncounting: the last one of
+// a frame frees it, which is the business of its owner's lock.
+enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+                             mfn_t *mfn)
+{
+    spin_lock(&owner->grants.lock);
+    enum refusal r = use_count(owner, user, ref, write, mfn);
+    spin_unlock(&owner->grants.lock);
+    if (r != REFUSE_NONE)
+        return r;
+    r = frame_reference(owner, *mfn, write);
+    if (r != REFUSE_NONE)
+        use_uncount(owner, ref, write);
+    return r;
 }
 
 mfn_t grant_active_frame(struct domain *owner, grant_ref_t ref)
@@ -239,6 +246,12 @@ mfn_t grant_active_frame(struct domain *owner, grant_ref_t ref)
     mfn_t mfn = MFN(active_entry(&owner->grants, ref)->frame);
     spin_unlock(&owner->grants.lock);
     return mfn;
+}
+
+void grant_use_end(struct domain *owner, grant_ref_t ref, bool write)
+{
+    frame_dereference(grant_active_frame(owner, ref), write);
+    use_uncount(owner, ref, write);
 }
 
 enum refusal grant_revoke(struct domain *d)

@@ -65,3 +65,8 @@ UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wa
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_CFLAGS := -Itests/unit/host
 
+UNIT_TESTS += grant
+UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map.c grant/copy.c \
+	$(MEMORY_CORE_SRCS)
+UNIT_grant_CFLAGS := -Itests/unit/host
+UNIT_grant_LIBS := -lpthread
