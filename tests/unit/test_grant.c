@@ -419,7 +419,7 @@ static void scribbling_owner(void)
     setup();
     stop_scribbling = false;
     pthread_create(&thread, NULL, scribble, entry(0, 9));
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 20000000 && mapped < 2000; i++) {
         grant_handle_t h;
         if (map(1, 0, 9, GNTMAP_host_map, 3, &h) != REFUSE_NONE)
             continue;
