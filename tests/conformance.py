@@ -21,7 +21,7 @@ CASE = re.compile(r"(PASS|FAIL) ([\w-]+/[\w-]+)(?:: (.*))?$")
 CPUS = 2
 
 # Cases that end the domain, and what its end looks like: a regular expression for each hypervisor.
-CRASHED = {"paravane": r"[Dd]omain 0 crashed|d0.*crash", "xen": r"Dom0 crashed|Domain 0 crashed"}
+CRASHED = {"paravane": r"dom0 has crashed", "xen": r"Dom0 crashed|Domain 0 crashed"}
 FATAL = {
     "fatal/shutdown_crash": CRASHED,
     "fatal/trap_without_handler": CRASHED,
@@ -29,7 +29,7 @@ FATAL = {
     "fatal/iret_bad_frame": CRASHED,
     "fatal/stack_in_hypervisor": CRASHED,
     "fatal/user_without_root": CRASHED,
-    "fatal/shutdown_poweroff": {"paravane": r"[Dd]omain 0 (halted|shut down|powered off)|[Hh]alting",
+    "fatal/shutdown_poweroff": {"paravane": r"dom0 has powered off",
                                 "xen": r"Dom(ain |)0 halted"},
 }
 

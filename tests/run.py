@@ -38,7 +38,8 @@ def system_commands(name):
 
 
 def conformance_commands(name):
-    return python_commands("conformance", "tests/conformance.py", *(["--only", name] if name else []))
+    option = [] if not name else [name] if name.startswith("--") else ["--only", name]
+    return python_commands(f"conformance {name or ''}".strip(), "tests/conformance.py", *option)
 
 
 def demo_commands(name):
@@ -53,8 +54,8 @@ SUITES = {
     "demo": demo_commands,
     "system": system_commands,
 }
-# What `make test` runs: every suite that passes as a whole on the tree as it is.
-DEFAULT = ["unit"]
+# What `make test` runs, in this order: suite and name; every one passes as a whole.
+DEFAULT = [("unit", None), ("conformance", "--hv=xen"), ("demo", "xen")]
 
 
 def run_suite(title, command, totals):
@@ -95,8 +96,8 @@ def main():
     if suite and suite not in SUITES:
         sys.exit(f"run.py: suites are {' '.join(SUITES)}")
     totals = {"passed": 0, "failed": 0, "failures": []}
-    for kind in [suite] if suite else DEFAULT:
-        for title, command in SUITES[kind](name):
+    for kind, which in [(suite, name)] if suite else DEFAULT:
+        for title, command in SUITES[kind](which):
             run_suite(title, command, totals)
     if totals["failures"]:
         print("\nFailures:")
