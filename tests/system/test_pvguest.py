@@ -72,7 +72,7 @@ def run_crash(hv, kind):
             if kind in ("null", "undefined"):
                 machine.wait_for(r"^rip e030:ffffffff8", timeout=10)
                 machine.wait_for(r"^trace: ffffffff8", timeout=10)
-            machine.wait_for(r"(?i)dom(ain )?0 crashed", timeout=10)
+            machine.wait_for(r"(?i)dom(ain )?0 (has )?crashed", timeout=10)
             report(True, f"pvguest-crash/{hv}-{kind}")
         except qemu.QemuTimeout as error:
             report(False, f"pvguest-crash/{hv}-{kind}", str(error))
