@@ -14,7 +14,9 @@
 //  - A get beyond FRAME_REFS_LIMIT is refused. A put below zero is our own fault: BUG.
 //  - The frames inside a block of the hypervisor's own have no references, so nobody gets one.
 //  - The first frame that a domain owns takes a reference to the domain's structure, the last one that
-//    goes drops it; shared frames hold one each.
+//    goes drops it. Frames of the hypervisor that it shares with a domain hold none: they are taken
+//    back when the structure goes, and what is still mapped then belongs to nobody until the last
+//    mapping has gone.
 // Locks: frame_put may take LOCK_DOMAIN of the owner and LOCK_ALLOC; call it with neither those nor any
 // lock behind LOCK_DOMAIN held. Lists of a domain are guarded by LOCK_DOMAIN.
 #include "hypervisor/frame.h"
@@ -105,27 +107,21 @@ enum refusal frame_get(struct frame *f, const struct domain *d)
 static __attribute__((noinline)) void frame_free(struct frame *f)
 {
     struct domain *d = f->owner;
-    bool drop_domain = false;
 
     BUG_ON((__atomic_load_n(&f->type, __ATOMIC_RELAXED) & TYPE_COUNT) != 0);
+    BUG_ON(f->count & (FRAME_ALLOCATED | FRAME_SHARED));
+    f->stamp = tlb_stamp_now();
     if (!d) {
         page_alloc_give_back(f, f->next);
         return;
     }
-    BUG_ON(f->count & FRAME_ALLOCATED);
     spin_lock(&d->lock);
-    if (f->count & FRAME_SHARED) {
-        page_list_remove(&d->xen_pages, f);
-        drop_domain = true;
-    } else {
-        page_list_remove(&d->pages, f);
-        drop_domain = --d->tot_pages == 0;
-    }
+    page_list_remove(&d->pages, f);
+    bool was_last = --d->tot_pages == 0;
     spin_unlock(&d->lock);
-    f->stamp = tlb_stamp_now();
     f->owner = NULL;
     page_alloc_give_back(f, 0);
-    if (drop_domain)
+    if (was_last)
         domain_put(d);
 }
 
@@ -151,7 +147,6 @@ bool frame_release(struct frame *f)
 void frame_share_with_guest(struct frame *f, struct domain *d, bool readonly)
 {
     BUG_ON(f->owner || frame_refs(f) == 0);
-    BUG_ON(!domain_get(d));
     f->type = TYPE_WORD(readonly ? PAGE_TYPE_NONE : PAGE_TYPE_WRITABLE) | TYPE_VALIDATED | 1;
     __atomic_fetch_or(&f->count, FRAME_SHARED, __ATOMIC_RELAXED);
     spin_lock(&d->lock);
@@ -162,7 +157,14 @@ void frame_share_with_guest(struct frame *f, struct domain *d, bool readonly)
 
 void frame_unshare(struct frame *f)
 {
+    struct domain *d = f->owner;
+
     BUG_ON(!(f->count & FRAME_SHARED));
+    spin_lock(&d->lock);
+    page_list_remove(&d->xen_pages, f);
+    __atomic_store_n(&f->owner, NULL, __ATOMIC_RELEASE);
+    spin_unlock(&d->lock);
+    __atomic_fetch_and(&f->count, ~FRAME_SHARED, __ATOMIC_RELAXED);
     frame_put_type(f, NULL);
     frame_put(f);
 }

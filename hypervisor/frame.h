@@ -85,8 +85,8 @@ static inline uint32_t frame_refs(const struct frame *f)
 
 // Make an allocated frame of the hypervisor mappable by `d`: writable, or by read-only entries only.
 // It can never become a table or a descriptor page. The hypervisor keeps the reference that came with
-// the allocation, `d` cannot drop it, and frame_unshare() ends it: the frame is freed with the last
-// reference. The domain's structure lives as long as the frame.
+// the allocation and `d` cannot drop it. frame_unshare() ends it, at the latest when the domain's
+// structure goes: nobody can get the frame any more, and it is freed with its last reference.
 void frame_share_with_guest(struct frame *f, struct domain *d, bool readonly);
 void frame_unshare(struct frame *f);
 
