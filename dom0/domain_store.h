@@ -6,6 +6,7 @@
 #ifndef DOM0_DOMAIN_STORE_H
 #define DOM0_DOMAIN_STORE_H
 
+#include <stdint.h>
 #include <xen/xen.h>
 #include <xenstore.h>
 

@@ -7,6 +7,7 @@
 #ifndef DOM0_GUEST_BUILD_H
 #define DOM0_GUEST_BUILD_H
 
+#include <stdint.h>
 #include <xen/xen.h>
 
 #include "dom0/guest_layout.h"

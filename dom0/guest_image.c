@@ -115,67 +115,58 @@ static bool note_number(const uint8_t *desc, uint32_t size, uint64_t *value)
     return true;
 }
 
-static int note_apply(struct parser *p, uint32_t type, const uint8_t *desc, uint32_t size)
+/* String notes: true if it was one. */
+static bool note_string(struct parser *p, uint32_t type, const uint8_t *desc, uint32_t size)
 {
     struct guest_image *image = p->image;
-    uint64_t number;
-    bool numeric = note_number(desc, size, &number);
 
     switch (type) {
     case XEN_ELFNOTE_XEN_VERSION:
         note_text(image->xen_version, sizeof(image->xen_version), desc, size);
-        return 0;
+        return true;
     case XEN_ELFNOTE_GUEST_OS:
         note_text(image->guest_os, sizeof(image->guest_os), desc, size);
-        return 0;
+        return true;
     case XEN_ELFNOTE_GUEST_VERSION:
         note_text(image->guest_version, sizeof(image->guest_version), desc, size);
-        return 0;
+        return true;
     case XEN_ELFNOTE_LOADER:
         note_text(image->loader, sizeof(image->loader), desc, size);
-        return 0;
+        return true;
     case XEN_ELFNOTE_FEATURES:
         note_text(p->features, sizeof(p->features), desc, size);
-        return 0;
-    case XEN_ELFNOTE_ENTRY:
-    case XEN_ELFNOTE_HYPERCALL_PAGE:
-    case XEN_ELFNOTE_VIRT_BASE:
-    case XEN_ELFNOTE_PADDR_OFFSET:
-    case XEN_ELFNOTE_HV_START_LOW:
-    case XEN_ELFNOTE_INIT_P2M:
-    case XEN_ELFNOTE_MOD_START_PFN:
-        break;
-    default: /* for other loaders, or only advice */
-        return 0;
+        return true;
+    default:
+        return false;
     }
-    if (!numeric) {
+}
+
+static int note_apply(struct parser *p, uint32_t type, const uint8_t *desc, uint32_t size)
+{
+    struct guest_image *image = p->image;
+    uint64_t number, other;
+    uint64_t *const numbers[XEN_ELFNOTE_MAX + 1] = {
+        [XEN_ELFNOTE_ENTRY] = &image->entry,
+        [XEN_ELFNOTE_HYPERCALL_PAGE] = &image->hypercall_page,
+        [XEN_ELFNOTE_VIRT_BASE] = &image->virt_base,
+        [XEN_ELFNOTE_PADDR_OFFSET] = &image->paddr_offset,
+        [XEN_ELFNOTE_HV_START_LOW] = &p->hv_start_low,
+        [XEN_ELFNOTE_INIT_P2M] = &image->init_p2m,
+        [XEN_ELFNOTE_MOD_START_PFN] = &other,
+    };
+
+    if (note_string(p, type, desc, size) || type > XEN_ELFNOTE_MAX || !numbers[type]) {
+        return 0; /* text, or for other loaders, or only advice */
+    }
+    if (!note_number(desc, size, &number)) {
         return fail(p, -XEN_EINVAL, "Xen note %u has %u bytes where a number belongs",
                     (unsigned int)type, (unsigned int)size);
     }
-    switch (type) {
-    case XEN_ELFNOTE_ENTRY:
-        image->entry = number;
-        break;
-    case XEN_ELFNOTE_HYPERCALL_PAGE:
-        image->has_hypercall_page = true;
-        image->hypercall_page = number;
-        break;
-    case XEN_ELFNOTE_VIRT_BASE:
-        image->virt_base = number;
-        break;
-    case XEN_ELFNOTE_PADDR_OFFSET:
-        image->paddr_offset = number;
-        break;
-    case XEN_ELFNOTE_HV_START_LOW:
-        p->hv_start_low = number;
-        break;
-    case XEN_ELFNOTE_INIT_P2M:
-        image->has_init_p2m = true;
-        image->init_p2m = number;
-        break;
-    case XEN_ELFNOTE_MOD_START_PFN:
+    *numbers[type] = number;
+    image->has_hypercall_page |= type == XEN_ELFNOTE_HYPERCALL_PAGE;
+    image->has_init_p2m |= type == XEN_ELFNOTE_INIT_P2M;
+    if (type == XEN_ELFNOTE_MOD_START_PFN) {
         image->mod_start_pfn = number != 0;
-        break;
     }
     return 0;
 }

@@ -70,3 +70,6 @@ UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map
 	$(MEMORY_CORE_SRCS)
 UNIT_grant_CFLAGS := -Itests/unit/host
 UNIT_grant_LIBS := -lpthread
+
+UNIT_TESTS += archive
+UNIT_archive_SRCS := tests/unit/test_archive.c dom0/archive.c
