@@ -74,7 +74,7 @@ static uint64_t region_pfn(const struct builder *b, uint64_t address)
     return (address - b->start) >> PAGE_SHIFT;
 }
 
-// Copy into pseudo-physical memory; `from` NULL stands for zeroes (pages come zeroed already).
+// Copy into pseudo-physical memory; `from` NULL stands for zeroes (the builder's pages are clear already).
 static void copy_to_guest(const struct builder *b, uint64_t pfn, uint64_t offset, const void *from,
                           uint64_t bytes)
 {
@@ -115,6 +115,20 @@ static uint64_t dom0_pages(void)
     return wanted && wanted < available ? wanted : available;
 }
 
+// Most of dom0's memory is not cleared: dom0 is trusted, nobody else has run yet, and touching all of
+// it takes longer than the rest of the boot. What the builder fills is (lay_out tells how far).
+static struct frame *allocate_block(struct domain *d, unsigned order)
+{
+    if (domain_reserve(d, 1ull << order) != REFUSE_NONE)
+        return NULL;
+    struct frame *f = page_alloc_uncleared(order);
+    if (f)
+        domain_assign_frames(d, f, order);
+    else
+        domain_unreserve(d, 1ull << order);
+    return f;
+}
+
 static void allocate_memory(struct builder *b)
 {
     unsigned order = 9;
@@ -129,7 +143,7 @@ static void allocate_memory(struct builder *b)
     while (pfn < b->nr_pages) {
         struct frame *f = NULL;
         if ((1ull << order) <= b->nr_pages - pfn)
-            f = domain_alloc_page(b->d, order);
+            f = allocate_block(b->d, order);
         if (!f) {
             if (order-- == 0)
                 panic("dom0: out of memory after %lu of %lu pages", pfn, b->nr_pages);
@@ -139,6 +153,8 @@ static void allocate_memory(struct builder *b)
             mfn_t mfn = MFN(frame_to_mfn(f).v + i);
             b->p2m[pfn] = mfn.v;
             m2p_set(mfn, pfn);
+            if (pfn < b->next_pfn)
+                page_clear(mfn_to_virt(mfn));
         }
     }
 }

@@ -141,7 +141,7 @@ static struct frame *block_take(unsigned order, unsigned address_bits)
     return f;
 }
 
-struct frame *page_alloc_frames(unsigned order, unsigned address_bits)
+static struct frame *frames_take(unsigned order, unsigned address_bits, bool clear)
 {
     struct frame *f = order <= PAGE_ORDER_MAX ? block_take(order, address_bits) : NULL;
     uint32_t stamp = 0;
@@ -153,7 +153,7 @@ struct frame *page_alloc_frames(unsigned order, unsigned address_bits)
         stamp = MAX(stamp, f[i].stamp);
     tlb_filter(stamp);
     for (uint64_t i = 0; i < 1ull << order; i++) {
-        if (f[i].count & FRAME_DIRTY)
+        if (clear && f[i].count & FRAME_DIRTY)
             page_clear(frame_to_virt(&f[i]));
         f[i].owner = NULL;
         f[i].next = f[i].prev = 0;
@@ -161,6 +161,16 @@ struct frame *page_alloc_frames(unsigned order, unsigned address_bits)
     }
     f->next = order;
     return f;
+}
+
+struct frame *page_alloc_frames(unsigned order, unsigned address_bits)
+{
+    return frames_take(order, address_bits, true);
+}
+
+struct frame *page_alloc_uncleared(unsigned order)
+{
+    return frames_take(order, 64, false);
 }
 
 void *page_alloc(unsigned order)

@@ -20,6 +20,9 @@ void page_free(void *pages, unsigned order); // NULL is allowed
 // The same as a frame, below the machine address 2^address_bits (64: anywhere).
 struct frame *page_alloc_frames(unsigned order, unsigned address_bits);
 
+// The same, contents as they were: only for dom0 at boot, when nobody's secrets are in free memory.
+struct frame *page_alloc_uncleared(unsigned order);
+
 void page_free_frames(struct frame *first, unsigned order);
 
 // For frame_put(): a block without references and owner becomes free.
