@@ -4,6 +4,7 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/time.h"
+#include "hypervisor/vcpu_time.h"
 
 // A vcpu_guest_context is larger than what the stack should hold.
 #define CONTEXT_ORDER 1
@@ -49,6 +50,8 @@ enum refusal domctl_setvcpucontext(struct hypercall *c, struct domain *d, struct
         return REFUSE_NO_MEMORY;
     if (guest_read(context, (uint64_t)op->u.vcpucontext.ctxt.p, sizeof(*context)))
         r = set_context(v, context);
+    if (r == REFUSE_NONE && v->id == 0)
+        domain_update_wallclock(d); // toolstacks clear the shared page before they set the context
     page_free(context, CONTEXT_ORDER);
     return r;
 }
