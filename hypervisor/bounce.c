@@ -20,34 +20,64 @@ static bool has_architectural_iopl(const struct vcpu *v)
     return v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1;
 }
 
-// The frame is for `what` (for people). The mask that the frame shows is the one before this entry.
-static void bounce_deliver(struct cpu_user_regs *regs, const struct bounce *b, const char *what)
+// What `source` stands for, beside the numbers of exceptions.
+enum { SOURCE_FAILSAFE = 256, SOURCE_EVENT, SOURCE_NMI, SOURCE_SYSCALL };
+
+static const char *source_name(unsigned source)
 {
-    struct vcpu *v = current_vcpu();
+    static const char *const exceptions[] = {
+        [X86_DE] = "#DE", [X86_DB] = "#DB", [X86_BP] = "#BP", [X86_OF] = "#OF", [X86_BR] = "#BR",
+        [X86_UD] = "#UD", [X86_NM] = "#NM", [X86_TS] = "#TS", [X86_NP] = "#NP", [X86_SS] = "#SS",
+        [X86_GP] = "#GP", [X86_PF] = "#PF", [X86_MF] = "#MF", [X86_AC] = "#AC", [X86_XM] = "#XM",
+    };
+    static const char *const others[] = {"state that cannot be loaded", "an event upcall", "an NMI",
+                                         "a system call"};
+
+    if (source >= SOURCE_FAILSAFE)
+        return others[source - SOURCE_FAILSAFE];
+    return source < ARRAY_SIZE(exceptions) && exceptions[source] ? exceptions[source]
+                                                                 : "a software interrupt";
+}
+
+static void __attribute__((noinline))
+bounce_failed(struct cpu_user_regs *regs, unsigned source, uint64_t address, uint64_t stack)
+{
+    struct domain *d = current_vcpu()->domain;
+
+    if (address == 0)
+        domain_crash(d, "no handler for %s at rip %#lx", source_name(source), regs->rip);
+    else
+        domain_crash(d, "cannot write the frame for %s to stack %#lx (rip %#lx)",
+                     source_name(source), stack, regs->rip);
+}
+
+// The mask that the frame shows is the one before this entry.
+static inline void bounce_deliver(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address,
+                                  unsigned flags, uint32_t error_code, unsigned source)
+{
     uint64_t words[BOUNCE_MAX_WORDS];
     struct bounce_view view = {
         .in_kernel = v->in_kernel,
         .upcall_mask = __atomic_load_n(&v->info->evtchn_upcall_mask, __ATOMIC_RELAXED) != 0,
         .iopl_bits = has_architectural_iopl(v) ? (uint64_t)v->traps.iopl << 12 : 0,
     };
-    uint64_t stack = v->in_kernel ? regs->rsp : v->traps.kernel_sp;
+    uint64_t stack = view.in_kernel ? regs->rsp : v->traps.kernel_sp;
 
-    if (b->address == 0) {
-        domain_crash(v->domain, "no handler for %s at rip %#lx", what, regs->rip);
+    if (address == 0) {
+        bounce_failed(regs, source, address, stack);
         return;
     }
-    unsigned count = bounce_frame_build(words, regs, b, &view);
-    if (!v->in_kernel)
+    if (!view.in_kernel)
         toggle_guest_mode(v);
-    uint64_t frame = (stack & ~(STACK_ALIGN - 1)) - count * sizeof(words[0]);
-    if (!guest_write(frame, words, count * sizeof(words[0]))) {
-        domain_crash(v->domain, "cannot write the frame for %s to stack %#lx (rip %#lx)", what,
-                     stack, regs->rip);
+    size_t bytes = bounce_frame_build(words, regs, flags, error_code, view) * sizeof(words[0]);
+    uint64_t frame = (stack & ~(STACK_ALIGN - 1)) - bytes;
+    if (!guest_write(frame, (char *)words + sizeof(words) - bytes, bytes)) {
+        bounce_failed(regs, source, address, stack);
         return;
     }
-    if (b->masks_events)
+    if (flags & BOUNCE_MASKS_EVENTS)
         __atomic_store_n(&v->info->evtchn_upcall_mask, 1, __ATOMIC_RELAXED);
-    bounce_registers_set(regs, b, frame);
+    bounce_registers_set(regs, address, frame);
 }
 
 bool guest_has_handler(const struct vcpu *v, unsigned vector)
@@ -57,20 +87,13 @@ bool guest_has_handler(const struct vcpu *v, unsigned vector)
 
 void guest_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_t error_code)
 {
-    static const char *const names[32] = {
-        [X86_DE] = "#DE", [X86_DB] = "#DB", [X86_BP] = "#BP", [X86_OF] = "#OF", [X86_BR] = "#BR",
-        [X86_UD] = "#UD", [X86_NM] = "#NM", [X86_TS] = "#TS", [X86_NP] = "#NP", [X86_SS] = "#SS",
-        [X86_GP] = "#GP", [X86_PF] = "#PF", [X86_MF] = "#MF", [X86_AC] = "#AC", [X86_XM] = "#XM",
-    };
-    const struct trap_info *t = &current_vcpu()->traps.table[vector];
-    struct bounce b = {
-        .address = t->address,
-        .error_code = error_code,
-        .has_error_code = vector < 32 && (EXCEPTIONS_WITH_ERROR_CODE >> vector & 1),
-        .masks_events = TI_GET_IF(t) != 0,
-    };
+    struct vcpu *v = current_vcpu();
+    const struct trap_info *t = &v->traps.table[vector];
+    unsigned flags = TI_GET_IF(t) ? BOUNCE_MASKS_EVENTS : 0;
 
-    bounce_deliver(regs, &b, vector < 32 && names[vector] ? names[vector] : "an interrupt");
+    if (vector < 32 && EXCEPTIONS_WITH_ERROR_CODE >> vector & 1)
+        flags |= BOUNCE_ERROR_CODE;
+    bounce_deliver(v, regs, t->address, flags, error_code, vector);
 }
 
 void guest_inject_page_fault(struct cpu_user_regs *regs, uint32_t error_code, uint64_t address)
@@ -88,32 +111,32 @@ void guest_inject_page_fault(struct cpu_user_regs *regs, uint32_t error_code, ui
     guest_inject_exception(regs, X86_PF, error_code);
 }
 
+static unsigned callback_flags(const struct guest_callback *c)
+{
+    return c->masks_events ? BOUNCE_MASKS_EVENTS : 0;
+}
+
 void guest_inject_failsafe(struct cpu_user_regs *regs)
 {
     const struct guest_callback *c = &current_vcpu()->traps.failsafe;
-    struct bounce b = {
-        .address = c->address, .has_segments = true, .masks_events = c->masks_events};
 
-    bounce_deliver(regs, &b, "state that cannot be loaded");
+    bounce_deliver(current_vcpu(), regs, c->address, BOUNCE_SEGMENTS | callback_flags(c), 0,
+                   SOURCE_FAILSAFE);
 }
 
 void guest_inject_event(struct cpu_user_regs *regs)
 {
-    struct bounce b = {.address = current_vcpu()->traps.event.address, .masks_events = true};
-
-    bounce_deliver(regs, &b, "an event upcall");
+    bounce_deliver(current_vcpu(), regs, current_vcpu()->traps.event.address, BOUNCE_MASKS_EVENTS,
+                   0, SOURCE_EVENT);
 }
 
 void guest_inject_nmi(struct cpu_user_regs *regs)
 {
-    struct bounce b = {.address = current_vcpu()->traps.nmi_address, .masks_events = true};
-
-    bounce_deliver(regs, &b, "an NMI");
+    bounce_deliver(current_vcpu(), regs, current_vcpu()->traps.nmi_address, BOUNCE_MASKS_EVENTS, 0,
+                   SOURCE_NMI);
 }
 
-void guest_enter_callback(struct cpu_user_regs *regs, uint64_t address, bool masks_events)
+void guest_inject_syscall(struct cpu_user_regs *regs, const struct guest_callback *c)
 {
-    struct bounce b = {.address = address, .masks_events = masks_events};
-
-    bounce_deliver(regs, &b, "a system call");
+    bounce_deliver(current_vcpu(), regs, c->address, callback_flags(c), 0, SOURCE_SYSCALL);
 }

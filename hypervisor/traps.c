@@ -22,6 +22,7 @@
 #define GENERAL_REGISTER_BYTES offsetof(struct cpu_user_regs, error_code)
 #define SYSCALL_BYTES 2
 #define INT_N_OPCODE 0xcd
+#define VECTOR_INT80 0x80
 #define INT_N_BYTES 2
 
 // Error codes with a selector: bit 0 external, bit 1 the IDT.
@@ -58,8 +59,12 @@ static bool soft_int_deliver(struct vcpu *v, struct cpu_user_regs *regs)
     return true;
 }
 
-static void guest_general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+// --- one handler an exception; entered with interrupts off, so that what another exception would
+// overwrite can be read first
+
+static void on_general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    irq_enable();
     if (soft_int_deliver(v, regs))
         return;
     if (regs->error_code == 0 && emulate_privileged(regs))
@@ -67,19 +72,25 @@ static void guest_general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     guest_inject_exception(regs, X86_GP, regs->error_code);
 }
 
-// The gate of vector 0x80 is open to ring 3, for speed; the guest's own DPL decides here.
-static void guest_int80(struct vcpu *v, struct cpu_user_regs *regs)
+static void on_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    if (soft_int_permitted(v, 0x80) && guest_has_handler(v, 0x80)) {
-        guest_inject_exception(regs, 0x80, 0);
-        return;
-    }
-    regs->rip -= INT_N_BYTES;
-    guest_inject_exception(regs, X86_GP, 0x80 * 8 + ERROR_CODE_IDT);
+    uint64_t address = read_cr2();
+
+    irq_enable();
+    guest_page_fault(v, regs, address);
 }
 
-static void guest_device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
+static void on_undefined_opcode(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    (void)v;
+    irq_enable();
+    if (!emulate_forced_cpuid(regs))
+        guest_inject_exception(regs, X86_UD, 0);
+}
+
+static void on_device_not_available(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    irq_enable();
     clts();
     if (!(v->traps.cr0 & CR0_TS))
         return;
@@ -87,8 +98,12 @@ static void guest_device_not_available(struct vcpu *v, struct cpu_user_regs *reg
     guest_inject_exception(regs, X86_NM, 0);
 }
 
-static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs, uint64_t dr6)
+static void on_debug(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    uint64_t dr6 = read_dr6();
+
+    write_dr6(DR6_DEFAULT);
+    irq_enable();
     v->traps.debugreg[6] = (v->traps.debugreg[6] & ~0xfull) | (dr6 & DR6_STATUS);
     guest_inject_exception(regs, X86_DB, 0);
 }
@@ -96,7 +111,7 @@ static void guest_debug(struct vcpu *v, struct cpu_user_regs *regs, uint64_t dr6
 // A hardware NMI: the hardware domain's first vcpu may want to know.
 static void nmi_handle(void)
 {
-    smp_nmi_stop(); // a panic on another CPU
+    smp_nmi_stop();
     if (domain_dom0 && domain_dom0->vcpu[0]) {
         domain_dom0->shared_info->arch.nmi_reason |= XEN_NMIREASON_unknown;
         guest_raise_nmi(domain_dom0->vcpu[0]);
@@ -105,56 +120,52 @@ static void nmi_handle(void)
     }
 }
 
-// Interrupts are off; what another exception would overwrite has been read.
-static void guest_exception(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2_or_dr6)
+static void on_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    unsigned vector = regs->entry_vector;
+    (void)v;
+    (void)regs;
+    nmi_handle();
+}
 
-    switch (vector) {
-    case X86_PF:
-        guest_page_fault(v, regs, cr2_or_dr6);
-        break;
-    case X86_GP:
-        guest_general_protection(v, regs);
-        break;
-    case X86_UD:
-        if (!emulate_forced_cpuid(regs))
-            guest_inject_exception(regs, X86_UD, 0);
-        break;
-    case X86_NM:
-        guest_device_not_available(v, regs);
-        break;
-    case X86_DB:
-        guest_debug(v, regs, cr2_or_dr6);
-        break;
-    case 0x80:
-        guest_int80(v, regs);
-        break;
-    default:
-        guest_inject_exception(regs, vector, regs->error_code);
+static void on_machine_check(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    (void)v;
+    panic_with_regs(regs, "machine check");
+}
+
+// The gate of vector 0x80 is open to ring 3, for speed; the guest's own DPL decides here.
+static void on_int80(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    irq_enable();
+    if (soft_int_permitted(v, VECTOR_INT80) && guest_has_handler(v, VECTOR_INT80)) {
+        guest_inject_exception(regs, VECTOR_INT80, 0);
+        return;
     }
+    regs->rip -= INT_N_BYTES;
+    guest_inject_exception(regs, X86_GP, VECTOR_INT80 * 8 + ERROR_CODE_IDT);
 }
 
 void trap_from_guest(struct cpu_user_regs *regs)
 {
-    uint64_t value = 0;
+    static void (*const handlers[VECTOR_INT80 + 1])(struct vcpu * v,
+                                                    struct cpu_user_regs * regs) = {
+        [X86_DB] = on_debug,
+        [X86_NMI] = on_nmi,
+        [X86_UD] = on_undefined_opcode,
+        [X86_NM] = on_device_not_available,
+        [X86_GP] = on_general_protection,
+        [X86_PF] = on_page_fault,
+        [X86_MC] = on_machine_check,
+        [VECTOR_INT80] = on_int80,
+    };
+    unsigned vector = regs->entry_vector;
 
-    switch (regs->entry_vector) {
-    case X86_PF:
-        value = read_cr2();
-        break;
-    case X86_DB:
-        value = read_dr6();
-        write_dr6(DR6_DEFAULT);
-        break;
-    case X86_NMI:
-        nmi_handle();
+    if (handlers[vector]) {
+        handlers[vector](current_vcpu(), regs);
         return;
-    case X86_MC:
-        panic_with_regs(regs, "machine check");
     }
     irq_enable();
-    guest_exception(current_vcpu(), regs, value);
+    guest_inject_exception(regs, vector, regs->error_code);
 }
 
 // --- system calls of user mode --------------------------------------------------------------------------
@@ -162,7 +173,7 @@ void trap_from_guest(struct cpu_user_regs *regs)
 static void guest_syscall(struct cpu_user_regs *regs, const struct guest_callback *c)
 {
     if (c->address) {
-        guest_enter_callback(regs, c->address, c->masks_events);
+        guest_inject_syscall(regs, c);
         return;
     }
     regs->rip -= SYSCALL_BYTES;

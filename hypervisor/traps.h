@@ -37,7 +37,8 @@ void guest_inject_page_fault(struct cpu_user_regs *regs, uint32_t error_code, ui
 void guest_inject_failsafe(struct cpu_user_regs *regs);
 void guest_inject_event(struct cpu_user_regs *regs); // the event upcall
 void guest_inject_nmi(struct cpu_user_regs *regs);
-void guest_enter_callback(struct cpu_user_regs *regs, uint64_t address, bool masks_events);
+struct guest_callback;
+void guest_inject_syscall(struct cpu_user_regs *regs, const struct guest_callback *c);
 
 // An NMI for `v`, from any CPU; delivered if the guest has registered for it.
 void guest_raise_nmi(struct vcpu *v);

@@ -23,11 +23,10 @@ static const struct cpu_user_regs interrupted = {
 
 static void plain_frame_from_user(void)
 {
-    struct bounce b = {.address = 0x1000};
     struct bounce_view view = {0};
-    uint64_t w[BOUNCE_MAX_WORDS];
+    uint64_t words[BOUNCE_MAX_WORDS], *w = words + 5;
 
-    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(w, &interrupted, &b, &view), 7);
+    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(words, &interrupted, 0, 0, view), 7);
     CU_ASSERT_EQUAL(w[0], 0x1c);
     CU_ASSERT_EQUAL(w[1], 0x11);
     CU_ASSERT_EQUAL(w[2], 0x401000);
@@ -39,11 +38,10 @@ static void plain_frame_from_user(void)
 
 static void kernel_reads_as_ring_0(void)
 {
-    struct bounce b = {.address = 0x1000, .has_error_code = true, .error_code = 6};
     struct bounce_view view = {.in_kernel = true, .upcall_mask = true, .iopl_bits = 0x1000};
-    uint64_t w[BOUNCE_MAX_WORDS];
+    uint64_t words[BOUNCE_MAX_WORDS], *w = words + 4;
 
-    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(w, &interrupted, &b, &view), 8);
+    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(words, &interrupted, BOUNCE_ERROR_CODE, 6, view), 8);
     CU_ASSERT_EQUAL(w[2], 6);
     CU_ASSERT_EQUAL(w[4], 0x10000e030);
     CU_ASSERT_EQUAL(w[5] & EFLAGS_IF, 0);
@@ -52,11 +50,10 @@ static void kernel_reads_as_ring_0(void)
 
 static void failsafe_has_selectors(void)
 {
-    struct bounce b = {.address = 0x1000, .has_segments = true};
     struct bounce_view view = {0};
-    uint64_t w[BOUNCE_MAX_WORDS];
+    uint64_t words[BOUNCE_MAX_WORDS], *w = words + 1;
 
-    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(w, &interrupted, &b, &view), 11);
+    CU_ASSERT_EQUAL_FATAL(bounce_frame_build(words, &interrupted, BOUNCE_SEGMENTS, 0, view), 11);
     CU_ASSERT_EQUAL(w[2], 0x10);
     CU_ASSERT_EQUAL(w[3], 0x20);
     CU_ASSERT_EQUAL(w[4], 0x30);
@@ -67,10 +64,9 @@ static void failsafe_has_selectors(void)
 static void handler_starts_clean(void)
 {
     struct cpu_user_regs regs = interrupted;
-    struct bounce b = {.address = 0x2000};
 
     regs.rflags |= EFLAGS_NT | EFLAGS_AC | EFLAGS_IF;
-    bounce_registers_set(&regs, &b, 0x6fc0);
+    bounce_registers_set(&regs, 0x2000, 0x6fc0);
     CU_ASSERT_EQUAL(regs.rip, 0x2000);
     CU_ASSERT_EQUAL(regs.rsp, 0x6fc0);
     CU_ASSERT_EQUAL(regs.cs, SEL_GUEST_CODE64);
@@ -83,10 +79,9 @@ static void handler_starts_clean(void)
 static void nmi_leaves_by_iret(void)
 {
     struct cpu_user_regs regs = interrupted;
-    struct bounce b = {.address = 0x2000};
 
     regs.entry_vector = X86_NMI;
-    bounce_registers_set(&regs, &b, 0x6fc0);
+    bounce_registers_set(&regs, 0x2000, 0x6fc0);
     CU_ASSERT_EQUAL(regs.entry_vector, X86_NMI);
 }
 
