@@ -10,7 +10,7 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
     struct frame *f = frame_from_mfn(mfn);
 
     if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
-        return REFUSE_BAD_ARGUMENT;
+        return REFUSE_VCPU_INFO_OFFSET;
     if (mfn_is_valid(v->info_mfn))
         return REFUSE_INFO_REGISTERED;
     enum refusal r = f ? frame_get_writable(f, v->domain) : REFUSE_FRAME_NOT_RAM;
