@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The table of interrupt handlers by vector (hypervisor/vector.h).
 //
-// Lock: LOCK_IRQ guards the choice of free vectors. Dispatch reads the table without it: a handler is
+// Lock: LOCK_IRQ_LINE guards the choice of free vectors. Dispatch reads the table without it: a handler is
 // stored before its vector is programmed anywhere, and freed after it has been taken out.
 #include "hypervisor/vector.h"
 #include "hypervisor/apic.h"
@@ -10,7 +10,7 @@
 #include "hypervisor/printk.h"
 
 static vector_handler *handlers[256];
-static struct spinlock lock = SPINLOCK_INIT(LOCK_IRQ);
+static struct spinlock lock = SPINLOCK_INIT(LOCK_IRQ_LINE);
 
 void vector_set_handler(uint8_t vector, vector_handler *handler)
 {
