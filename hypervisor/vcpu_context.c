@@ -12,6 +12,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/string.h"
+#include "hypervisor/vcpu_time.h"
 #include "hypervisor/x86.h"
 
 #define IOPL_SHIFT 12
@@ -123,6 +124,8 @@ enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
     v->domain->vm_assist |= c->vm_assist;
     v->is_online = (c->flags & VGCF_online) != 0;
     v->is_initialised = true;
+    if (v->id == 0) // a toolstack fills the shared page before this, the wall clock with it
+        domain_update_wallclock(v->domain);
     return REFUSE_NONE;
 }
 
