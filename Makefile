@@ -30,7 +30,7 @@ COMMON   := -std=gnu11 -g -fno-strict-aliasing -fno-stack-protector -fcf-protect
 HV_CFLAGS := -O2 $(COMMON) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -isystem $(B)/inc \
 	-I. -I$(B)/gen -mgeneral-regs-only -fpie -fvisibility=hidden -include hypervisor/visibility.h -mcmodel=small -D__XEN_TOOLS__
 HV_LDFLAGS := -static -no-pie -nostdlib -nostartfiles -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
-	-Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments
+	-Wl,-z,noexecstack -Wl,--build-id=sha1 -Wl,--no-warn-rwx-segments
 
 # Guests: the kernel code model, newlib before gcc's own headers.
 GUEST_CODEGEN := -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -fno-stack-protector \

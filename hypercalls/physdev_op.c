@@ -188,6 +188,10 @@ long hypercall_physdev_op_compat(struct hypercall *c)
 
     if (!guest_read(&command, c->arg[0], sizeof(command)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
+    if (command == PHYSDEVOP_IRQ_UNMASK_NOTIFY) {
+        irq_eoi_all(c->domain);
+        return 0;
+    }
     return subop_run(c, subops, ARRAY_SIZE(subops), command,
                      c->arg[0] + offsetof(struct physdev_op, u));
 }

@@ -4,6 +4,7 @@
 // XENVER_version is the cheapest call there is: guests use it to have pending events delivered.
 #include "hypercalls/call.h"
 #include "hypervisor/boot.h"
+#include "hypervisor/image.h"
 #include "hypervisor/layout.h"
 #include "hypervisor/string.h"
 #include <xen/errno.h>
@@ -32,10 +33,9 @@ static long copy_out(struct hypercall *c, const void *from, size_t bytes)
 static uint32_t features_of(const struct domain *d)
 {
     uint32_t map = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
-                   1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported;
+                   1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
+                   1u << XENFEAT_pae_pgdir_above_4gb;
 
-    if (d->vm_assist & (1u << VMASST_TYPE_pae_extended_cr3))
-        map |= 1u << XENFEAT_pae_pgdir_above_4gb;
     if (d->is_privileged)
         map |= 1u << XENFEAT_dom0;
     return map;
@@ -48,9 +48,8 @@ static long get_features(struct hypercall *c)
     if (!guest_read(&info, c->arg[1], sizeof(info)))
         return refuse(c, REFUSE_BAD_POINTER, 1);
     if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
-        info.submap = 0;
-    else
-        info.submap = features_of(c->domain);
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    info.submap = features_of(c->domain);
     return copy_out(c, &info, sizeof(info));
 }
 
@@ -64,6 +63,28 @@ static long command_line(struct hypercall *c)
         !guest_clear(c->arg[1] + length, sizeof(xen_commandline_t) - length))
         return refuse(c, REFUSE_BAD_POINTER, 1);
     return 0;
+}
+
+// The note that the linker made: header, "GNU", then the identifier. NULL asks for its length.
+static long build_id(struct hypercall *c)
+{
+    const uint32_t *note = (const uint32_t *)build_id_start;
+    uint32_t name_bytes = note[0], id_bytes = note[1], room;
+    const char *id = build_id_start + 3 * sizeof(*note) + name_bytes;
+
+    if (!c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
+    if (!c->arg[1])
+        return id_bytes;
+    if (!guest_read(&room, c->arg[1], sizeof(room)))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    if (!room)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    if (room < id_bytes)
+        return refuse(c, REFUSE_NO_ROOM, 1);
+    if (!guest_write(c->arg[1] + sizeof(room), id, id_bytes))
+        return refuse(c, REFUSE_BAD_POINTER, 1);
+    return id_bytes;
 }
 
 long hypercall_xen_version(struct hypercall *c)
@@ -93,7 +114,7 @@ long hypercall_xen_version(struct hypercall *c)
     case XENVER_commandline:
         return command_line(c);
     case XENVER_build_id:
-        return refuse(c, c->domain->is_privileged ? REFUSE_NO_BUILD_ID : REFUSE_NOT_PRIVILEGED, 0);
+        return build_id(c);
     default:
         return refuse(c, REFUSE_NO_SUBOP, 0);
     }

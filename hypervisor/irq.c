@@ -238,6 +238,12 @@ enum refusal irq_eoi(struct domain *d, unsigned pirq)
     return REFUSE_NONE;
 }
 
+void irq_eoi_all(struct domain *d)
+{
+    for (unsigned i = 0; i < gsi_count; i++)
+        irq_eoi(d, i);
+}
+
 enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi)
 {
     if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))

@@ -28,6 +28,7 @@ enum refusal irq_set_trigger(unsigned gsi, bool is_level, bool is_low);
 
 // The guest has served a level-triggered interrupt.
 enum refusal irq_eoi(struct domain *d, unsigned pirq);
+void irq_eoi_all(struct domain *d); // all that it has been given
 enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi);
 
 // Keep the MSI-X table of a function out of the guests' reach; called when dom0 reports it.
