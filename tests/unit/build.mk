@@ -40,7 +40,13 @@ UNIT_descriptor_CFLAGS := -Itests/unit/host
 # The memory cores, on simulated memory and CPUs.
 MEMORY_CORE_SRCS := hypervisor/frame.c hypervisor/page_alloc.c hypervisor/page_type.c hypervisor/page_entry.c \
 	hypervisor/tlb.c hypervisor/domain_memory.c tests/unit/host/host.c tests/unit/host/memory.c
-UNIT_TESTS += page_type
+UNIT_TESTS += frame page_alloc page_type tlb
+UNIT_frame_SRCS := tests/unit/test_frame.c $(MEMORY_CORE_SRCS)
+UNIT_frame_CFLAGS := -Itests/unit/host
+UNIT_page_alloc_SRCS := tests/unit/test_page_alloc.c $(MEMORY_CORE_SRCS)
+UNIT_page_alloc_CFLAGS := -Itests/unit/host
+UNIT_tlb_SRCS := tests/unit/test_tlb.c $(MEMORY_CORE_SRCS)
+UNIT_tlb_CFLAGS := -Itests/unit/host
 UNIT_page_type_SRCS := tests/unit/test_page_type.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
 UNIT_page_type_CFLAGS := -Itests/unit/host
 UNIT_TESTS += xenbus

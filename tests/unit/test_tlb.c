@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+// The flush clock: who is flushed and who is not, the wrap, and for each way in which a frame changes
+// its use, that a CPU which remembers the old one is flushed before.
+#include "hypervisor/asm.h"
+#include "hypervisor/domain_memory.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/page_entry.h"
+#include "hypervisor/tlb.h"
+#include "tests/report.h"
+#include "tests/unit/host/memory.h"
+#include <CUnit/CUnit.h>
+
+#define RW (PTE_PRESENT | PTE_RW)
+#define FIRST 8u
+#define END 40u
+#define CPUS 4
+
+static struct domain *dom, *other;
+static struct type_work work;
+static unsigned flushed[CPUS]; // roots loaded on each CPU, flushes included
+
+static void count_flush(unsigned cpu)
+{
+    flushed[cpu]++;
+}
+
+static void flush_on(unsigned cpu)
+{
+    host_cpu_current = cpu;
+    tlb_flush_local();
+    host_cpu_current = 0;
+}
+
+// All CPUs have flushed; from here on flushes are counted.
+static void start(void)
+{
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        flush_on(cpu);
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        flushed[cpu] = 0;
+}
+
+static unsigned flushes(void)
+{
+    return flushed[0] + flushed[1] + flushed[2] + flushed[3];
+}
+
+static void only_stale_cpus_are_flushed(void)
+{
+    start();
+    uint32_t stamp = tlb_stamp_now();
+    flush_on(2);
+    flushed[2] = 0;
+    CU_ASSERT_EQUAL(tlb_stale_cpus(stamp).bits, 0xb);
+    tlb_filter(stamp);
+    CU_ASSERT_EQUAL(flushed[0], 1);
+    CU_ASSERT_EQUAL(flushed[1], 1);
+    CU_ASSERT_EQUAL(flushed[2], 0);
+    CU_ASSERT_EQUAL(flushed[3], 1);
+    tlb_filter(stamp);
+    CU_ASSERT_EQUAL(flushes(), 3);
+    CU_ASSERT_EQUAL(tlb_stale_cpus(stamp).bits, 0);
+}
+
+static void a_flush_that_begins_later_counts(void)
+{
+    start();
+    flush_on(1);
+    uint32_t stamp = tlb_stamp_now(); // not earlier than that flush: it proves nothing
+    CU_ASSERT(cpumask_has(tlb_stale_cpus(stamp), 1));
+    flush_on(1);
+    CU_ASSERT(!cpumask_has(tlb_stale_cpus(stamp), 1));
+}
+
+static void cpus_that_are_off_are_left_alone(void)
+{
+    start();
+    cpu_table[3].is_online = false;
+    tlb_filter(tlb_stamp_now());
+    CU_ASSERT_EQUAL(flushed[3], 0);
+    cpu_table[3].is_online = true;
+}
+
+static void the_clock_wraps(void)
+{
+    start();
+    tlb_clock = UINT32_MAX - 2;
+    flush_on(0);
+    uint32_t old = tlb_stamp_now();
+    flush_on(0);
+    CU_ASSERT_EQUAL(tlb_clock, UINT32_MAX);
+    flush_on(1);
+    CU_ASSERT_EQUAL(tlb_clock, 0);
+    flush_on(2); // does not move it
+    CU_ASSERT_EQUAL(tlb_clock, 0);
+    uint32_t during = tlb_stamp_now();
+    CU_ASSERT_EQUAL(tlb_stale_cpus(during).bits, 0xf);
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        flushed[cpu] = 0;
+    tlb_filter(during);
+    for (unsigned cpu = 0; cpu < CPUS; cpu++)
+        CU_ASSERT_EQUAL(flushed[cpu], 1);
+    CU_ASSERT_EQUAL(tlb_clock, 1);
+    // From before the wrap: a flush too many, never one too few.
+    CU_ASSERT_EQUAL(tlb_stale_cpus(old).bits, 0xf);
+    uint32_t after = tlb_stamp_now();
+    CU_ASSERT_EQUAL(tlb_stale_cpus(after).bits, 0xf);
+    flush_on(1);
+    CU_ASSERT_EQUAL(tlb_stale_cpus(after).bits, 0xd);
+}
+
+// --- uses of a frame
+
+static struct frame *take(void)
+{
+    return domain_alloc_page(dom, 0);
+}
+
+static void give(struct frame *f)
+{
+    CU_ASSERT_EQUAL(domain_free_frame(dom, frame_to_mfn(f)), REFUSE_NONE);
+}
+
+static void writable_to_table(void)
+{
+    struct frame *f = take();
+    CU_ASSERT_EQUAL(frame_get_writable(f, dom), REFUSE_NONE);
+    start();
+    frame_put_writable(f);
+    CU_ASSERT_EQUAL(flushes(), 0); // put off until it matters
+    CU_ASSERT_EQUAL(frame_get_writable(f, dom), REFUSE_NONE);
+    frame_put_writable(f);
+    CU_ASSERT_EQUAL(flushes(), 0); // the same use again
+    CU_ASSERT_EQUAL(page_type_pin(f, dom, 1, &work), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    page_type_unpin(f, dom, &work);
+    give(f);
+}
+
+static void table_to_writable(void)
+{
+    struct frame *f = take();
+    CU_ASSERT_EQUAL(page_type_pin(f, dom, 2, &work), REFUSE_NONE);
+    start();
+    page_type_unpin(f, dom, &work);
+    CU_ASSERT_EQUAL(page_type_pin(f, dom, 2, &work), REFUSE_NONE);
+    page_type_unpin(f, dom, &work);
+    CU_ASSERT_EQUAL(flushes(), 0);
+    CU_ASSERT_EQUAL(frame_get_writable(f, dom), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    frame_put_writable(f);
+    give(f);
+}
+
+static void table_to_other_table(void)
+{
+    struct frame *f = take();
+    CU_ASSERT_EQUAL(page_type_pin(f, dom, 2, &work), REFUSE_NONE);
+    start();
+    page_type_unpin(f, dom, &work);
+    CU_ASSERT_EQUAL(page_type_pin(f, dom, 3, &work), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    page_type_unpin(f, dom, &work);
+    give(f);
+}
+
+static void writable_to_descriptors(void)
+{
+    struct frame *f = take();
+    CU_ASSERT_EQUAL(frame_get_writable(f, dom), REFUSE_NONE);
+    start();
+    frame_put_writable(f);
+    CU_ASSERT_EQUAL(frame_get_and_type(f, dom, PAGE_TYPE_SEGDESC, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    start();
+    frame_put_and_type(f, NULL);
+    CU_ASSERT_EQUAL(frame_get_writable(f, dom), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    frame_put_writable(f);
+    give(f);
+}
+
+// A read-only mapping leaves no type behind, but the next owner must not be read by it.
+static void to_another_owner(void)
+{
+    struct frame *f[END - FIRST + 1];
+    unsigned n = 0;
+    while ((f[n] = take()) != NULL)
+        n++;
+    start();
+    give(f[0]);
+    CU_ASSERT_EQUAL(flushes(), 0);
+    struct frame *again = domain_alloc_page(other, 0);
+    CU_ASSERT_PTR_EQUAL(again, f[0]);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    start();
+    domain_free_frame(other, frame_to_mfn(again));
+    void *page = page_alloc(0); // the hypervisor is another owner too
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    page_free(page, 0);
+    while (n-- > 1)
+        give(f[n]);
+}
+
+// A table that was unhooked is remembered by walks: its pages, and it itself, are stamped after that.
+static void unhooked_table(void)
+{
+    struct frame *l2 = take(), *l1 = take(), *page = take();
+    struct entry_context c = {dom, dom, &work, false};
+    ((uint64_t *)frame_to_virt(l1))[0] = frame_to_mfn(page).v << PAGE_SHIFT | RW;
+    ((uint64_t *)frame_to_virt(l2))[0] = frame_to_mfn(l1).v << PAGE_SHIFT | RW;
+    CU_ASSERT_EQUAL(page_type_pin(l2, dom, 2, &work), REFUSE_NONE);
+    start(); // from now on CPU 1 has walked it
+    CU_ASSERT_EQUAL(page_entry_write(&c, l2, 0, 0, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), 0);
+    CU_ASSERT_EQUAL(page_type_pin(page, dom, 1, &work), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    CU_ASSERT_EQUAL(frame_get_writable(l1, dom), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS); // that flush was later than the table's end, too
+    frame_put_writable(l1);
+    page_type_unpin(page, dom, &work);
+    page_type_unpin(l2, dom, &work);
+    give(page);
+    give(l1);
+    give(l2);
+}
+
+// The end of a table whose last entries went long before is what counts.
+static void table_is_stamped_last(void)
+{
+    struct frame *l1 = take();
+    CU_ASSERT_EQUAL(frame_get_writable(l1, dom), REFUSE_NONE);
+    frame_put_writable(l1);
+    CU_ASSERT_EQUAL(page_type_pin(l1, dom, 1, &work), REFUSE_NONE);
+    start(); // every CPU has flushed since it was writable, and walks it now
+    page_type_unpin(l1, dom, &work);
+    CU_ASSERT_EQUAL(frame_get_writable(l1, dom), REFUSE_NONE);
+    CU_ASSERT_EQUAL(flushes(), CPUS);
+    frame_put_writable(l1);
+    give(l1);
+}
+
+// Loading a root is a flush.
+static void roots(void)
+{
+    struct frame *l4 = take(), *f = take();
+    struct vcpu *v = dom->vcpu[0];
+    v->type_work.budget = 100;
+    CU_ASSERT_EQUAL(vcpu_set_root(v, frame_to_mfn(l4), false), REFUSE_NONE);
+    CU_ASSERT_EQUAL(vcpu_set_root(v, frame_to_mfn(f), true), REFUSE_NONE);
+    CU_ASSERT_EQUAL(vcpu_set_root(v, MFN(END + 1), false), REFUSE_FRAME_NOT_RAM);
+    CU_ASSERT_EQUAL(vcpu_set_root(v, MFN_INVALID, false), REFUSE_ROOT_BAD);
+    start();
+    uint32_t stamp = tlb_stamp_now();
+    vcpu_load_root(v);
+    CU_ASSERT_EQUAL(host_cr3[0], frame_to_mfn(l4).v << PAGE_SHIFT);
+    CU_ASSERT(!cpumask_has(tlb_stale_cpus(stamp), 0));
+    v->in_kernel = false;
+    vcpu_load_root(v);
+    CU_ASSERT_EQUAL(host_cr3[0], frame_to_mfn(f).v << PAGE_SHIFT);
+    // The root in use is changed: the new one is loaded before the old one is released.
+    host_vcpu_current = v;
+    CU_ASSERT_EQUAL(vcpu_set_root(v, MFN_INVALID, true), REFUSE_NONE);
+    CU_ASSERT_EQUAL(host_cr3[0], idle_l4_maddr().v);
+    host_vcpu_current = NULL;
+    v->in_kernel = true;
+    vcpu_drop_roots(v, &work);
+    CU_ASSERT_EQUAL(l4->type & TYPE_COUNT, 0);
+    give(l4);
+    give(f);
+}
+
+int main(void)
+{
+    static const struct report_case cases[] = {
+        REPORT_CASE(only_stale_cpus_are_flushed),
+        REPORT_CASE(a_flush_that_begins_later_counts),
+        REPORT_CASE(cpus_that_are_off_are_left_alone),
+        REPORT_CASE(the_clock_wraps),
+        REPORT_CASE(writable_to_table),
+        REPORT_CASE(table_to_writable),
+        REPORT_CASE(table_to_other_table),
+        REPORT_CASE(writable_to_descriptors),
+        REPORT_CASE(to_another_owner),
+        REPORT_CASE(unhooked_table),
+        REPORT_CASE(table_is_stamped_last),
+        REPORT_CASE(roots),
+    };
+    host_cpu_count = CPUS;
+    host_memory_init(FIRST, END);
+    host_root_loaded = count_flush;
+    work.budget = INT64_MAX;
+    dom = host_domain(1, 1000);
+    other = host_domain(2, 1000);
+    int status = report_run("tlb", cases, sizeof(cases) / sizeof(cases[0]));
+    host_domain_free(dom);
+    host_domain_free(other);
+    return status;
+}
