@@ -129,8 +129,7 @@ enum refusal event_send(struct domain *d, evtchn_port_t number)
 
 bool event_virq_is_global(unsigned virq)
 {
-    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
-           virq != VIRQ_XENPMU;
+    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
 }
 
 void event_raise_virq(struct vcpu *v, unsigned virq)

@@ -27,7 +27,7 @@ struct vcpu;
 
 enum event_state {
     EVENT_FREE,
-    EVENT_UNBOUND,  // waits for `remote_domid` to connect
+    EVENT_UNBOUND, // waits for `remote_domid` to connect
     EVENT_INTERDOMAIN,
     EVENT_PIRQ,
     EVENT_VIRQ,
@@ -35,10 +35,10 @@ enum event_state {
 };
 
 struct event_port {
-    uint8_t state;       // enum event_state
-    bool is_changing;    // a pirq is being connected or disconnected outside the lock
-    uint16_t vcpu;       // whom it notifies
-    uint16_t virq, pirq; // by state
+    uint8_t state;        // enum event_state
+    bool is_changing;     // a pirq is being connected or disconnected outside the lock
+    uint16_t vcpu;        // whom it notifies
+    uint16_t virq, pirq;  // by state
     domid_t remote_domid; // by state: EVENT_UNBOUND
     evtchn_port_t remote_port;
     struct domain *remote; // by state: EVENT_INTERDOMAIN
@@ -48,8 +48,8 @@ struct event_domain {
     struct spinlock lock;
     unsigned max_ports; // ports below this number may be used; at most EVENT_MAX_PORTS
     unsigned in_use;
-    unsigned first_free; // no port below it is free
-    unsigned close_cursor; // progress of event_domain_close and event_reset
+    unsigned first_free;                      // no port below it is free
+    unsigned close_cursor;                    // progress of event_domain_close and event_reset
     struct event_port *bucket[EVENT_BUCKETS]; // pages, allocated when first needed
 };
 

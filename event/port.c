@@ -4,8 +4,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
 
-_Static_assert(sizeof(struct event_port) * EVENT_BUCKET_PORTS <= PAGE_SIZE,
-               "a bucket is one page");
+_Static_assert(sizeof(struct event_port) * EVENT_BUCKET_PORTS <= PAGE_SIZE, "a bucket is one page");
 
 void event_domain_init(struct domain *d, int max_port)
 {

@@ -50,7 +50,7 @@ struct grant_domain {
     unsigned max_track, track_count; // handles: limit, those that have memory
     uint32_t track_free;             // first free handle, chained; GRANT_NO_HANDLE ends it
     unsigned handles_used;
-    unsigned uses;                   // of its entries, by anybody
+    unsigned uses; // of its entries, by anybody
     uint32_t release_cursor;
 };
 

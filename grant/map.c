@@ -18,7 +18,8 @@
 
 static uint64_t entry_flags(uint32_t map_flags)
 {
-    uint64_t flags = (uint64_t)(map_flags >> _GNTMAP_guest_avail0 & PTE_AVAIL_BITS) << PTE_AVAIL_SHIFT;
+    uint64_t flags = (uint64_t)(map_flags >> _GNTMAP_guest_avail0 & PTE_AVAIL_BITS)
+                     << PTE_AVAIL_SHIFT;
     if (!(map_flags & GNTMAP_readonly))
         flags |= PTE_RW;
     if (map_flags & GNTMAP_application_map)

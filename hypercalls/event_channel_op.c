@@ -116,7 +116,9 @@ static long op_set_priority(struct hypercall *c, void *argument)
 }
 
 #define OP(name, copy)                                                                             \
-    {EVTCHNOP_##name, #name, sizeof(struct evtchn_##name), copy, SUBOP_ANY, op_##name}
+    {                                                                                              \
+        EVTCHNOP_##name, #name, sizeof(struct evtchn_##name), copy, SUBOP_ANY, op_##name           \
+    }
 
 static const struct subop event_ops[] = {
     OP(send, SUBOP_IN),
@@ -132,9 +134,9 @@ static const struct subop event_ops[] = {
     OP(reset, SUBOP_IN),
     OP(set_priority, SUBOP_IN),
     {EVTCHNOP_init_control, "init_control", sizeof(struct evtchn_init_control), SUBOP_IN, SUBOP_ANY,
-     op_fifo},
+                              op_fifo},
     {EVTCHNOP_expand_array, "expand_array", sizeof(struct evtchn_expand_array), SUBOP_IN, SUBOP_ANY,
-     op_fifo},
+                              op_fifo},
 };
 
 long hypercall_event_channel_op(struct hypercall *c)

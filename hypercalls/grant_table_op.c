@@ -243,12 +243,13 @@ static long cache_flush(struct hypercall *c)
 }
 
 #define OP(name, copy)                                                                             \
-    {GNTTABOP_##name, #name, sizeof(struct gnttab_##name), copy, SUBOP_ANY, op_##name}
+    {                                                                                              \
+        GNTTABOP_##name, #name, sizeof(struct gnttab_##name), copy, SUBOP_ANY, op_##name           \
+    }
 
 static const struct subop single_ops[] = {
-    OP(setup_table, SUBOP_INOUT), OP(query_size, SUBOP_INOUT),
-    OP(set_version, SUBOP_IN),    OP(get_version, SUBOP_INOUT),
-    OP(get_status_frames, SUBOP_INOUT),
+    OP(setup_table, SUBOP_INOUT), OP(query_size, SUBOP_INOUT),        OP(set_version, SUBOP_IN),
+    OP(get_version, SUBOP_INOUT), OP(get_status_frames, SUBOP_INOUT),
 };
 
 long hypercall_grant_table_op(struct hypercall *c)

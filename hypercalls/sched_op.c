@@ -114,7 +114,8 @@ static long op_watchdog(struct hypercall *c, void *argument)
 {
     const struct sched_watchdog *op = argument;
     spin_lock(&c->domain->lock);
-    long result = op->id ? watchdog_change(c, op->id, op->timeout) : watchdog_create(c, op->timeout);
+    long result = op->id ? watchdog_change(c, op->id, op->timeout)
+                         : watchdog_create(c, op->timeout);
     spin_unlock(&c->domain->lock);
     return result;
 }
@@ -133,26 +134,25 @@ static long op_pin_override(struct hypercall *c, void *argument)
         return refuse(c, r, 0);
     }
     uint64_t before = s->hard_affinity;
-    r = op->pcpu < HV_MAX_CPUS
-            ? sched_set_affinity(c->vcpu, 1ull << op->pcpu, SCHED_ALL_CPUS)
-            : REFUSE_SCHED_NO_CPU;
+    r = op->pcpu < HV_MAX_CPUS ? sched_set_affinity(c->vcpu, 1ull << op->pcpu, SCHED_ALL_CPUS)
+                               : REFUSE_SCHED_NO_CPU;
     if (r == REFUSE_NONE && !s->saved_affinity)
         s->saved_affinity = before;
     return refuse(c, r, 0);
 }
 
 static const struct subop sched_ops[] = {
-    {SCHEDOP_yield, "yield", 0, SUBOP_NONE, SUBOP_ANY, op_yield},
-    {SCHEDOP_block, "block", 0, SUBOP_NONE, SUBOP_ANY, op_block},
-    {SCHEDOP_shutdown, "shutdown", sizeof(struct sched_shutdown), SUBOP_IN, SUBOP_ANY, op_shutdown},
-    {SCHEDOP_poll, "poll", sizeof(struct sched_poll), SUBOP_IN, SUBOP_ANY, op_poll},
+    {SCHEDOP_yield,           "yield",           0,                                    SUBOP_NONE, SUBOP_ANY, op_yield          },
+    {SCHEDOP_block,           "block",           0,                                    SUBOP_NONE, SUBOP_ANY, op_block          },
+    {SCHEDOP_shutdown,        "shutdown",        sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY, op_shutdown       },
+    {SCHEDOP_poll,            "poll",            sizeof(struct sched_poll),            SUBOP_IN,   SUBOP_ANY, op_poll           },
     {SCHEDOP_remote_shutdown, "remote_shutdown", sizeof(struct sched_remote_shutdown), SUBOP_IN,
-     SUBOP_PRIVILEGED, op_remote_shutdown},
-    {SCHEDOP_shutdown_code, "shutdown_code", sizeof(struct sched_shutdown), SUBOP_IN, SUBOP_ANY,
-     op_shutdown_code},
-    {SCHEDOP_watchdog, "watchdog", sizeof(struct sched_watchdog), SUBOP_IN, SUBOP_ANY, op_watchdog},
-    {SCHEDOP_pin_override, "pin_override", sizeof(struct sched_pin_override), SUBOP_IN,
-     SUBOP_PRIVILEGED, op_pin_override},
+     SUBOP_PRIVILEGED,                                                                                        op_remote_shutdown},
+    {SCHEDOP_shutdown_code,   "shutdown_code",   sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY,
+     op_shutdown_code                                                                                                           },
+    {SCHEDOP_watchdog,        "watchdog",        sizeof(struct sched_watchdog),        SUBOP_IN,   SUBOP_ANY, op_watchdog       },
+    {SCHEDOP_pin_override,    "pin_override",    sizeof(struct sched_pin_override),    SUBOP_IN,
+     SUBOP_PRIVILEGED,                                                                                        op_pin_override   },
 };
 
 long hypercall_sched_op(struct hypercall *c)

@@ -4,7 +4,7 @@
 #include "hypervisor/time.h"
 #include "hypervisor/vcpu_timer.h"
 
-#define FAR_FUTURE (1ull << 50)           // 13 days from now
+#define FAR_FUTURE (1ull << 50) // 13 days from now
 #define INSTEAD_OF_NEVER (100 * NS_PER_MS)
 
 long hypercall_set_timer_op(struct hypercall *c)

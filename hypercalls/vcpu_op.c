@@ -182,8 +182,14 @@ static long op_get_physid(struct hypercall *c, void *argument)
     return refuse(c, REFUSE_BAD_ARGUMENT, 0);
 }
 
-#define OP(name, type, copy) {VCPUOP_##name, #name, sizeof(struct type), copy, SUBOP_ANY, op_##name}
-#define OP_BARE(name) {VCPUOP_##name, #name, 0, SUBOP_NONE, SUBOP_ANY, op_##name}
+#define OP(name, type, copy)                                                                       \
+    {                                                                                              \
+        VCPUOP_##name, #name, sizeof(struct type), copy, SUBOP_ANY, op_##name                      \
+    }
+#define OP_BARE(name)                                                                              \
+    {                                                                                              \
+        VCPUOP_##name, #name, 0, SUBOP_NONE, SUBOP_ANY, op_##name                                  \
+    }
 
 static const struct subop vcpu_ops[] = {
     OP_BARE(initialise),
@@ -191,10 +197,10 @@ static const struct subop vcpu_ops[] = {
     OP_BARE(down),
     OP_BARE(is_up),
     OP(get_runstate_info, vcpu_runstate_info, SUBOP_OUT),
-    {VCPUOP_register_runstate_memory_area, "register_runstate_memory_area",
-     sizeof(struct vcpu_register_runstate_memory_area), SUBOP_IN, SUBOP_ANY, op_register_runstate},
+    {VCPUOP_register_runstate_memory_area,  "register_runstate_memory_area",
+                                                        sizeof(struct vcpu_register_runstate_memory_area), SUBOP_IN, SUBOP_ANY, op_register_runstate},
     {VCPUOP_register_vcpu_time_memory_area, "register_vcpu_time_memory_area",
-     sizeof(struct vcpu_register_time_memory_area), SUBOP_IN, SUBOP_ANY, op_register_time},
+                                                        sizeof(struct vcpu_register_time_memory_area),     SUBOP_IN, SUBOP_ANY, op_register_time    },
     OP(set_periodic_timer, vcpu_set_periodic_timer, SUBOP_IN),
     OP_BARE(stop_periodic_timer),
     OP(set_singleshot_timer, vcpu_set_singleshot_timer, SUBOP_IN),

@@ -13,7 +13,7 @@
 struct timer_heap {
     struct spinlock lock;
     struct timer *root;
-    uint64_t programmed;   // deadline that the hardware was last asked for
+    uint64_t programmed; // deadline that the hardware was last asked for
 };
 
 static struct timer_heap timer_heaps[HV_MAX_CPUS];

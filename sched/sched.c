@@ -318,7 +318,8 @@ static struct vcpu *steal(struct sched_cpu *c, const struct vcpu *best, uint64_t
             continue;
         }
         struct vcpu *found = NULL;
-        LIST_FOR_EACH(pos, &other->queue) {
+        LIST_FOR_EACH(pos, &other->queue)
+        {
             struct vcpu *v = vcpu_of(pos);
             if (best && !policy->preempts(v, best, now))
                 break; // the queue is in order: later ones are no better
@@ -385,7 +386,8 @@ static void enter(struct sched_cpu *c, struct vcpu *v, uint64_t now)
 static void call_for_help(struct sched_cpu *c)
 {
     uint64_t idle = __atomic_load_n(&sched_idle_mask, __ATOMIC_RELAXED) & ~bit(c->id);
-    LIST_FOR_EACH(pos, &c->queue) {
+    LIST_FOR_EACH(pos, &c->queue)
+    {
         uint64_t helpers = idle & vcpu_of(pos)->sched.hard_affinity;
         for (; helpers; helpers &= helpers - 1) {
             unsigned cpu = (unsigned)__builtin_ctzll(helpers);

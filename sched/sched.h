@@ -30,15 +30,15 @@ struct sched_vcpu {
     struct list link; // in a run queue, in a parked list, or alone
     unsigned cpu;     // the queue it belongs to; changed with that queue's lock held
     bool is_queued, is_parked;
-    bool is_running;  // atomic: context live on `cpu`, from the pick until sched_context_saved()
-    bool is_blocked;  // atomic: SCHEDOP_block
+    bool is_running; // atomic: context live on `cpu`, from the pick until sched_context_saved()
+    bool is_blocked; // atomic: SCHEDOP_block
     bool is_yielding;
     evtchn_port_t poll_port; // port waited for, 0 = several; meaningful with its bit in poll_mask
     uint64_t hard_affinity, soft_affinity;
     uint64_t saved_affinity; // while SCHEDOP_pin_override is in force, else 0
-    uint64_t run_since; // when it was picked, or last charged
-    uint64_t cpu_time;  // ns it has run in all, up to run_since
-    uint64_t vtime;     // policy: virtual time it has used
+    uint64_t run_since;      // when it was picked, or last charged
+    uint64_t cpu_time;       // ns it has run in all, up to run_since
+    uint64_t vtime;          // policy: virtual time it has used
     struct timer poll_timer;
 };
 
@@ -57,9 +57,9 @@ struct sched_domain {
 void sched_init(void);                                // before anything else here
 void sched_init_cpu(unsigned cpu, struct vcpu *idle); // `idle` runs there now
 void sched_domain_init(struct domain *d);
-void sched_domain_destroy(struct domain *d);          // stops its timers
-void sched_vcpu_init(struct vcpu *v, unsigned cpu);   // asleep; `cpu`: first choice
-void sched_vcpu_destroy(struct vcpu *v);              // after sched_sleep_sync()
+void sched_domain_destroy(struct domain *d);        // stops its timers
+void sched_vcpu_init(struct vcpu *v, unsigned cpu); // asleep; `cpu`: first choice
+void sched_vcpu_destroy(struct vcpu *v);            // after sched_sleep_sync()
 
 // --- state changes. `wake` and `sleep` only make the scheduler look again at pause counts, is_online
 // and so on: change those first, then call.
@@ -101,14 +101,14 @@ struct sched_policy {
     const char *name;
     unsigned id; // XEN_SCHEDULER_*
     void (*vcpu_init)(struct vcpu *v);
-    void (*wake)(struct vcpu *v);                                     // it was not runnable before
-    void (*charge)(struct vcpu *v, uint64_t ran, uint64_t now);       // it ran for `ran` ns
+    void (*wake)(struct vcpu *v);                               // it was not runnable before
+    void (*charge)(struct vcpu *v, uint64_t ran, uint64_t now); // it ran for `ran` ns
     void (*picked)(struct vcpu *v);
-    bool (*precedes)(const struct vcpu *a, const struct vcpu *b);     // order of a queue
+    bool (*precedes)(const struct vcpu *a, const struct vcpu *b); // order of a queue
     bool (*preempts)(const struct vcpu *v, const struct vcpu *running, uint64_t now);
-    bool (*is_capped)(struct vcpu *v, uint64_t now);                  // must wait for the next window
-    uint64_t (*slice)(struct vcpu *v, uint64_t now);                  // ns that it may run
-    uint64_t (*next_window)(uint64_t now);                            // when caps are relaxed again
+    bool (*is_capped)(struct vcpu *v, uint64_t now); // must wait for the next window
+    uint64_t (*slice)(struct vcpu *v, uint64_t now); // ns that it may run
+    uint64_t (*next_window)(uint64_t now);           // when caps are relaxed again
 };
 extern const struct sched_policy sched_credit;
 

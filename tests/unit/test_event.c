@@ -292,9 +292,12 @@ static struct domain *world[DOMAINS];
 static void check_port(unsigned i, evtchn_port_t port)
 {
     static const uint32_t status_of[] = {
-        [EVENT_FREE] = EVTCHNSTAT_closed, [EVENT_UNBOUND] = EVTCHNSTAT_unbound,
-        [EVENT_INTERDOMAIN] = EVTCHNSTAT_interdomain, [EVENT_PIRQ] = EVTCHNSTAT_pirq,
-        [EVENT_VIRQ] = EVTCHNSTAT_virq, [EVENT_IPI] = EVTCHNSTAT_ipi,
+        [EVENT_FREE] = EVTCHNSTAT_closed,
+        [EVENT_UNBOUND] = EVTCHNSTAT_unbound,
+        [EVENT_INTERDOMAIN] = EVTCHNSTAT_interdomain,
+        [EVENT_PIRQ] = EVTCHNSTAT_pirq,
+        [EVENT_VIRQ] = EVTCHNSTAT_virq,
+        [EVENT_IPI] = EVTCHNSTAT_ipi,
     };
     const struct model_port *m = &model[i][port];
     struct evtchn_status s = {.port = port};
@@ -355,10 +358,9 @@ static void random_bind(unsigned i)
     case 1: {
         struct model_port *p = &model[peer][peer_port];
         r = event_bind_interdomain(d, world[peer], peer_port, &port);
-        CU_ASSERT_EQUAL_FATAL(r == REFUSE_NONE,
-                              p->state == EVENT_UNBOUND && p->peer_domain == i);
-        m = (struct model_port){.state = EVENT_INTERDOMAIN, .peer_domain = peer,
-                                .peer_port = peer_port};
+        CU_ASSERT_EQUAL_FATAL(r == REFUSE_NONE, p->state == EVENT_UNBOUND && p->peer_domain == i);
+        m = (struct model_port){
+            .state = EVENT_INTERDOMAIN, .peer_domain = peer, .peer_port = peer_port};
         if (r == REFUSE_NONE) {
             p->state = EVENT_INTERDOMAIN;
             p->peer_port = port;
@@ -367,10 +369,9 @@ static void random_bind(unsigned i)
     }
     case 2:
         r = event_bind_virq(d, vcpu, virq, &port);
-        CU_ASSERT_EQUAL_FATAL(r == REFUSE_NONE,
-                              virq < NR_VIRQS && vcpu < VCPUS &&
-                                  (vcpu == 0 || !event_virq_is_global(virq)) &&
-                                  !model_virq_bound(i, vcpu, virq));
+        CU_ASSERT_EQUAL_FATAL(r == REFUSE_NONE, virq < NR_VIRQS && vcpu < VCPUS &&
+                                                    (vcpu == 0 || !event_virq_is_global(virq)) &&
+                                                    !model_virq_bound(i, vcpu, virq));
         m = (struct model_port){.state = EVENT_VIRQ, .vcpu = vcpu, .virq = virq};
         break;
     case 3:
@@ -468,10 +469,14 @@ static void random_against_model(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(delivery_bit_by_bit),  REPORT_CASE(interdomain_and_its_end),
-    REPORT_CASE(loopback_pair),        REPORT_CASE(virqs),
-    REPORT_CASE(pirqs_are_connected_outside_the_lock), REPORT_CASE(all_ports_in_use),
-    REPORT_CASE(info_moves),           REPORT_CASE(random_against_model),
+    REPORT_CASE(delivery_bit_by_bit),
+    REPORT_CASE(interdomain_and_its_end),
+    REPORT_CASE(loopback_pair),
+    REPORT_CASE(virqs),
+    REPORT_CASE(pirqs_are_connected_outside_the_lock),
+    REPORT_CASE(all_ports_in_use),
+    REPORT_CASE(info_moves),
+    REPORT_CASE(random_against_model),
 };
 
 int main(void)

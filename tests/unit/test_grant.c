@@ -113,7 +113,8 @@ static enum refusal map(unsigned by, unsigned of, grant_ref_t ref, uint32_t flag
 
 static enum refusal unmap(unsigned by, grant_handle_t handle, uint64_t host, uint64_t device)
 {
-    struct gnttab_unmap_grant_ref op = {.host_addr = host, .dev_bus_addr = device, .handle = handle};
+    struct gnttab_unmap_grant_ref op = {
+        .host_addr = host, .dev_bus_addr = device, .handle = handle};
     struct grant_unmap u;
     enum refusal r = grant_unmap_begin(dom[by]->vcpu[0], &op, &u);
     if (r == REFUSE_NONE)
@@ -236,11 +237,12 @@ static void copies(void)
         a[i] = (char)i;
     offer(0, 9, 1, 0, GTF_readonly);
     offer(0, 10, 1, 1, 0);
-    struct gnttab_copy op = {.source = {.u.ref = 9, .domid = 1, .offset = 100},
-                             .dest = {.u.gmfn = frame_to_mfn(frames[1][0]).v, .domid = DOMID_SELF,
-                                      .offset = 7},
-                             .len = 300,
-                             .flags = GNTCOPY_source_gref};
+    struct gnttab_copy op = {
+        .source = {.u.ref = 9,                             .domid = 1,          .offset = 100},
+        .dest = {.u.gmfn = frame_to_mfn(frames[1][0]).v, .domid = DOMID_SELF, .offset = 7  },
+        .len = 300,
+        .flags = GNTCOPY_source_gref
+    };
     CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_NONE);
     CU_ASSERT_EQUAL(memcmp(b + 7, a + 100, 300), 0);
     CU_ASSERT_EQUAL(b[6], 0);
@@ -323,8 +325,11 @@ static void check_flags(unsigned d, grant_ref_t ref)
 
 static void random_map(struct mapping *m, unsigned index)
 {
-    *m = (struct mapping){.by = pick(DOMAINS), .of = pick(DOMAINS), .ref = pick(REFS),
-                          .slot = index, .write = pick(2)};
+    *m = (struct mapping){.by = pick(DOMAINS),
+                          .of = pick(DOMAINS),
+                          .ref = pick(REFS),
+                          .slot = index,
+                          .write = pick(2)};
     uint32_t flags = GNTMAP_host_map | (m->write ? 0 : GNTMAP_readonly);
     grant_entry_v1_t e = *entry(m->of, m->ref);
     enum refusal r = map(m->by, m->of, m->ref, flags, m->slot, &m->handle);
@@ -377,7 +382,8 @@ static void random_against_model(void)
                 .source = {.u.ref = pick(REFS), .domid = (domid_t)(1 + pick(DOMAINS))},
                 .dest = {.u.ref = pick(REFS), .domid = (domid_t)(1 + pick(DOMAINS))},
                 .len = (uint16_t)pick(5000),
-                .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref};
+                .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref
+            };
             grant_copy(dom[pick(DOMAINS)], &op);
             check_flags(op.source.domid - 1u, op.source.u.ref);
             check_flags(op.dest.domid - 1u, op.dest.u.ref);
@@ -436,8 +442,9 @@ static void scribbling_owner(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),   REPORT_CASE(refusals_of_map),
-    REPORT_CASE(handles_run_out),  REPORT_CASE(owner_dies_first), REPORT_CASE(copies),
+    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),
+    REPORT_CASE(refusals_of_map),  REPORT_CASE(handles_run_out),
+    REPORT_CASE(owner_dies_first), REPORT_CASE(copies),
     REPORT_CASE(table_grows),      REPORT_CASE(random_against_model),
     REPORT_CASE(scribbling_owner),
 };

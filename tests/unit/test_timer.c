@@ -94,8 +94,9 @@ static void random_against_model(void)
         case 1:
             model[i].armed = true;
             // Now and then the past and the end of time.
-            model[i].deadline = host_random(20) ? host_now + host_random(5000) - 500
-                                                : host_random(2) ? 0 : TIMER_NO_DEADLINE - 1;
+            model[i].deadline = host_random(20)  ? host_now + host_random(5000) - 500
+                                : host_random(2) ? 0
+                                                 : TIMER_NO_DEADLINE - 1;
             timer_set(&timer[i], model[i].deadline);
             break;
         case 2:
