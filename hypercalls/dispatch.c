@@ -162,15 +162,16 @@ long subop_run(struct hypercall *c, const struct subop *table, size_t count, uin
                uint64_t guest_pointer)
 {
     const struct subop *s = subop_find(table, count, command);
-    uint64_t argument[SUBOP_MAX_SIZE / sizeof(uint64_t)] = {0};
+    uint64_t argument[SUBOP_MAX_SIZE / sizeof(uint64_t)];
 
     c->subop = command;
     if (!s)
         return refuse(c, REFUSE_NO_SUBOP, 0);
     if (s->right == SUBOP_PRIVILEGED && !c->domain->is_privileged)
         return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
-    if ((s->copy == SUBOP_IN || s->copy == SUBOP_INOUT) &&
-        !guest_read(argument, guest_pointer, s->size))
+    if (s->copy != SUBOP_IN && s->copy != SUBOP_INOUT)
+        memset(argument, 0, s->size); // a handler may fill only a part
+    else if (!guest_read(argument, guest_pointer, s->size))
         return refuse(c, REFUSE_BAD_POINTER, 1);
     long result = s->handler(c, argument);
     if (result < 0 || (s->copy != SUBOP_OUT && s->copy != SUBOP_INOUT))

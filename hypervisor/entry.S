@@ -151,7 +151,7 @@ FUNCTION syscall32_common
 
 // --- return to the guest ------------------------------------------------------------------------------
 // %rsp is the frame at the top of the main stack. Nothing may be left to do once interrupts are off:
-// trap_return_work() deals with softirqs, NMIs and upcalls and we look again.
+// after a softirq, an NMI or an upcall we look again.
 FUNCTION exit_to_guest
     cli
     movq CPU_INFO_cpu(%rsp), %rax
@@ -164,7 +164,7 @@ FUNCTION exit_to_guest
     cmpb $0, VCPU_INFO_upcall_pending(%rax)
     je .Lno_work
     cmpb $0, VCPU_INFO_upcall_mask(%rax)
-    je .Lreturn_work
+    je .Lupcall
 .Lno_work:
     cmpl $ENTRY_SYSCALL, REGS_entry_vector(%rsp)
     jne .Lreturn_by_iret
@@ -207,6 +207,12 @@ entry_iret_to_guest:
     sti
     movq %rsp, %rdi
     call trap_return_work
+    jmp exit_to_guest
+
+.Lupcall:
+    sti
+    movq %rsp, %rdi
+    call guest_inject_event
     jmp exit_to_guest
 
 // void stack_reset_and_jump(struct cpu_user_regs *regs, void (*target)(void)): the frame at `regs`

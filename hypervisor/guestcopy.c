@@ -20,44 +20,44 @@ bool guest_range_ok(uint64_t guest_address, size_t bytes)
     return last < HV_VIRT_START || guest_address >= HV_VIRT_END;
 }
 
-static void access_begin(void)
+// With SMAP user pages are out of reach but for the time of the copy.
+static bool copy_through_smap(void *to, const void *from, size_t bytes)
 {
-    if (cpu_features.smap)
-        stac();
+    stac();
+    bool ok = recover_copy(to, from, bytes);
+    clac();
+    return ok;
 }
 
-static void access_end(void)
+static bool copy(void *to, const void *from, size_t bytes)
 {
     if (cpu_features.smap)
-        clac();
+        return copy_through_smap(to, from, bytes);
+    return recover_copy(to, from, bytes);
 }
 
 bool guest_read(void *to, uint64_t guest_address, size_t bytes)
 {
     if (!guest_range_ok(guest_address, bytes))
         return false;
-    access_begin();
-    bool ok = recover_copy(to, (const void *)guest_address, bytes);
-    access_end();
-    return ok;
+    return copy(to, (const void *)guest_address, bytes);
 }
 
 bool guest_write(uint64_t guest_address, const void *from, size_t bytes)
 {
     if (!guest_range_ok(guest_address, bytes))
         return false;
-    access_begin();
-    bool ok = recover_copy((void *)guest_address, from, bytes);
-    access_end();
-    return ok;
+    return copy((void *)guest_address, from, bytes);
 }
 
 bool guest_clear(uint64_t guest_address, size_t bytes)
 {
     if (!guest_range_ok(guest_address, bytes))
         return false;
-    access_begin();
+    if (!cpu_features.smap)
+        return recover_clear((void *)guest_address, bytes);
+    stac();
     bool ok = recover_clear((void *)guest_address, bytes);
-    access_end();
+    clac();
     return ok;
 }

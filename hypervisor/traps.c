@@ -218,8 +218,6 @@ void trap_return_work(struct cpu_user_regs *regs)
         softirq_process();
     else if (__atomic_load_n(&v->traps.nmi_pending, __ATOMIC_RELAXED))
         nmi_deliver(v, regs);
-    else if (event_pending(v))
-        guest_inject_event(regs);
 }
 
 // --- exceptions of ring 0 -----------------------------------------------------------------------------------
