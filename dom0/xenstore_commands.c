@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +19,9 @@ struct options {
     unsigned int count; /* watch -n: 0: for ever */
 };
 
-static int fail(const char *what, const char *path)
+static int fail(const char *command, const char *what, const char *path)
 {
-    printf("xenstore-%s: couldn't %s path %s: %s\n", what, what, path, strerror(errno));
+    printf("xenstore-%s: %s path %s\n", command, what, path);
     return 1;
 }
 
@@ -66,7 +65,7 @@ static int tree_print(struct xs_handle *xs, const struct options *options, char 
     char **names = xs_directory(xs, XBT_NULL, path, &count);
 
     if (!names) {
-        return depth == 0 ? fail("ls", path) : 1;
+        return depth == 0 ? fail("ls", "could not list", path) : 1;
     }
     for (unsigned int i = 0; i < count; i++) {
         if (base + 1 + strlen(names[i]) > XENSTORE_ABS_PATH_MAX) {
@@ -119,7 +118,7 @@ static int do_read(struct xs_handle *xs, const struct options *options, int argc
         unsigned int length;
         char *value = xs_read(xs, XBT_NULL, argv[i], &length);
         if (!value) {
-            status = fail("read", argv[i]);
+            status = fail("read", "couldn't read", argv[i]);
             continue;
         }
         if (options->prefix) {
@@ -141,7 +140,7 @@ static int do_write(struct xs_handle *xs, const struct options *options, int arg
     }
     for (int i = 0; i + 1 < argc; i += 2) {
         if (!xs_write(xs, XBT_NULL, argv[i], argv[i + 1], (unsigned int)strlen(argv[i + 1]))) {
-            return fail("write", argv[i]);
+            return fail("write", "could not write", argv[i]);
         }
     }
     return 0;
@@ -165,7 +164,7 @@ static int do_rm(struct xs_handle *xs, const struct options *options, int argc, 
 
     for (int i = 0; i < argc; i++) {
         if (!xs_rm(xs, XBT_NULL, argv[i])) {
-            status = fail("rm", argv[i]);
+            status = fail("rm", "could not remove", argv[i]);
             continue;
         }
         for (char *slash; options->tidy && (slash = strrchr(argv[i], '/')) && slash > argv[i];) {
@@ -186,7 +185,7 @@ static int do_list(struct xs_handle *xs, const struct options *options, int argc
         unsigned int count;
         char **names = xs_directory(xs, XBT_NULL, argv[i], &count);
         if (!names) {
-            status = fail("list", argv[i]);
+            status = fail("list", "could not list", argv[i]);
             continue;
         }
         for (unsigned int j = 0; j < count; j++) {
@@ -221,7 +220,7 @@ static int chmod_tree(struct xs_handle *xs, const struct options *options, char 
     char **names;
 
     if (!xs_set_permissions(xs, XBT_NULL, path, perms, count)) {
-        return fail("chmod", path);
+        return fail("chmod", "could not set permissions of", path);
     }
     names = options->recurse && depth < DEPTH_MAX ? xs_directory(xs, XBT_NULL, path, &children)
                                                   : NULL;
@@ -260,7 +259,7 @@ static int do_watch(struct xs_handle *xs, const struct options *options, int arg
 {
     for (int i = 0; i < argc; i++) {
         if (!xs_watch(xs, argv[i], argv[i])) {
-            return fail("watch", argv[i]);
+            return fail("watch", "could not watch", argv[i]);
         }
     }
     for (unsigned int seen = 0; options->count == 0 || seen < options->count; seen++) {

@@ -20,6 +20,7 @@ void event_start(void);         /* all ports masked */
 void time_start(void);          /* needs page_start */
 void grant_start(void);
 void console_start(void); /* input and blocking output; needs threads */
+void control_start(void); /* listens to the toolstack; needs threads */
 
 /* Turns the running context into nothing and runs the first thread. */
 _Noreturn void thread_start(void (*fn)(void *arg), void *arg);

@@ -135,6 +135,7 @@ static void first_thread(void *arg)
     __sinit(_GLOBAL_REENT);
     grant_start();
     console_start();
+    control_start();
     constructors_run();
     exit(main(argument_count, arguments));
 }
