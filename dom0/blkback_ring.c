@@ -184,8 +184,7 @@ static void io_submit(struct io *io)
 }
 
 /* Copies the segments of an indirect request out of the front end's page. */
-static enum blkback_verdict segments_fetch(struct blkback_ring *ring,
-                                           struct blkback_request *request)
+static int segments_fetch(struct blkback_ring *ring, const struct blkback_request *request)
 {
     struct gnttab_copy copy = {
         .source = {.u.ref = request->indirect,            .domid = ring->options.domid, .offset = 0},
@@ -193,11 +192,20 @@ static enum blkback_verdict segments_fetch(struct blkback_ring *ring,
         .len = (uint16_t)(request->segment_count * sizeof(struct blkif_request_segment)),
         .flags = GNTCOPY_source_gref
     };
-    if (grant_copy(&copy, 1) != 0 || copy.status != GNTST_okay) {
-        request->why = "segments of an indirect request cannot be read";
-        return BLKBACK_NONSENSE;
+    int error = grant_copy(&copy, 1);
+    return error != 0 ? error : copy.status == GNTST_okay ? 0 : -XEN_EINVAL;
+}
+
+/* Answers a request whose grants are no good: an error of that request alone, and what happens
+ * when a guest is killed. */
+static void grant_refuse(struct blkback_ring *ring, const struct blkback_request *request,
+                         int error)
+{
+    if (!ring->complained) {
+        console_printf("%s: grant of a request: %s\n", ring->options.name, errno_name(error));
+        ring->complained = true;
     }
-    return blkback_segments(ring->segments, ring->options.disk->sectors, request);
+    answer(ring, request, error);
 }
 
 /* One ring entry, already a private copy. */
@@ -207,7 +215,12 @@ static void entry_serve(struct blkback_ring *ring, const struct blkif_request *e
     struct blkback_request *request = &io->request;
     enum blkback_verdict verdict = blkback_decode(entry, ring->options.disk->sectors, request);
     if (verdict == BLKBACK_INDIRECT) {
-        verdict = segments_fetch(ring, request);
+        int error = segments_fetch(ring, request);
+        if (error != 0) {
+            grant_refuse(ring, request, error);
+            return;
+        }
+        verdict = blkback_segments(ring->segments, ring->options.disk->sectors, request);
     }
     if (verdict == BLKBACK_NONSENSE) {
         ring_break(ring, request->why);
@@ -223,11 +236,7 @@ static void entry_serve(struct blkback_ring *ring, const struct blkif_request *e
     }
     int error = io_prepare(io);
     if (error != 0) {
-        if (!ring->complained) {
-            console_printf("%s: grant of a request: %s\n", ring->options.name, errno_name(error));
-            ring->complained = true;
-        }
-        answer(ring, request, error);
+        grant_refuse(ring, request, error);
         return;
     }
     ring->free = io->next;

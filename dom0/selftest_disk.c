@@ -286,7 +286,7 @@ static void spoil_indirect(struct hostile *hostile)
     entry->operation = BLKIF_OP_INDIRECT;
     entry->indirect_op = BLKIF_OP_WRITE;
     entry->nr_segments = 32;
-    entry->indirect_grefs[0] = 0xfffffff0U;
+    entry->indirect_grefs[0] = hostile->grant; /* the ring's indices make no segments */
     RING_PUSH_REQUESTS(&hostile->ring);
 }
 

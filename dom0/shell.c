@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dom0/power.h"
+#include "dom0/selftest_disk.h"
 #include "dom0/shell.h"
 #include "dom0/xenstore_commands.h"
 #include "dom0/xl.h"
@@ -211,6 +212,15 @@ static int do_time(int argc, char **argv)
     return status;
 }
 
+static int do_selftest(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "disk") != 0) {
+        printf("usage: selftest disk [NAME]\n");
+        return 2;
+    }
+    return selftest_disk(argc > 2 ? argv[2] : "vdisk0") != 0;
+}
+
 static int do_halt(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -236,17 +246,18 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"xl",     do_xl,     "xl SUBCOMMAND: create, list, console, destroy, ... (xl help)"},
-    {"ls",     do_ls,     "lists the boot archive"                                      },
-    {"cat",    do_cat,    "prints files of the boot archive"                            },
-    {"echo",   do_echo,   "prints its words"                                            },
-    {"free",   do_free,   "memory of dom0 itself"                                       },
-    {"sleep",  do_sleep,  "sleep SECONDS"                                               },
-    {"repeat", do_repeat, "repeat COUNT \"COMMAND; COMMAND\""                           },
-    {"time",   do_time,   "time \"COMMAND\""                                            },
-    {"halt",   do_halt,   "stops all guests and powers the machine off"                 },
-    {"reboot", do_reboot, "resets the machine"                                          },
-    {"help",   do_help,   "this list"                                                   },
+    {"xl",       do_xl,       "xl SUBCOMMAND: create, list, console, destroy, ... (xl help)"    },
+    {"ls",       do_ls,       "lists the boot archive"                                          },
+    {"cat",      do_cat,      "prints files of the boot archive"                                },
+    {"echo",     do_echo,     "prints its words"                                                },
+    {"free",     do_free,     "memory of dom0 itself"                                           },
+    {"sleep",    do_sleep,    "sleep SECONDS"                                                   },
+    {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                               },
+    {"time",     do_time,     "time \"COMMAND\""                                                },
+    {"selftest", do_selftest, "selftest disk [NAME]: the block path, front end against back end"},
+    {"halt",     do_halt,     "stops all guests and powers the machine off"                     },
+    {"reboot",   do_reboot,   "resets the machine"                                              },
+    {"help",     do_help,     "this list"                                                       },
 };
 
 static int do_help(int argc, char **argv)
