@@ -175,7 +175,7 @@ void *boot_alloc(size_t bytes, size_t align)
 
 mfn_t boot_alloc_frame(void)
 {
-    return virt_to_mfn(boot_alloc(PAGE_SIZE, PAGE_SIZE));
+    return maddr_to_mfn(virt_to_maddr(boot_alloc(PAGE_SIZE, PAGE_SIZE)));
 }
 
 void bootmem_use_all(void)

@@ -22,6 +22,17 @@ static inline void *mfn_to_virt(mfn_t mfn)
     return host_ram[mfn.v];
 }
 
+// Not backed by host_ram: for code that only computes addresses (boot memory).
+static inline void *maddr_to_virt(maddr_t maddr)
+{
+    return (void *)(DIRECT_MAP_START + maddr.v);
+}
+
+static inline maddr_t virt_to_maddr(const void *address)
+{
+    return MADDR((uint64_t)address - DIRECT_MAP_START);
+}
+
 static inline mfn_t virt_to_mfn(const void *address)
 {
     return MFN((uint64_t)((const uint8_t *)address - host_ram[0]) >> PAGE_SHIFT);
