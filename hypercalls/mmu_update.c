@@ -16,6 +16,7 @@
 struct update_state {
     struct hypercall *call;
     struct domain *table_owner, *frame_owner;
+    bool is_own; // both are the caller, without references
     struct entry_context entry;
     struct frame *table; // with a reference, or NULL
 };
@@ -115,12 +116,17 @@ static long update_some(struct update_state *s, struct memory_batch *b)
     return 0;
 }
 
+// The caller itself needs no reference: it does not die while it runs.
 static enum refusal update_owners_get(struct update_state *s, uint32_t foreign)
 {
     struct domain *caller = s->call->domain;
     unsigned table_id = foreign >> 16;
-    enum refusal r = memory_owner_get(caller, (domid_t)foreign, &s->frame_owner);
 
+    s->table_owner = s->frame_owner = caller;
+    s->is_own = foreign == DOMID_SELF;
+    if (s->is_own)
+        return REFUSE_NONE;
+    enum refusal r = memory_owner_get(caller, (domid_t)foreign, &s->frame_owner);
     if (r)
         return r;
     domid_t id = table_id == 0 || table_id - 1 == caller->id ? DOMID_SELF : (domid_t)(table_id - 1);
@@ -128,6 +134,14 @@ static enum refusal update_owners_get(struct update_state *s, uint32_t foreign)
     if (r)
         domain_put(s->frame_owner);
     return r;
+}
+
+static void update_owners_put(struct update_state *s)
+{
+    if (s->is_own)
+        return;
+    domain_put(s->table_owner);
+    domain_put(s->frame_owner);
 }
 
 long hypercall_mmu_update(struct hypercall *c)
@@ -151,8 +165,7 @@ long hypercall_mmu_update(struct hypercall *c)
             result = CALL_CONTINUE;
     }
     table_put(&s);
-    domain_put(s.table_owner);
-    domain_put(s.frame_owner);
+    update_owners_put(&s);
     return memory_batch_end(c, &b, result);
 }
 

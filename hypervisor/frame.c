@@ -81,33 +81,20 @@ void page_list_remove(struct page_list *list, struct frame *f)
 
 // --- references
 
-bool frame_get_live(struct frame *f)
+enum refusal frame_get_refused(struct frame *f, bool taken)
 {
-    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
-
-    do {
-        if ((old & FRAME_REFS) == 0 || (old & FRAME_REFS) >= FRAME_REFS_LIMIT)
-            return false;
-    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    return true;
-}
-
-enum refusal frame_get(struct frame *f, const struct domain *d)
-{
-    if (!frame_get_live(f))
+    if (!taken)
         return frame_refs(f) ? REFUSE_FRAME_OVERFLOW : REFUSE_FRAME_NOT_OWNED;
-    if (__builtin_expect(__atomic_load_n(&f->owner, __ATOMIC_RELAXED) == d && d, 1))
-        return REFUSE_NONE;
     frame_put(f);
     return REFUSE_FRAME_NOT_OWNED;
 }
 
 // The last reference has gone: take the frame from its owner's list and give it back.
-static __attribute__((noinline)) void frame_free(struct frame *f)
+void frame_free(struct frame *f, uint32_t count_before)
 {
     struct domain *d = f->owner;
 
+    BUG_ON((count_before & FRAME_REFS) == 0);
     BUG_ON((__atomic_load_n(&f->type, __ATOMIC_RELAXED) & TYPE_COUNT) != 0);
     BUG_ON(f->count & (FRAME_ALLOCATED | FRAME_SHARED));
     f->stamp = tlb_stamp_now();
@@ -123,15 +110,6 @@ static __attribute__((noinline)) void frame_free(struct frame *f)
     page_alloc_give_back(f, 0);
     if (was_last)
         domain_put(d);
-}
-
-void frame_put(struct frame *f)
-{
-    uint32_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_ACQ_REL);
-
-    BUG_ON((old & FRAME_REFS) == 0);
-    if (__builtin_expect((old & FRAME_REFS) == 1, 0))
-        frame_free(f);
 }
 
 bool frame_release(struct frame *f)

@@ -63,11 +63,31 @@ static inline void *frame_to_virt(const struct frame *f)
 // for memory in use before the allocator exists, too.
 void frame_table_add(uint64_t first, uint64_t end);
 
-// Take a reference to a frame that `d` owns. FRAME_NOT_OWNED, FRAME_OVERFLOW.
-enum refusal frame_get(struct frame *f, const struct domain *d);
-
 // A reference to a frame that has some, whoever owns it; false when it has none or too many.
-bool frame_get_live(struct frame *f);
+static inline bool frame_get_live(struct frame *f)
+{
+    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    do {
+        if ((old & FRAME_REFS) - 1 >= FRAME_REFS_LIMIT - 1) // none, or the limit
+            return false;
+    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+// Why frame_get() refuses; drops what it took when the owner was another one.
+enum refusal frame_get_refused(struct frame *f, bool taken);
+
+// Take a reference to a frame that `d` owns. FRAME_NOT_OWNED, FRAME_OVERFLOW.
+static inline enum refusal frame_get(struct frame *f, const struct domain *d)
+{
+    bool taken = frame_get_live(f);
+
+    if (__builtin_expect(taken && __atomic_load_n(&f->owner, __ATOMIC_RELAXED) == d && d, 1))
+        return REFUSE_NONE;
+    return frame_get_refused(f, taken);
+}
 
 // The same for the page-type machine's own bookkeeping, which may pass the limit; never fails.
 static inline void frame_hold(struct frame *f)
@@ -76,7 +96,14 @@ static inline void frame_hold(struct frame *f)
 }
 
 // Drop a reference; the last one frees the frame.
-void frame_put(struct frame *f);
+void frame_free(struct frame *f, uint32_t count_before); // for frame_put() only
+static inline void frame_put(struct frame *f)
+{
+    uint32_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_ACQ_REL);
+
+    if (__builtin_expect((old & FRAME_REFS) <= 1, 0))
+        frame_free(f, old);
+}
 
 static inline uint32_t frame_refs(const struct frame *f)
 {

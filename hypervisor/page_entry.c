@@ -17,9 +17,10 @@
 //
 // A write: acquire for the new entry; lock the table, see that it still is one; exchange; unlock; release
 // for the old entry. The exchange loops over accessed and dirty bits that the hardware sets meanwhile.
-// When old and new level-1 entry name the same frame with the same right to write, and differ in nothing
-// but the bits of ENTRY_SOFT, they hold the same, and the exchange is all there is to do. Higher levels
-// have no such short way.
+// When old and new level-1 entry name the same frame and differ in nothing but the bits of ENTRY_SOFT,
+// they hold the same, and the exchange is all there is to do. When they differ in the right to write as
+// well, the WRITABLE use is taken or dropped under the lock, if that can be done without waiting. Higher
+// levels have no such short way.
 #include "hypervisor/page_entry.h"
 
 #include "hypervisor/access.h"
@@ -90,7 +91,7 @@ acquire_l1(const struct entry_context *c, uint64_t *e)
     enum refusal r = frame_get(f, c->frame_owner);
     if (r)
         return r == REFUSE_FRAME_NOT_OWNED ? REFUSE_MAP_NOT_OWNED : r;
-    if (value & PTE_RW) {
+    if (value & PTE_RW && !page_type_try_writable(f)) {
         r = frame_get_type(f, PAGE_TYPE_WRITABLE, NULL);
         if (r) {
             frame_put(f);
@@ -169,6 +170,10 @@ void page_entry_release(unsigned level, uint64_t e, struct type_work *w)
 static bool entry_exchange(uint64_t *slot, uint64_t value, bool keep_ad, const uint64_t *expected,
                            uint64_t *found)
 {
+    if (!expected && !keep_ad) {
+        *found = __atomic_exchange_n(slot, value, __ATOMIC_SEQ_CST);
+        return true;
+    }
     *found = __atomic_load_n(slot, __ATOMIC_RELAXED);
     do {
         if (expected && (*found ^ *expected) & ~(uint64_t)PTE_AD)
@@ -178,24 +183,39 @@ static bool entry_exchange(uint64_t *slot, uint64_t value, bool keep_ad, const u
     return true;
 }
 
-// The short way. True when the write is done or *r says that it is refused.
+// The right to write comes or goes with an entry that goes on naming its frame. The table's lock is
+// held, so the entry keeps its reference; nothing here waits. False: the long way has to do it.
+static bool change_writable(const struct entry_context *c, uint64_t *slot, uint64_t old, uint64_t value)
+{
+    struct frame *f = old & PTE_GRANT ? NULL : frame_from_mfn(entry_mfn(old));
+    uint64_t found;
+
+    if (!f || f->owner != c->frame_owner || (value & PTE_RW && !page_type_try_writable(f)))
+        return false;
+    bool done = entry_exchange(slot, value, c->keep_ad, &old, &found);
+    if (done == !(value & PTE_RW))
+        frame_put_type(f, NULL);
+    return done;
+}
+
+// The short way, for a level-1 entry that goes on naming its frame. True when the write is done or *r
+// says that it is refused.
 static bool write_same_frame(const struct entry_context *c, struct frame *table, uint64_t *slot,
-                             uint64_t value, uint64_t *expected, enum refusal *r)
+                             uint64_t value, enum refusal *r)
 {
     uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), found;
 
     if (!(old & value & PTE_PRESENT) || !entry_nx_ok(value))
         return false;
     value = entry_adjust_l1((value & ~PTE_GRANT) | (old & PTE_GRANT));
-    if ((old ^ value) & ~ENTRY_SOFT)
+    if ((old ^ value) & ~(ENTRY_SOFT | PTE_RW))
         return false;
-    if (expected && (old ^ *expected) & ~(uint64_t)PTE_AD)
-        return false; // the long way finds out exactly
     if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
         *r = REFUSE_TABLE_NOT_VALID;
         return true;
     }
-    bool done = entry_exchange(slot, value, c->keep_ad, &old, &found);
+    bool done = (old ^ value) & PTE_RW ? change_writable(c, slot, old, value)
+                                       : entry_exchange(slot, value, c->keep_ad, &old, &found);
     page_type_unlock_table(table);
     *r = REFUSE_NONE;
     return done;
@@ -215,7 +235,7 @@ enum refusal page_entry_write(const struct entry_context *c, struct frame *table
         return REFUSE_ENTRY_RESERVED_SLOT;
     if (level > PAGE_TYPE_L1 && c->frame_owner != c->table_owner)
         return REFUSE_FRAME_NOT_OWNED; // only pages can be mapped from elsewhere
-    if (level == PAGE_TYPE_L1 && write_same_frame(c, table, slot, value, expected, &r))
+    if (level == PAGE_TYPE_L1 && !expected && write_same_frame(c, table, slot, value, &r))
         return r;
     if (value & PTE_PRESENT) {
         r = page_entry_acquire(c, level, &value);

@@ -74,6 +74,19 @@ static inline void frame_put_writable(struct frame *f)
 // Death: take down a table that somebody began to validate and did not finish. False: it is none.
 bool page_type_abandon(struct frame *f, struct type_work *w);
 
+// A WRITABLE use of a frame on which there is a reference, if it can be had at once: no change of type, no
+// limit in sight.
+static inline bool page_type_try_writable(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    if ((old & (TYPE_MASK | TYPE_COUNT_LIMIT)) != TYPE_WORD(PAGE_TYPE_WRITABLE) ||
+        !((old & TYPE_COUNT) == 0 || old & TYPE_VALIDATED))
+        return false;
+    return __atomic_compare_exchange_n(&f->type, &old, (old + 1) | TYPE_VALIDATED, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
 // The lock of a validated table of `level`, on which the caller holds a reference: while it is held
 // the table stays what it is. False: it is no such table. Innermost and short.
 bool page_type_lock_table(struct frame *f, unsigned level);
