@@ -141,7 +141,7 @@ static const char *timers(void)
     timer_set(&a, now + 6 * NSEC_PER_MSEC, timer_fired, (void *)3);
     timer_set(&b, now + 2 * NSEC_PER_MSEC, timer_fired, (void *)1);
     timer_set(&c, now + 4 * NSEC_PER_MSEC, timer_fired, (void *)2);
-    timer_set(&d, now + 3 * NSEC_PER_MSEC, timer_fired, (void *)4);
+    timer_set(&d, now + 3600 * NSEC_PER_SEC, timer_fired, (void *)4);
     CHECK(timer_cancel(&d) && !timer_cancel(&d));
     CHECK(wait_event_timeout(&queue, fired == 3, NSEC_PER_SEC));
     CHECK(order[0] == 1 && order[1] == 2 && order[2] == 3);
