@@ -8,6 +8,7 @@
 #include <xen/memory.h>
 #include <xen/sysctl.h>
 
+#include "pvguest/thread.h"
 #include "pvguest/time.h"
 
 #define FEW 16
@@ -57,6 +58,20 @@ static long destroy(domid_t domain)
     return result;
 }
 
+// A destroyed domain is gone at once or a little later: the last reference goes by itself.
+static bool is_gone(domid_t domain)
+{
+    uint64_t limit = time_now() + 2 * NSEC_PER_SEC;
+
+    do {
+        memset(&op, 0, sizeof(op));
+        if (domctl(XEN_DOMCTL_getdomaininfo, domain) == -XEN_ESRCH)
+            return true;
+        thread_sleep(NSEC_PER_MSEC);
+    } while (time_now() < limit);
+    return false;
+}
+
 static void create_and_destroy(void)
 {
     long domain = create();
@@ -67,8 +82,7 @@ static void create_and_destroy(void)
     EXPECT(op.u.getdomaininfo.domain, domain);
     EXPECT(op.u.getdomaininfo.tot_pages, 0);
     EXPECT(destroy(domain), 0);
-    memset(&op, 0, sizeof(op));
-    EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), -XEN_ESRCH);
+    EXPECT_TRUE(is_gone(domain));
 }
 
 static void memory_of_a_domain(void)
@@ -92,6 +106,7 @@ static void memory_of_a_domain(void)
     EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
     EXPECT(op.u.getdomaininfo.tot_pages, FEW);
     EXPECT(destroy(domain), 0);
+    EXPECT_TRUE(is_gone(domain));
 }
 
 // A frame of another domain can be mapped by number of domain, and only so.
@@ -121,6 +136,7 @@ static void foreign_mapping(void)
     EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), 0);
     EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
     EXPECT(destroy(domain), 0);
+    EXPECT_TRUE(is_gone(domain));
     page_free(page, 0);
 }
 
@@ -136,6 +152,7 @@ static void many_times(void)
         op.u.max_vcpus.max = 1;
         EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), 0);
         EXPECT(destroy(domain), 0);
+        EXPECT_TRUE(is_gone(domain));
     }
 }
 
@@ -150,6 +167,7 @@ static void pausing(void)
     EXPECT(domctl(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
     EXPECT(domctl(XEN_DOMCTL_pausedomain, ABSENT_DOMAIN), -XEN_ESRCH);
     EXPECT(destroy(domain), 0);
+    EXPECT_TRUE(is_gone(domain));
 }
 
 static void bad_context(void)
@@ -169,6 +187,7 @@ static void bad_context(void)
     op.u.vcpucontext.vcpu = 7;
     EXPECT_TRUE(domctl(XEN_DOMCTL_setvcpucontext, domain) < 0);
     EXPECT(destroy(domain), 0);
+    EXPECT_TRUE(is_gone(domain));
 }
 
 static void domctl_refused(void)

@@ -74,6 +74,7 @@ static void domain_handle(void)
     EXPECT(hypercall_xen_version(XENVER_guest_handle, handle), 0);
 }
 
+// A hypervisor may have no build identifier; one that has must not write past the buffer.
 static void build_id_too_small(void)
 {
     struct {
@@ -81,7 +82,10 @@ static void build_id_too_small(void)
         unsigned char bytes[4];
     } id = {1, {0}};
 
-    EXPECT(hypercall_xen_version(XENVER_build_id, &id), -XEN_ENOBUFS);
+    long result = hypercall_xen_version(XENVER_build_id, &id);
+
+    EXPECT_TRUE(result == -XEN_ENOBUFS || result == -XEN_ENODATA);
+    EXPECT(id.bytes[0] | id.bytes[1], 0);
 }
 
 static void bad_pointer(void)
