@@ -65,8 +65,8 @@ static bool is_gone(domid_t domain)
 
     do {
         memset(&op, 0, sizeof(op));
-        if (domctl(XEN_DOMCTL_getdomaininfo, domain) == -XEN_ESRCH)
-            return true;
+        if (domctl(XEN_DOMCTL_getdomaininfo, domain) != 0 || op.domain != domain)
+            return true; // the call answers for the next higher domain
         thread_sleep(NSEC_PER_MSEC);
     } while (time_now() < limit);
     return false;
