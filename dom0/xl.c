@@ -213,8 +213,11 @@ int xl_console_attach(const char *name)
         while ((length = guest_console_read(console, &position, text, sizeof(text))) > 0) {
             console_write(text, length);
         }
-        if (!open && position == before) {
-            return 0;
+        if (!open) {
+            if (position == before) {
+                return 0;
+            }
+            continue;
         }
         length = console_read(text, sizeof(text));
         char *detach = memchr(text, DETACH, length);
