@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The lock order of the hypervisor. A lock may be taken only while all locks held by the CPU have a
 // lower rank; two locks of one rank are taken in the order of their domain ids (spin_lock_second).
-// Debug builds check it.
+// Debug builds check it. The locks that interrupt handlers take stand behind all others: an interrupt
+// may find any of those others held by the CPU, and who holds one of these never waits for those.
 #ifndef HYPERVISOR_LOCK_RANK_H
 #define HYPERVISOR_LOCK_RANK_H
 
@@ -11,12 +12,12 @@ enum lock_rank {
     LOCK_VCPU,        // pause state of a vcpu
     LOCK_GRANT_TABLE, // one grant table; lower domid first
     LOCK_GRANT_ENTRY, // one active grant
-    LOCK_EVENT,       // event ports of one domain
     LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
     LOCK_PAGE_TABLE,  // the table whose entries are written
     LOCK_DOMAIN_LIST, // list of domains
     LOCK_ALLOC,       // page and small-object allocators
-    LOCK_SCHED,       // run queue of a CPU; taken from interrupts, with interrupts off
+    LOCK_EVENT,       // event ports of one domain; taken from interrupts, with interrupts off
+    LOCK_SCHED,       // run queue of a CPU; the same
     LOCK_TIMER,       // timer heap of a CPU; the same
     LOCK_IRQ_LINE,    // IO-APIC and PCI configuration register pairs; with interrupts off
     LOCK_CALL,        // cpu_call() and flush requests under way
