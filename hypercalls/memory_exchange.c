@@ -113,7 +113,8 @@ static enum refusal exchange_chunk(struct exchange *s, uint64_t chunk)
 static enum refusal exchange_check(struct exchange *s)
 {
     const struct xen_memory_exchange *x = s->x;
-    unsigned in = x->in.extent_order, out = x->out.extent_order, limit = memory_order_max(s->call->domain);
+    unsigned in = x->in.extent_order, out = x->out.extent_order,
+             limit = memory_order_max(s->call->domain);
 
     if (in > limit || out > limit)
         return REFUSE_ORDER_DENIED;

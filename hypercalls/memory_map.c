@@ -122,7 +122,8 @@ long memory_op_machphys_list(struct hypercall *c, void *argument)
 
 // The frames of the grant table of another domain, growing it if needed. Without a list: how many
 // there may be.
-static long acquire_grant_table(struct hypercall *c, struct domain *d, struct xen_mem_acquire_resource *m)
+static long acquire_grant_table(struct hypercall *c, struct domain *d,
+                                struct xen_mem_acquire_resource *m)
 {
     uint64_t list = (uint64_t)m->frame_list.p;
 

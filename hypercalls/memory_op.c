@@ -14,7 +14,8 @@ static long op_maximum_ram_page(struct hypercall *c, void *argument)
 }
 
 // A number about one domain, whose id is the argument.
-static long domain_number(struct hypercall *c, const void *argument, uint64_t (*number)(struct domain *))
+static long domain_number(struct hypercall *c, const void *argument,
+                          uint64_t (*number)(struct domain *))
 {
     const struct xen_memory_domain *m = argument;
     struct domain *d;
@@ -40,7 +41,9 @@ static uint64_t maximum_reservation(struct domain *d)
 // Guests keep the number of their pseudo-physical frames in the shared page.
 static uint64_t maximum_gpfn(struct domain *d)
 {
-    uint64_t count = d->shared_info ? __atomic_load_n(&d->shared_info->arch.max_pfn, __ATOMIC_RELAXED) : 0;
+    uint64_t count = d->shared_info
+                         ? __atomic_load_n(&d->shared_info->arch.max_pfn, __ATOMIC_RELAXED)
+                         : 0;
     return count ? count - 1 : 0;
 }
 
@@ -75,29 +78,42 @@ static long op_sharing(struct hypercall *c, void *argument)
 }
 
 #define ROW(command, type, copy, right, handler)                                                   \
-    {command, #command, sizeof(type), copy, right, handler}
+    {                                                                                              \
+        command, #command, sizeof(type), copy, right, handler                                      \
+    }
 
 static const struct subop rows[] = {
-    ROW(XENMEM_increase_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_increase),
-    ROW(XENMEM_decrease_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_decrease),
+    ROW(XENMEM_increase_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
+        memory_op_increase),
+    ROW(XENMEM_decrease_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
+        memory_op_decrease),
     ROW(XENMEM_maximum_ram_page, uint64_t, SUBOP_NONE, SUBOP_ANY, op_maximum_ram_page),
-    ROW(XENMEM_current_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_current_reservation),
-    ROW(XENMEM_maximum_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_maximum_reservation),
-    ROW(XENMEM_machphys_mfn_list, struct xen_machphys_mfn_list, SUBOP_INOUT, SUBOP_ANY, memory_op_machphys_list),
-    ROW(XENMEM_populate_physmap, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY, memory_op_populate),
+    ROW(XENMEM_current_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY,
+        op_current_reservation),
+    ROW(XENMEM_maximum_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY,
+        op_maximum_reservation),
+    ROW(XENMEM_machphys_mfn_list, struct xen_machphys_mfn_list, SUBOP_INOUT, SUBOP_ANY,
+        memory_op_machphys_list),
+    ROW(XENMEM_populate_physmap, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
+        memory_op_populate),
     ROW(XENMEM_add_to_physmap, struct xen_add_to_physmap, SUBOP_IN, SUBOP_ANY, op_not_translated),
     ROW(XENMEM_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_ANY, memory_op_memory_map),
     ROW(XENMEM_machine_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_PRIVILEGED,
         memory_op_machine_memory_map),
     ROW(XENMEM_exchange, struct xen_memory_exchange, SUBOP_IN, SUBOP_ANY, memory_op_exchange),
-    ROW(XENMEM_machphys_mapping, struct xen_machphys_mapping, SUBOP_OUT, SUBOP_ANY, memory_op_machphys_mapping),
-    ROW(XENMEM_set_memory_map, struct xen_foreign_memory_map, SUBOP_IN, SUBOP_ANY, memory_op_set_memory_map),
+    ROW(XENMEM_machphys_mapping, struct xen_machphys_mapping, SUBOP_OUT, SUBOP_ANY,
+        memory_op_machphys_mapping),
+    ROW(XENMEM_set_memory_map, struct xen_foreign_memory_map, SUBOP_IN, SUBOP_ANY,
+        memory_op_set_memory_map),
     ROW(XENMEM_maximum_gpfn, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_maximum_gpfn),
-    ROW(XENMEM_remove_from_physmap, struct xen_remove_from_physmap, SUBOP_IN, SUBOP_ANY, op_not_translated),
+    ROW(XENMEM_remove_from_physmap, struct xen_remove_from_physmap, SUBOP_IN, SUBOP_ANY,
+        op_not_translated),
     ROW(XENMEM_get_sharing_freed_pages, uint64_t, SUBOP_NONE, SUBOP_ANY, op_sharing),
     ROW(XENMEM_get_sharing_shared_pages, uint64_t, SUBOP_NONE, SUBOP_ANY, op_sharing),
-    ROW(XENMEM_add_to_physmap_batch, struct xen_add_to_physmap_batch, SUBOP_IN, SUBOP_ANY, op_not_translated),
-    ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED, memory_op_claim),
+    ROW(XENMEM_add_to_physmap_batch, struct xen_add_to_physmap_batch, SUBOP_IN, SUBOP_ANY,
+        op_not_translated),
+    ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED,
+        memory_op_claim),
     ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_PRIVILEGED,
         memory_op_acquire_resource),
 };

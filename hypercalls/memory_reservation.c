@@ -49,7 +49,8 @@ static enum refusal populate_one(struct reservation *s, uint64_t i)
 
     if (!extent_read(s, i, &pfn))
         return REFUSE_BAD_POINTER;
-    enum refusal r = domain_alloc_frames(s->domain, order, memory_address_bits(s->r->mem_flags), &f);
+    enum refusal r = domain_alloc_frames(s->domain, order, memory_address_bits(s->r->mem_flags),
+                                         &f);
     if (r)
         return r;
     mfn_t mfn = frame_to_mfn(f);

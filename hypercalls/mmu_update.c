@@ -55,7 +55,8 @@ static enum refusal write_plain(struct frame *f, unsigned index, uint64_t value)
     return REFUSE_NONE;
 }
 
-static enum refusal update_entry(struct update_state *s, uint64_t address, uint64_t value, bool keep_ad)
+static enum refusal update_entry(struct update_state *s, uint64_t address, uint64_t value,
+                                 bool keep_ad)
 {
     if (address % sizeof(uint64_t))
         return REFUSE_TABLE_UNALIGNED;

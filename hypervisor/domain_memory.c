@@ -223,7 +223,8 @@ struct cpumask domain_running_cpus(const struct domain *d)
 {
     struct cpumask mask = {0};
 
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); // who starts to run later loads a root, after our changes
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); // who starts to run later loads a root, after our changes
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         const struct vcpu *v = d->vcpu[i];
         if (v && __atomic_load_n(&v->sched.is_running, __ATOMIC_ACQUIRE))
@@ -244,7 +245,8 @@ static struct frame *list_step(struct domain *d, struct frame *f)
 {
     spin_lock(&d->lock);
     struct frame *next = f ? page_list_next(f) : page_list_first(&d->pages);
-    while (next && !frame_get_live(next)) // its last reference has gone, it is about to leave the list
+    while (next &&
+           !frame_get_live(next)) // its last reference has gone, it is about to leave the list
         next = page_list_next(next);
     spin_unlock(&d->lock);
     if (f)

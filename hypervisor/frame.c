@@ -37,7 +37,8 @@ void frame_table_add(uint64_t first, uint64_t end)
     end = MIN(end, (uint64_t)HV_MAX_MFN);
     if (first >= end)
         return;
-    for (uint64_t chunk = first >> FRAME_CHUNK_SHIFT; chunk <= (end - 1) >> FRAME_CHUNK_SHIFT; chunk++) {
+    for (uint64_t chunk = first >> FRAME_CHUNK_SHIFT; chunk <= (end - 1) >> FRAME_CHUNK_SHIFT;
+         chunk++) {
         if (frame_chunk_present[chunk])
             continue;
         paging_map_fresh((uint64_t)&FRAME_TABLE[chunk << FRAME_CHUNK_SHIFT],

@@ -120,7 +120,7 @@ static struct frame *block_find(unsigned zone, unsigned order, uint64_t limit, u
 
 static struct frame *block_take(unsigned order, unsigned address_bits)
 {
-    uint64_t limit = address_bits >= 64 ? UINT64_MAX
+    uint64_t limit = address_bits >= 64           ? UINT64_MAX
                      : address_bits <= PAGE_SHIFT ? 0
                                                   : 1ull << (address_bits - PAGE_SHIFT);
     struct frame *f = NULL;

@@ -65,7 +65,8 @@ static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
 
     if (mfn == PTE_ADDRESS >> PAGE_SHIFT)
         return REFUSE_FRAME_NOT_RAM; // what an entry for no frame at all looks like
-    if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !access_iomem_readable(c->table_owner, mfn, mfn))
+    if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) ||
+        !access_iomem_readable(c->table_owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
     if (owner != c->table_owner && !access_iomem_readable(owner, mfn, mfn))
         return REFUSE_MAP_DEVICE_DENIED;
@@ -75,8 +76,8 @@ static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
     return REFUSE_NONE;
 }
 
-static __attribute__((always_inline)) inline enum refusal
-acquire_l1(const struct entry_context *c, uint64_t *e)
+static __attribute__((always_inline)) inline enum refusal acquire_l1(const struct entry_context *c,
+                                                                     uint64_t *e)
 {
     uint64_t value = *e & ~PTE_GRANT;
     struct frame *f = frame_from_mfn(entry_mfn(value));
@@ -178,14 +179,15 @@ static bool entry_exchange(uint64_t *slot, uint64_t value, bool keep_ad, const u
     do {
         if (expected && (*found ^ *expected) & ~(uint64_t)PTE_AD)
             return false;
-    } while (!__atomic_compare_exchange_n(slot, found, value | (keep_ad ? *found & PTE_AD : 0), true,
-                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(slot, found, value | (keep_ad ? *found & PTE_AD : 0),
+                                          true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     return true;
 }
 
 // The right to write comes or goes with an entry that goes on naming its frame. The table's lock is
 // held, so the entry keeps its reference; nothing here waits. False: the long way has to do it.
-static bool change_writable(const struct entry_context *c, uint64_t *slot, uint64_t old, uint64_t value)
+static bool change_writable(const struct entry_context *c, uint64_t *slot, uint64_t old,
+                            uint64_t value)
 {
     struct frame *f = old & PTE_GRANT ? NULL : frame_from_mfn(entry_mfn(old));
     uint64_t found;
@@ -271,7 +273,8 @@ static uint64_t *walk(const struct vcpu *v, uint64_t address, mfn_t *table)
         if (level == PAGE_TYPE_L1)
             return slot;
         uint64_t e = __atomic_load_n(slot, __ATOMIC_RELAXED);
-        if (!(e & PTE_PRESENT) || e & PTE_PSE || (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index)))
+        if (!(e & PTE_PRESENT) || e & PTE_PSE ||
+            (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index)))
             return NULL;
         *table = entry_mfn(e);
     }

@@ -57,7 +57,8 @@ static bool type_is_table(enum page_type type)
 
 static bool type_change(struct frame *f, uint64_t *old, uint64_t new)
 {
-    return __atomic_compare_exchange_n(&f->type, old, new, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&f->type, old, new, true, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
 }
 
 // For the one who works on a busy frame.
@@ -68,7 +69,8 @@ static void type_set(struct frame *f, uint64_t word)
 
 static void type_set_partial(struct frame *f, unsigned level, unsigned index, uint64_t direction)
 {
-    type_set(f, TYPE_WORD(level) | TYPE_PARTIAL | direction | (uint64_t)index << TYPE_INDEX_SHIFT | 1);
+    type_set(f,
+             TYPE_WORD(level) | TYPE_PARTIAL | direction | (uint64_t)index << TYPE_INDEX_SHIFT | 1);
 }
 
 static unsigned type_index(uint64_t word)
@@ -166,7 +168,7 @@ void frame_put_type(struct frame *f, struct type_work *w)
     for (;;) {
         uint64_t new = old - 1;
         BUG_ON((old & TYPE_COUNT) == 0);
-        if ((new & TYPE_COUNT) == 0) {
+        if ((new &TYPE_COUNT) == 0) {
             if (old & TYPE_LOCKED) { // an entry is being written
                 cpu_relax();
                 old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
@@ -293,7 +295,7 @@ enum refusal frame_get_type(struct frame *f, enum page_type type, struct type_wo
         else
             new = TYPE_WORD(type) | 1;
     } while (!type_change(f, &old, new));
-    return new & TYPE_VALIDATED ? REFUSE_NONE : type_enter(f, type, old, w);
+    return new &TYPE_VALIDATED ? REFUSE_NONE : type_enter(f, type, old, w);
 }
 
 bool page_type_abandon(struct frame *f, struct type_work *w)

@@ -83,8 +83,8 @@ static inline bool page_type_try_writable(struct frame *f)
     if ((old & (TYPE_MASK | TYPE_COUNT_LIMIT)) != TYPE_WORD(PAGE_TYPE_WRITABLE) ||
         !((old & TYPE_COUNT) == 0 || old & TYPE_VALIDATED))
         return false;
-    return __atomic_compare_exchange_n(&f->type, &old, (old + 1) | TYPE_VALIDATED, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&f->type, &old, (old + 1) | TYPE_VALIDATED, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 // The lock of a validated table of `level`, on which the caller holds a reference: while it is held

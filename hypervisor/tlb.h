@@ -6,7 +6,8 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/types.h"
 
-extern uint32_t tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap
+extern uint32_t
+    tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap
 
 // What a frame records when its last writable or table use ends, or when it is freed. The entries
 // that mapped it have been removed before by locked writes, which are full barriers, so the clock is

@@ -29,7 +29,8 @@ static unsigned held_entries(const struct frame *f)
 {
     if (!(f->type & TYPE_COUNT) || page_type_of(f->type) < 1 || page_type_of(f->type) > 4)
         return 0;
-    return f->type & TYPE_VALIDATED ? PAGE_ENTRIES : (unsigned)((f->type & TYPE_INDEX) >> TYPE_INDEX_SHIFT);
+    return f->type & TYPE_VALIDATED ? PAGE_ENTRIES
+                                    : (unsigned)((f->type & TYPE_INDEX) >> TYPE_INDEX_SHIFT);
 }
 
 static void count_entry(uint64_t mfn, unsigned level, unsigned i, uint64_t e)
@@ -143,7 +144,8 @@ static void cache_entries(unsigned cpu, uint64_t mfn, unsigned level)
 {
     for (unsigned i = 0; i < PAGE_ENTRIES; i++) {
         uint64_t e = entries_of(mfn)[i], target = (e & PTE_ADDRESS) >> PAGE_SHIFT;
-        if (!(e & PTE_PRESENT) || target >= HOST_FRAMES || (level == 4 && page_entry_slot_is_ours(i)))
+        if (!(e & PTE_PRESENT) || target >= HOST_FRAMES ||
+            (level == 4 && page_entry_slot_is_ours(i)))
             continue;
         if (level > 1) {
             cache_table(cpu, target, level - 1);
@@ -169,7 +171,8 @@ void model_tlb_walk(unsigned cpu)
 
 static bool is_in_use_as_table(const struct frame *f)
 {
-    return f->type & TYPE_COUNT && page_type_of(f->type) >= 1 && page_type_of(f->type) <= PAGE_TYPE_SEGDESC;
+    return f->type & TYPE_COUNT && page_type_of(f->type) >= 1 &&
+           page_type_of(f->type) <= PAGE_TYPE_SEGDESC;
 }
 
 static void check_cached(uint64_t mfn, const struct cached *c)

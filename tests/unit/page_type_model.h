@@ -6,7 +6,7 @@
 #include "tests/unit/host/memory.h"
 
 // References that the test itself holds, beside those that the machine must have.
-extern unsigned model_extra_refs[HOST_FRAMES], model_extra_types[HOST_FRAMES];
+extern unsigned model_extra_refs[], model_extra_types[];
 
 // Counts what tables, pins, roots, leftovers and the test hold, and compares it with every frame of
 // the table. Also checks that no entry of a table in use is one that must not be. Returns the number

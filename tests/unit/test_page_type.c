@@ -132,7 +132,8 @@ static void entry_bits(void)
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 256, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 271, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[0], 9, 0, NULL), REFUSE_TABLE_NOT_VALID);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_GLOBAL | PTE_GRANT, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_GLOBAL | PTE_GRANT, NULL),
+                    REFUSE_NONE);
     CU_ASSERT_EQUAL(words(t[1])[9], page | PTE_USER | PTE_GUEST_KERNEL);
     // Accessed and dirty bits: kept when asked for, the guest's own otherwise.
     words(t[1])[9] |= PTE_DIRTY;
@@ -168,7 +169,8 @@ static void foreign_and_device_frames(void)
     c.frame_owner = dom[0];
     uint64_t device = HOST_DEVICE_FIRST << PAGE_SHIFT | RW;
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 2, device | PTE_PCD, NULL), REFUSE_NONE);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 3, HOST_DEVICE_LAST << PAGE_SHIFT | RW, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 3, HOST_DEVICE_LAST << PAGE_SHIFT | RW, NULL),
+                    REFUSE_NONE);
     CU_ASSERT(!(words(t[1])[3] & PTE_RW));
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 4, (HOST_DEVICE_LAST + 1) << PAGE_SHIFT | RW, NULL),
                     REFUSE_MAP_DEVICE_DENIED);
@@ -178,9 +180,11 @@ static void foreign_and_device_frames(void)
     // A frame of the hypervisor's own, then shared read-only, then no more.
     shared = page_alloc_frames(0, 64);
     c.frame_owner = dom[0];
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 6, entry(shared, PTE_PRESENT), NULL), REFUSE_MAP_NOT_OWNED);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 6, entry(shared, PTE_PRESENT), NULL),
+                    REFUSE_MAP_NOT_OWNED);
     frame_share_with_guest(shared, dom[0], true);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 6, entry(shared, RW), NULL), REFUSE_MAP_NOT_WRITABLE);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 6, entry(shared, RW), NULL),
+                    REFUSE_MAP_NOT_WRITABLE);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 6, entry(shared, PTE_PRESENT), NULL), REFUSE_NONE);
     CU_ASSERT_EQUAL(page_type_pin(shared, dom[0], 1, &work), REFUSE_TYPE_CONFLICT);
     CU_ASSERT_EQUAL(domain_free_frame(dom[0], frame_to_mfn(shared)), REFUSE_FRAME_NOT_OWNED);
@@ -227,7 +231,8 @@ static void grants_in_tables(void)
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 8, e, NULL), REFUSE_MAP_NOT_OWNED);
     // Overwritten: no reference is dropped, the handle cannot find its entry any more.
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 7, 0, NULL), REFUSE_NONE);
-    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, address, false, mfn, PTE_RW), REFUSE_GRANT_NOT_MAPPED);
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, address, false, mfn, PTE_RW),
+                    REFUSE_GRANT_NOT_MAPPED);
     // By machine address of the entry.
     uint64_t pte = frame_to_mfn(t[1]).v << PAGE_SHIFT | 9 * 8;
     CU_ASSERT_EQUAL(page_entry_map_grant(v, pte + 1, true, mfn, 0), REFUSE_TABLE_UNALIGNED);
@@ -451,7 +456,11 @@ static unsigned pick_data(unsigned d, unsigned group)
 // Five places of a group of eight become a tree: two tables of level 1, one of each above.
 static void op_tree(unsigned d)
 {
-    static const uint8_t child[8][2] = {[5] = {3, 4}, [6] = {5, 5}, [7] = {6, 6}};
+    static const uint8_t child[8][2] = {
+        [5] = {3, 4},
+          [6] = {5, 5},
+          [7] = {6, 6}
+    };
     unsigned group = pick(POOL / 8) * 8;
 
     for (unsigned i = 3; i < 8; i++) {
@@ -558,7 +567,8 @@ static void op_grant(unsigned d)
     } else if (g->frame && g->owner == d) {
         for (unsigned i = 0; i < PAGE_SIZE; i += 8) {
             pte = frame_to_mfn(table).v << PAGE_SHIFT | i;
-            if (page_entry_unmap_grant(v, pte, true, frame_to_mfn(g->frame), g->writable ? PTE_RW : 0))
+            if (page_entry_unmap_grant(v, pte, true, frame_to_mfn(g->frame),
+                                       g->writable ? PTE_RW : 0))
                 continue;
             model_extra_refs[frame_to_mfn(g->frame).v]--;
             model_extra_types[frame_to_mfn(g->frame).v] -= g->writable;
@@ -572,10 +582,10 @@ static void op_grant(unsigned d)
 static void random_step(void)
 {
     static void (*const ops[])(unsigned d) = {
-        op_write_page, op_write_page, op_entry,         op_entry,     op_entry,    op_entry,
-        op_pin,        op_pin,        op_root,          op_schedule,  op_schedule, op_tree,
-        op_tree,       op_tree,       op_dismantle,     op_dismantle, op_grant,    op_give_and_take,
-        op_give_and_take,
+        op_write_page, op_write_page, op_entry,         op_entry,         op_entry,
+        op_entry,      op_pin,        op_pin,           op_root,          op_schedule,
+        op_schedule,   op_tree,       op_tree,          op_tree,          op_dismantle,
+        op_dismantle,  op_grant,      op_give_and_take, op_give_and_take,
     };
     begin(pick(2) ? 1 + pick(1500) : 8000);
     ops[pick(sizeof(ops) / sizeof(ops[0]))](pick(2));
@@ -605,7 +615,7 @@ static void random_sequences(void)
         random_step();
         unsigned wrong = (i % 4 == 0 ? check() : 0) + model_tlb_check();
         CU_ASSERT_EQUAL_FATAL(wrong, 0);
-        if (i % 3000 == 2999) { // now and then a domain dies
+        if (i % 3000 == 2999) {                              // now and then a domain dies
             tlb_clock = i % 2 ? UINT32_MAX - 40 : tlb_clock; // and the clock wraps
             for (unsigned cpu = 0; cpu < host_cpu_count; cpu++) {
                 host_cpu_current = cpu;
@@ -625,10 +635,14 @@ static void random_sequences(void)
 int main(void)
 {
     static const struct report_case cases[] = {
-        REPORT_CASE(writable_is_no_table), REPORT_CASE(linear_tables_are_refused),
-        REPORT_CASE(entry_bits),           REPORT_CASE(foreign_and_device_frames),
-        REPORT_CASE(grants_in_tables),     REPORT_CASE(work_is_continued),
-        REPORT_CASE(limits),               REPORT_CASE(descriptor_pages),
+        REPORT_CASE(writable_is_no_table),
+        REPORT_CASE(linear_tables_are_refused),
+        REPORT_CASE(entry_bits),
+        REPORT_CASE(foreign_and_device_frames),
+        REPORT_CASE(grants_in_tables),
+        REPORT_CASE(work_is_continued),
+        REPORT_CASE(limits),
+        REPORT_CASE(descriptor_pages),
         REPORT_CASE(random_sequences),
     };
     host_cpu_count = 3;

@@ -32,7 +32,8 @@ void write_cr3(uint64_t root)
 void tlb_flush_request(struct cpumask mask)
 {
     unsigned self = host_cpu_current;
-    CPUMASK_FOR_EACH (id, mask) {
+    CPUMASK_FOR_EACH(id, mask)
+    {
         host_cpu_current = (unsigned)id;
         tlb_flush_local();
     }

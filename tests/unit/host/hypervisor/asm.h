@@ -4,9 +4,11 @@
 #ifndef HYPERVISOR_ASM_H
 #define HYPERVISOR_ASM_H
 
-#include "hypervisor/cpu.h"
+#include "hypervisor/layout.h"
 #include "hypervisor/x86.h"
+#include <stdint.h>
 
+extern unsigned host_cpu_current; // host/hypervisor/cpu.h
 extern uint64_t host_cr3[HV_MAX_CPUS];
 
 // Called after a root has been loaded on the running CPU.
