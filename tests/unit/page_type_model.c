@@ -4,6 +4,7 @@
 #include "tests/unit/page_type_model.h"
 
 #include "hypervisor/asm.h"
+#include "hypervisor/cpu.h"
 #include "hypervisor/page_entry.h"
 #include "hypervisor/page_type.h"
 #include <stdio.h>
