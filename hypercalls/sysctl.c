@@ -34,6 +34,35 @@ static enum refusal read_console(struct hypercall *c, struct xen_sysctl *op)
     return REFUSE_NONE;
 }
 
+// CPUID feature words in the order of the feature set (xen/arch-x86/cpufeatureset.h, words 0..7).
+static void fill_hw_cap(uint32_t cap[8])
+{
+    enum { A, B, C, D };
+    static const struct {
+        uint32_t leaf, subleaf;
+        unsigned reg;
+    } words[8] = {
+        {1,          0, D},
+        {1,          0, C},
+        {0x80000001, 0, D},
+        {0x80000001, 0, C},
+        {0xd,        1, A},
+        {7,          0, B},
+        {7,          0, C},
+        {0x80000007, 0, D}
+    };
+    uint32_t r[4];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        cpuid(words[i].leaf & 0x80000000, 0, r);
+        cap[i] = 0;
+        if (words[i].leaf > r[A])
+            continue;
+        cpuid(words[i].leaf, words[i].subleaf, r);
+        cap[i] = r[words[i].reg];
+    }
+}
+
 static enum refusal physinfo(struct hypercall *c, struct xen_sysctl *op)
 {
     (void)c;
@@ -49,6 +78,7 @@ static enum refusal physinfo(struct hypercall *c, struct xen_sysctl *op)
         .free_pages = frames_free_count(),
         .max_mfn = (boot_info.ram_end >> PAGE_SHIFT) - 1,
     };
+    fill_hw_cap(op->u.physinfo.hw_cap);
     return REFUSE_NONE;
 }
 
@@ -90,8 +120,8 @@ static enum refusal processor_info(struct hypercall *c, struct xen_sysctl *op)
     unsigned count = MIN(i->max_cpus, cpu_count());
 
     for (unsigned cpu = 0; cpu < count; cpu++) {
-        struct xen_sysctl_cpuinfo one = {.idletime =
-                                             sched_cpu_time(cpu_get(cpu)->idle, time_now())};
+        struct xen_sysctl_cpuinfo one = {
+            .idletime = sched_cpu_time(cpu_get(cpu)->idle, time_now())};
         if (!guest_write((uint64_t)i->info.p + cpu * sizeof(one), &one, sizeof(one)))
             return REFUSE_BAD_POINTER;
     }
@@ -142,14 +172,10 @@ static enum refusal numa_info(struct hypercall *c, struct xen_sysctl *op)
 }
 
 static sysctl_handler *const ops[] = {
-    [XEN_SYSCTL_readconsole] = read_console,
-    [XEN_SYSCTL_physinfo] = physinfo,
-    [XEN_SYSCTL_sched_id] = sched_id,
-    [XEN_SYSCTL_getdomaininfolist] = domain_info_list,
-    [XEN_SYSCTL_getcpuinfo] = processor_info,
-    [XEN_SYSCTL_availheap] = available_heap,
-    [XEN_SYSCTL_cputopoinfo] = cpu_topology,
-    [XEN_SYSCTL_numainfo] = numa_info,
+    [XEN_SYSCTL_readconsole] = read_console,  [XEN_SYSCTL_physinfo] = physinfo,
+    [XEN_SYSCTL_sched_id] = sched_id,         [XEN_SYSCTL_getdomaininfolist] = domain_info_list,
+    [XEN_SYSCTL_getcpuinfo] = processor_info, [XEN_SYSCTL_availheap] = available_heap,
+    [XEN_SYSCTL_cputopoinfo] = cpu_topology,  [XEN_SYSCTL_numainfo] = numa_info,
 };
 
 long hypercall_sysctl(struct hypercall *c)
