@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dom0/selftest_back.h"
 #include "pvguest/blkfront.h"
 #include "pvguest/block.h"
 #include "pvguest/event.h"
@@ -362,24 +363,53 @@ static const char *hostile_nodes(struct test *test)
     return NULL;
 }
 
+/* Hostile back ends: selftest_back.c ------------------------------------------------------------------ */
+static const char *back_answers(struct test *test)
+{
+    (void)test;
+    return selftest_back_answers();
+}
+
+static const char *back_unknown_answer(struct test *test)
+{
+    (void)test;
+    return selftest_back_unknown_answer();
+}
+
+static const char *back_vanishes(struct test *test)
+{
+    (void)test;
+    return selftest_back_vanishes();
+}
+
+static const char *back_properties(struct test *test)
+{
+    (void)test;
+    return selftest_back_properties();
+}
+
 /* ---------------------------------------------------------------------------------------------------- */
 static const struct {
     const char *name;
     test_case *run;
 } cases[] = {
-    {"transfers",             disk_transfers  },
-    {"range",                 disk_range      },
-    {"front-transfers",       front_transfers },
-    {"front-reconnects",      front_reconnects},
-    {"hostile-index",         hostile_index   },
-    {"hostile-segments",      hostile_segments},
-    {"hostile-page",          hostile_page    },
-    {"hostile-sector",        hostile_sector  },
-    {"hostile-indirect",      hostile_indirect},
-    {"hostile-grant",         hostile_grant   },
-    {"hostile-nodes",         hostile_nodes   },
-    {"front-still-transfers", front_reconnects},
-    {"front-removed",         front_removed   },
+    {"transfers",                   disk_transfers     },
+    {"range",                       disk_range         },
+    {"front-transfers",             front_transfers    },
+    {"front-reconnects",            front_reconnects   },
+    {"hostile-index",               hostile_index      },
+    {"hostile-segments",            hostile_segments   },
+    {"hostile-page",                hostile_page       },
+    {"hostile-sector",              hostile_sector     },
+    {"hostile-indirect",            hostile_indirect   },
+    {"hostile-grant",               hostile_grant      },
+    {"hostile-nodes",               hostile_nodes      },
+    {"hostile-back-answers",        back_answers       },
+    {"hostile-back-unknown-answer", back_unknown_answer},
+    {"hostile-back-vanishes",       back_vanishes      },
+    {"hostile-back-properties",     back_properties    },
+    {"front-still-transfers",       front_reconnects   },
+    {"front-removed",               front_removed      },
 };
 
 static int cases_run(struct test *test)
