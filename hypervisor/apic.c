@@ -147,6 +147,8 @@ static void error_handler(uint8_t vector, struct cpu_user_regs *regs)
 
 void apic_init_local(void)
 {
+    if (is_x2apic) // the firmware may have switched the boot CPU only
+        wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_ENABLE | BASE_X2APIC);
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);

@@ -74,8 +74,9 @@ static const char *text_keep(const char *text, size_t max)
 static void parse_module(const struct tag_module *t)
 {
     struct boot_module *m = &boot_info.module[boot_info.module_count];
-    if (boot_info.module_count == BOOT_MAX_MODULES) {
-        log_warn("boot: more than %d modules, the rest is ignored", BOOT_MAX_MODULES);
+    if (boot_info.module_count == BOOT_MAX_MODULES || t->tag.size < sizeof(*t) ||
+        t->end < t->start) {
+        log_warn("boot: a module beyond the first %d, or a bad one, is ignored", BOOT_MAX_MODULES);
         return;
     }
     m->start = t->start;
