@@ -24,7 +24,7 @@ struct hypercall {
     struct domain *domain; // of vcpu
     unsigned number;       // __HYPERVISOR_*
     uint64_t arg[CALL_ARGS];
-    uint32_t subop;        // set by the sub-op shell, for the reason record
+    uint32_t subop; // set by the sub-op shell, for the reason record
     bool in_multicall;
     uint64_t rip;
 };

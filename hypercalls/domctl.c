@@ -48,7 +48,8 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
         r = domain_create(op->domain, config, false, &d);
     } else {
         r = REFUSE_DOMAIN_EXISTS;
-        for (unsigned tries = 0; r == REFUSE_DOMAIN_EXISTS && tries < DOMID_FIRST_RESERVED; tries++) {
+        for (unsigned tries = 0; r == REFUSE_DOMAIN_EXISTS && tries < DOMID_FIRST_RESERVED;
+             tries++) {
             last = last + 1u < DOMID_FIRST_RESERVED ? (domid_t)(last + 1) : 1;
             if (!domain_exists(last))
                 r = domain_create(last, config, false, &d);
@@ -107,10 +108,12 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         is_running |= v->sched.is_running;
         is_blocked &= v->sched.is_blocked;
     }
-    info->flags = (d->is_dying ? XEN_DOMINF_dying : 0) | (d->is_shutdown ? XEN_DOMINF_shutdown : 0) |
+    info->flags = (d->is_dying ? XEN_DOMINF_dying : 0) |
+                  (d->is_shutdown ? XEN_DOMINF_shutdown : 0) |
                   (d->controller_pause_count ? XEN_DOMINF_paused : 0);
     if (info->nr_online_vcpus)
-        info->flags |= (is_running ? XEN_DOMINF_running : 0) | (is_blocked ? XEN_DOMINF_blocked : 0);
+        info->flags |= (is_running ? XEN_DOMINF_running : 0) |
+                       (is_blocked ? XEN_DOMINF_blocked : 0);
     if (d->is_shutdown)
         info->flags |= (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
 }

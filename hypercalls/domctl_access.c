@@ -3,11 +3,12 @@
 // controller can only give what it may use itself.
 #include "hypercalls/domctl.h"
 
-static enum refusal change(struct domain *d, struct range_set *set, const struct range *r, bool allow)
+static enum refusal change(struct domain *d, struct range_set *set, const struct range *r,
+                           bool allow)
 {
     spin_lock(&d->lock);
-    enum refusal result =
-        allow ? range_set_add(set, r->first, r->last) : range_set_remove(set, r->first, r->last);
+    enum refusal result = allow ? range_set_add(set, r->first, r->last)
+                                : range_set_remove(set, r->first, r->last);
     spin_unlock(&d->lock);
     return result;
 }

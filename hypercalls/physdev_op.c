@@ -158,7 +158,10 @@ static long mmcfg_reserved(struct hypercall *c, void *argument)
     return op->segment ? refuse(c, REFUSE_BAD_ARGUMENT, 1) : 0;
 }
 
-#define ROW(cmd, type, copy, right, fn) {PHYSDEVOP_##cmd, #cmd, sizeof(struct type), copy, right, fn}
+#define ROW(cmd, type, copy, right, fn)                                                            \
+    {                                                                                              \
+        PHYSDEVOP_##cmd, #cmd, sizeof(struct type), copy, right, fn                                \
+    }
 
 static const struct subop subops[] = {
     ROW(set_iopl, physdev_set_iopl, SUBOP_IN, SUBOP_ANY, set_iopl),

@@ -12,7 +12,6 @@
 #include "hypervisor/version.h"
 #include <xen/version.h>
 
-
 static const xen_extraversion_t extra_version = ".0-paravane";
 static const xen_changeset_info_t changeset = "none";
 static const xen_compile_info_t compile_info = {

@@ -27,8 +27,8 @@ bool range_set_overlaps(const struct range_set *s, uint64_t first, uint64_t last
 }
 
 // Replace ranges [from, to) by `with` (`n` of them, n <= 2).
-static enum refusal splice(struct range_set *s, unsigned from, unsigned to, const struct range *with,
-                           unsigned n)
+static enum refusal splice(struct range_set *s, unsigned from, unsigned to,
+                           const struct range *with, unsigned n)
 {
     unsigned count = s->count - (to - from) + n;
 

@@ -194,8 +194,8 @@ static void lay_out(struct builder *b)
     }
     if (own_p2m) {
         b->p2m_first_pfn = b->next_pfn;
-        b->p2m_frames =
-            pages_of(p2m_bytes) + tables_for(b->p2m_at, b->p2m_at + round_up(p2m_bytes, PAGE_SIZE));
+        b->p2m_frames = pages_of(p2m_bytes) +
+                        tables_for(b->p2m_at, b->p2m_at + round_up(p2m_bytes, PAGE_SIZE));
         b->next_pfn += b->p2m_frames;
     } else {
         b->p2m_first_pfn = region_pfn(b, b->p2m_at);
@@ -204,7 +204,8 @@ static void lay_out(struct builder *b)
     if (b->end < b->start || (b->start < HV_VIRT_END && b->end > HV_VIRT_START))
         panic("dom0: the bootstrap region overlaps the hypervisor's address range");
     if (b->next_pfn > b->nr_pages)
-        panic("dom0: kernel and initrd need %lu pages, dom0_mem= gives %lu", b->next_pfn, b->nr_pages);
+        panic("dom0: kernel and initrd need %lu pages, dom0_mem= gives %lu", b->next_pfn,
+              b->nr_pages);
 }
 
 // --- page tables
@@ -307,15 +308,15 @@ static void start_vcpu(struct builder *b)
         .flags = VGCF_in_kernel | VGCF_online,
         .user_regs =
             {
-                .rip = b->image.entry,
-                .rsp = stack_top,
-                .rsi = b->start_info_at,
-                .rflags = EFLAGS_IF,
-                .cs = FLAT_KERNEL_CS,
-                .ss = FLAT_KERNEL_SS,
-                .ds = FLAT_KERNEL_DS,
-                .es = FLAT_KERNEL_DS,
-            },
+                        .rip = b->image.entry,
+                        .rsp = stack_top,
+                        .rsi = b->start_info_at,
+                        .rflags = EFLAGS_IF,
+                        .cs = FLAT_KERNEL_CS,
+                        .ss = FLAT_KERNEL_SS,
+                        .ds = FLAT_KERNEL_DS,
+                        .es = FLAT_KERNEL_DS,
+                        },
         .kernel_ss = FLAT_KERNEL_SS,
         .kernel_sp = stack_top,
         .ctrlreg[3] = xen_pfn_to_cr3(b->p2m[b->l4_pfn]),
@@ -367,8 +368,9 @@ void dom0_build(void)
     lay_out(&b);
     allocate_memory(&b);
     load_image(&b);
-    copy_to_guest(&b, b.image.init_p2m == ELF_NO_ADDRESS ? region_pfn(&b, b.p2m_at) : b.p2m_first_pfn, 0,
-                  b.p2m, b.nr_pages * sizeof(uint64_t));
+    copy_to_guest(&b,
+                  b.image.init_p2m == ELF_NO_ADDRESS ? region_pfn(&b, b.p2m_at) : b.p2m_first_pfn,
+                  0, b.p2m, b.nr_pages * sizeof(uint64_t));
     write_tables(&b);
     write_start_info(&b);
     start_vcpu(&b);

@@ -30,7 +30,7 @@ struct domain domain_system = {.id = DOMID_XEN, .ref_count = 1};
 struct domain domain_io = {.id = DOMID_IO, .ref_count = 1};
 
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
-static struct domain *list; // ascending ids
+static struct domain *list;      // ascending ids
 static struct domain *reap_list; // atomic: domains without references
 
 // --- references and lookup
@@ -145,7 +145,8 @@ static void list_remove_domain(const struct domain *d)
 
 // --- parts
 
-static enum refusal shared_info_create(struct domain *d, const struct xen_domctl_createdomain *config)
+static enum refusal shared_info_create(struct domain *d,
+                                       const struct xen_domctl_createdomain *config)
 {
     (void)config;
     d->shared_info = page_alloc(0);
@@ -204,11 +205,11 @@ struct domain_part {
 };
 
 static const struct domain_part parts[] = {
-    {events_create, event_domain_free},
-    {shared_info_create, shared_info_destroy},
-    {grants_create, grant_domain_free},
-    {sched_create, sched_domain_destroy},
-    {NULL, vcpus_destroy},
+    {events_create,      event_domain_free   },
+    {shared_info_create, shared_info_destroy },
+    {grants_create,      grant_domain_free   },
+    {sched_create,       sched_domain_destroy},
+    {NULL,               vcpus_destroy       },
 };
 
 static void parts_destroy(struct domain *d, unsigned count)
@@ -231,8 +232,8 @@ static enum refusal parts_create(struct domain *d, const struct xen_domctl_creat
 
 // --- creation
 
-enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged,
-                           struct domain **out)
+enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config,
+                           bool privileged, struct domain **out)
 {
     struct domain *d = page_alloc(0);
 
@@ -344,7 +345,7 @@ void domain_init(void)
 
 // --- pausing
 
-static void for_each_vcpu(struct domain *d, void (*fn)(struct vcpu *v))
+static void for_each_vcpu (struct domain *d, void (*fn)(struct vcpu *v))
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i])
@@ -363,19 +364,22 @@ static void sleep_sync_unless_current(struct vcpu *v)
 void domain_pause_nosync(struct domain *d)
 {
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu(d, sched_sleep);
+    for_each_vcpu (d, sched_sleep)
+        ;
 }
 
 void domain_pause(struct domain *d)
 {
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu(d, sleep_sync_unless_current);
+    for_each_vcpu (d, sleep_sync_unless_current)
+        ;
 }
 
 void domain_unpause(struct domain *d)
 {
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
-        for_each_vcpu(d, sched_wake);
+        for_each_vcpu (d, sched_wake)
+            ;
 }
 
 enum refusal domain_pause_by_controller(struct domain *d)
@@ -393,7 +397,8 @@ enum refusal domain_unpause_by_controller(struct domain *d)
     if (d->controller_pause_count == 0)
         return REFUSE_NOT_PAUSED;
     if (--d->controller_pause_count == 0)
-        for_each_vcpu(d, sched_wake);
+        for_each_vcpu (d, sched_wake)
+            ;
     return REFUSE_NONE;
 }
 
@@ -426,8 +431,8 @@ static void dom0_has_ended(uint8_t code)
         log_info("dom0 has powered off\n");
         power_halt();
     default:
-        log_error("dom0 has crashed (reason %u)%s%s\n", code, domain_dom0->exit_reason[0] ? ": " : "",
-                  domain_dom0->exit_reason);
+        log_error("dom0 has crashed (reason %u)%s%s\n", code,
+                  domain_dom0->exit_reason[0] ? ": " : "", domain_dom0->exit_reason);
         power_restart();
     }
 }
@@ -444,7 +449,8 @@ void domain_shutdown(struct domain *d, uint8_t code)
         dom0_has_ended(d->shutdown_code);
     if (!first)
         return;
-    for_each_vcpu(d, sched_sleep);
+    for_each_vcpu (d, sched_sleep)
+        ;
     domain_send_global_virq(VIRQ_DOM_EXC);
 }
 

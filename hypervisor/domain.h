@@ -54,11 +54,11 @@ struct vcpu {
 
     // --- page-table roots; each holds a type reference (or none: mfn invalid). Owned by MM.
     mfn_t root_kernel, root_user;
-    bool in_kernel; // which root is the current one
+    bool in_kernel;             // which root is the current one
     struct type_work type_work; // what its memory calls have left to be continued
     bool is_initialised;
     bool is_initialising; // atomic: VCPUOP_initialise is under way
-    uint32_t vm_assist; // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
+    uint32_t vm_assist;   // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
 
     // --- shared with the guest; the pointer is never NULL once the vcpu exists
     struct vcpu_info *info; // in shared_info, in a registered page, or in a dummy page
@@ -81,8 +81,8 @@ struct domain {
     unsigned ref_count; // atomic
     bool is_privileged; // dom0: may use domctl, sysctl, foreign frames
     bool is_idle;
-    bool is_dying;  // no new references to its resources may be made
-    bool is_dead;   // resources are gone, only references keep the structure
+    bool is_dying; // no new references to its resources may be made
+    bool is_dead;  // resources are gone, only references keep the structure
     bool is_shutdown;
     uint8_t shutdown_code;
     bool is_paused_by_controller;
@@ -93,8 +93,9 @@ struct domain {
     struct spinlock lock; // LOCK_DOMAIN
 
     // --- memory; owned by MM. Counts in frames.
-    struct page_list pages;     // frames that it owns, in PGC_allocated state
-    struct page_list xen_pages; // frames shared with it (shared_info, grant table): owned, not counted
+    struct page_list pages; // frames that it owns, in PGC_allocated state
+    struct page_list
+        xen_pages; // frames shared with it (shared_info, grant table): owned, not counted
     uint64_t tot_pages, max_pages;
     uint64_t claimed; // of max_pages: set aside for it and not allocated yet
     struct memory_kill {
@@ -104,9 +105,9 @@ struct domain {
     } memory_kill;
     struct memory_map {
         struct memory_map_entry *entries; // set by dom0 (XENMEM_set_memory_map); a page
-        unsigned count;            // 0 = none
+        unsigned count;                   // 0 = none
     } memory_map;
-    bool is_32bit;        // set_address_size 32 is refused; always false
+    bool is_32bit; // set_address_size 32 is refused; always false
 
     struct shared_info *shared_info;
     mfn_t shared_info_mfn;
@@ -132,10 +133,10 @@ struct domain {
 void domain_init(void);              // before the first domain
 void domain_idle_init(unsigned cpu); // the idle vcpu of a CPU
 
-extern struct domain *domain_dom0;   // NULL until it is built
-extern struct domain domain_idle;    // DOMID_IDLE: owner of idle vcpus
-extern struct domain domain_system;  // DOMID_XEN: owner of the hypervisor's shareable frames (M2P)
-extern struct domain domain_io;      // DOMID_IO: names device frames in foreign mappings
+extern struct domain *domain_dom0;  // NULL until it is built
+extern struct domain domain_idle;   // DOMID_IDLE: owner of idle vcpus
+extern struct domain domain_system; // DOMID_XEN: owner of the hypervisor's shareable frames (M2P)
+extern struct domain domain_io;     // DOMID_IO: names device frames in foreign mappings
 
 // Take a reference to domain `id` (DOMID_SELF is not resolved here); NULL if there is none or it is dead.
 struct domain *domain_get_by_id(domid_t id);
@@ -154,8 +155,8 @@ struct domain *domain_get_next(domid_t first);
 struct vcpu *domain_vcpu(struct domain *d, unsigned id); // NULL if out of range or not allocated
 
 // Create a domain without memory; vcpus come by domain_alloc_vcpus.
-enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged,
-                           struct domain **out);
+enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *config,
+                           bool privileged, struct domain **out);
 enum refusal domain_alloc_vcpus(struct domain *d, unsigned count);
 
 void domain_pause(struct domain *d);        // waits until every vcpu is off its CPU; nests

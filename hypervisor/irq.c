@@ -20,7 +20,7 @@ struct pirq {
     uint8_t kind; // enum pirq_kind
     uint8_t vector;
     bool is_bound;
-    bool awaits_eoi; // level-triggered, delivered, masked
+    bool awaits_eoi;           // level-triggered, delivered, masked
     struct ioapic_route route; // PIRQ_GSI
     struct msi msi;            // PIRQ_MSI
     struct domain *owner;      // with a reference while bound or mapped
@@ -117,8 +117,8 @@ enum refusal irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
     return r;
 }
 
-static enum refusal map_message(struct domain *d, struct pci_function f, bool is_msix, unsigned entry,
-                                int *pirq)
+static enum refusal map_message(struct domain *d, struct pci_function f, bool is_msix,
+                                unsigned entry, int *pirq)
 {
     spin_lock(&lock);
     int number = free_msi_number();
