@@ -9,12 +9,15 @@ struct refusal_entry {
     const char *name, *words;
 };
 
+// Row 0 is success; clang-format 14 cannot read the rest.
+// clang-format off
 static const struct refusal_entry table[REFUSAL_COUNT] = {
     [REFUSE_NONE] = {0, "NONE", "success"},
 #define REFUSAL(id, error, words) [REFUSE_##id] = {error, #id, words},
 #include "hypervisor/refusals.def"
 #undef REFUSAL
 };
+// clang-format on
 
 static const struct refusal_entry *entry(enum refusal r)
 {

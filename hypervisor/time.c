@@ -26,7 +26,7 @@
 
 static uint64_t tsc_hz, apic_hz;
 static uint64_t tsc_per_ns, apic_per_ns; // fixed point, rounded up
-static uint64_t tsc_base; // boot CPU's TSC at system time 0
+static uint64_t tsc_base;                // boot CPU's TSC at system time 0
 static uint32_t scale_mul;
 static int8_t scale_shift;
 static uint64_t tsc_offset[HV_MAX_CPUS]; // own TSC minus the boot CPU's

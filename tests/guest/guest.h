@@ -78,8 +78,9 @@ bool probe_write(void *address, uint64_t value);
 // Suites, one file each family; main.c lists them.
 #define GUEST_SUITES(X)                                                                            \
     X(version)                                                                                     \
-    X(memory) X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events) X(grants)      \
-        X(sched) X(vcpu) X(multicall) X(devices) X(control) X(compat)
+    X(memory)                                                                                      \
+    X(mmu) X(mmuext) X(types) X(segments) X(traps) X(callbacks) X(events) X(grants) X(sched)       \
+        X(vcpu) X(multicall) X(devices) X(control) X(compat)
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \
     extern const size_t family##_suite_count;

@@ -216,9 +216,9 @@ static void random_damage(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(good_image), REPORT_CASE(sparse_notes), REPORT_CASE(not_elf),
-    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes), REPORT_CASE(truncated),
-    REPORT_CASE(bad_layout), REPORT_CASE(random_damage),
+    REPORT_CASE(good_image),    REPORT_CASE(sparse_notes),  REPORT_CASE(not_elf),
+    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),      REPORT_CASE(truncated),
+    REPORT_CASE(bad_layout),    REPORT_CASE(random_damage),
 };
 
 int main(void)
