@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The small decoder (decode.h): prefixes, opcode, ModRM with SIB and displacement, one immediate byte.
+// The small decoder (decode.h): prefixes, opcode, ModRM with SIB and displacement, one immediate.
 // Pure.
 #include "hypervisor/decode.h"
 
@@ -20,8 +20,8 @@
 #define RM_SIB 4
 #define RM_DISP32 5
 
-// What follows the opcode.
-enum { FORM_UNKNOWN, FORM_PLAIN, FORM_IMMEDIATE, FORM_MODRM };
+// What follows the opcode, as bits; FORM_FULL is an immediate of the operand's size, 4 at most.
+enum { FORM_UNKNOWN = 0, FORM_KNOWN = 1, FORM_MODRM = 2, FORM_BYTE = 4, FORM_FULL = 8 };
 
 struct cursor {
     const uint8_t *bytes;
@@ -47,7 +47,7 @@ static uint32_t next_bytes(struct cursor *c, unsigned count)
     return value;
 }
 
-static unsigned form_of(uint16_t opcode)
+static unsigned form_of_system(uint16_t opcode)
 {
     switch (opcode) {
     case 0x6c ... 0x6f:   // ins, outs
@@ -60,12 +60,38 @@ static unsigned form_of(uint16_t opcode)
     case OPCODE_0F(0x31): // rdtsc
     case OPCODE_0F(0x32): // rdmsr
     case OPCODE_0F(0xa2): // cpuid
-        return FORM_PLAIN;
+        return FORM_KNOWN;
     case 0xe4 ... 0xe7: // in, out by immediate
-        return FORM_IMMEDIATE;
-    case OPCODE_0F(0x01):                    // lmsw, smsw, invlpg, xsetbv, rdtscp, ...
+        return FORM_KNOWN | FORM_BYTE;
+    case OPCODE_0F(0x01):                    // smsw, xsetbv, rdtscp
     case OPCODE_0F(0x20)... OPCODE_0F(0x23): // mov to and from control and debug registers
-        return FORM_MODRM;
+        return FORM_KNOWN | FORM_MODRM;
+    default:
+        return FORM_UNKNOWN;
+    }
+}
+
+static unsigned form_of_store(uint16_t opcode)
+{
+    switch (opcode) {
+    case 0x08 ... 0x09:                      // or
+    case 0x20 ... 0x21:                      // and
+    case 0x30 ... 0x31:                      // xor
+    case 0x86 ... 0x87:                      // xchg
+    case 0x88 ... 0x89:                      // mov
+    case OPCODE_0F(0xb0)... OPCODE_0F(0xb1): // cmpxchg
+    case OPCODE_0F(0xc3):                    // movnti
+        return FORM_KNOWN | FORM_MODRM;
+    case 0x80:            // group of and, or, xor, ...
+    case 0x83:            // the same with a sign-extended byte
+    case 0xc6:            // mov
+    case OPCODE_0F(0xba): // bts, btr, btc
+        return FORM_KNOWN | FORM_MODRM | FORM_BYTE;
+    case 0x81:
+    case 0xc7:
+        return FORM_KNOWN | FORM_MODRM | FORM_FULL;
+    case 0xaa ... 0xab: // stos
+        return FORM_KNOWN;
     default:
         return FORM_UNKNOWN;
     }
@@ -189,13 +215,16 @@ enum decode_result decode_instruction(struct instruction *out, const uint8_t *by
     i.opcode = decode_prefixes(&i, &c, &rex);
     if (i.opcode == ESCAPE)
         i.opcode = OPCODE_0F(next_byte(&c));
-    unsigned form = c.truncated ? FORM_PLAIN : form_of(i.opcode);
-    if (form == FORM_UNKNOWN)
+    unsigned form = form_of_system(i.opcode) | form_of_store(i.opcode);
+    if (form == FORM_UNKNOWN && !c.truncated)
         return DECODE_UNKNOWN;
-    if (form == FORM_MODRM && !decode_modrm(&i, &c, rex))
+    if (form & FORM_MODRM && !decode_modrm(&i, &c, rex))
         return DECODE_UNKNOWN;
-    if (form == FORM_IMMEDIATE)
-        i.immediate = next_byte(&c);
+    if (form & FORM_BYTE)
+        i.immediate = (int8_t)next_byte(&c);
+    if (form & FORM_FULL)
+        i.immediate = i.operand_bytes == 2 ? (int16_t)next_bytes(&c, 2)
+                                           : (int32_t)next_bytes(&c, 4);
     if (c.truncated)
         return c.available == INSTRUCTION_MAX_BYTES ? DECODE_UNKNOWN : DECODE_TRUNCATED;
     i.length = (uint8_t)c.at;

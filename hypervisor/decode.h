@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A decoder for the instructions that the hypervisor emulates: system instructions and port I/O.
+// A decoder for the instructions that the hypervisor emulates: system instructions, port I/O, and the
+// stores that guests use on their page tables.
 //
 // Anything else is DECODE_UNKNOWN: this is a list of what is allowed, not a disassembler. Pure; the
 // caller fetches the bytes.
@@ -39,7 +40,7 @@ struct instruction {
     uint8_t operand_bytes; // 2, 4 or 8
     uint8_t address_bytes; // 2, 4 or 8
     uint8_t segment;       // override, enum decode_segment
-    uint8_t immediate;
+    int32_t immediate;     // sign-extended
     // Memory operand, when has_modrm and mod != 3.
     bool rip_relative;
     int8_t base, index; // register numbers or REGISTER_NONE

@@ -73,7 +73,7 @@ static bool code_segment_find(uint16_t cs, bool *is_64bit, uint64_t *base)
     return true;
 }
 
-static bool instruction_fetch(struct emulation *e)
+bool emulate_fetch(struct emulation *e)
 {
     uint8_t bytes[INSTRUCTION_MAX_BYTES];
     bool is_64bit;
@@ -93,8 +93,7 @@ static bool instruction_fetch(struct emulation *e)
     return decode_instruction(&e->insn, bytes, sizeof(bytes), is_64bit) == DECODE_OK;
 }
 
-// Linear address of the memory operand.
-static uint64_t operand_address(struct emulation *e)
+uint64_t emulate_operand_address(struct emulation *e)
 {
     const struct instruction *i = &e->insn;
     uint64_t address = (uint64_t)(int64_t)i->displacement;
@@ -323,7 +322,7 @@ static enum emulated emulate_smsw(struct emulation *e)
         emulate_register_write(emulate_register(e->regs, e->insn.rm), e->insn.operand_bytes, cr0);
         return EMULATED_DONE;
     }
-    return guest_write(operand_address(e), &cr0, 2) ? EMULATED_DONE : EMULATED_REFUSED;
+    return guest_write(emulate_operand_address(e), &cr0, 2) ? EMULATED_DONE : EMULATED_REFUSED;
 }
 
 // 0x0f01: the ModRM byte tells the instruction.
@@ -380,8 +379,7 @@ static enum emulated instruction_run(struct emulation *e)
     return EMULATED_REFUSED;
 }
 
-// The instruction has been executed: what the processor does at its end.
-static void instruction_retire(struct emulation *e)
+void emulate_retire(struct emulation *e)
 {
     struct cpu_user_regs *regs = e->regs;
 
@@ -399,11 +397,11 @@ bool emulate_privileged(struct cpu_user_regs *regs)
 {
     struct emulation e = {.v = current_vcpu(), .regs = regs};
 
-    if (!instruction_fetch(&e))
+    if (!emulate_fetch(&e))
         return false;
     switch (instruction_run(&e)) {
     case EMULATED_DONE:
-        instruction_retire(&e);
+        emulate_retire(&e);
         return true;
     case EMULATED_STAYS:
         return true;
@@ -425,6 +423,6 @@ bool emulate_forced_cpuid(struct cpu_user_regs *regs)
     emulate_cpuid(&e);
     e.insn.length = sizeof(code);
     e.insn.is_64bit = true;
-    instruction_retire(&e);
+    emulate_retire(&e);
     return true;
 }

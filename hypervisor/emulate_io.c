@@ -111,7 +111,7 @@ enum emulated emulate_port(struct emulation *e)
 {
     struct cpu_user_regs *regs = e->regs;
     unsigned bytes = port_bytes(&e->insn);
-    unsigned port = e->insn.opcode & 8 ? regs->dx : e->insn.immediate;
+    unsigned port = e->insn.opcode & 8 ? regs->dx : (uint8_t)e->insn.immediate;
     bool is_out = e->insn.opcode & 2;
 
     if (!port_executable(e->v, port, bytes))

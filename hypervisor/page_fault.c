@@ -6,10 +6,12 @@
 //   TLB still had the old ones. The processor has dropped the entry with the fault; the walk below
 //   decides by the tables in memory whether to retry. Only faults on present pages are looked at: the
 //   TLB never holds absent ones.
-// Everything else goes to the guest, writes to its page tables included.
+// And one kind is emulated: stores into page tables, for guests that have switched that on
+// (emulate_store.c). Everything else goes to the guest.
 #include "hypervisor/page_fault.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
+#include "hypervisor/emulate.h"
 #include "hypervisor/frame.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/traps.h"
@@ -64,6 +66,16 @@ static bool in_hypervisor_range(uint64_t address)
     return address >= HV_VIRT_START && address < HV_VIRT_END;
 }
 
+// A store of the guest kernel into one of its page tables, which it has asked us to do for it.
+static bool is_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
+{
+    uint32_t kind = regs->error_code & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED | PFEC_FETCH);
+
+    return v->in_kernel && kind == (PFEC_PRESENT | PFEC_WRITE) &&
+           v->domain->vm_assist >> VMASST_TYPE_writable_pagetables & 1 &&
+           emulate_table_store(v, regs, address);
+}
+
 void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
     if (in_hypervisor_range(address)) {
@@ -74,7 +86,7 @@ void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addre
             // As if the processor had looked at the table where the guest has it.
             address = v->traps.ldt_base + offset;
         }
-    } else if (is_spurious(address, regs->error_code)) {
+    } else if (is_spurious(address, regs->error_code) || is_table_store(v, regs, address)) {
         return;
     }
     guest_inject_page_fault(regs, regs->error_code, address);
