@@ -275,17 +275,14 @@ static enum emulated emulate_wbinvd(struct emulation *e)
     return EMULATED_DONE;
 }
 
-// CLI and STI change the upcall mask. POPF does not trap, so a guest must not rely on them; those that
-// have raised their I/O privilege level know what they do.
+// CLI and STI do nothing, where the I/O privilege level allows them: POPF does not trap, so code that
+// saves flags, disables and restores would leave upcalls masked for ever. As on Xen.
 static enum emulated emulate_cli_sti(struct emulation *e)
 {
     struct vcpu *v = e->v;
     unsigned kernel_ring = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1 ? 0 : 1;
 
-    if ((v->in_kernel ? kernel_ring : 3) > v->traps.iopl)
-        return EMULATED_REFUSED;
-    __atomic_store_n(&v->info->evtchn_upcall_mask, e->insn.opcode == 0xfa, __ATOMIC_RELAXED);
-    return EMULATED_DONE;
+    return (v->in_kernel ? kernel_ring : 3) > v->traps.iopl ? EMULATED_REFUSED : EMULATED_DONE;
 }
 
 static enum emulated emulate_cpuid(struct emulation *e)
