@@ -10,7 +10,7 @@
 #include "hypervisor/paging.h"
 
 #define ORDER_MAX_GUEST 9
-#define ORDER_MAX_CONTROL 12
+#define ORDER_MAX_CONTROL 10 // clearing more takes too long for one step
 
 unsigned memory_order_max(const struct domain *d)
 {

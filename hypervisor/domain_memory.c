@@ -240,6 +240,8 @@ void domain_flush_tlb(const struct domain *d)
 
 // --- destruction
 
+#define KILL_FRAME_COST 4 // of giving back a frame, in entries of a table
+
 // The frame behind `f` on the list (NULL: the first one), with a reference; drops the one on `f`.
 static struct frame *list_step(struct domain *d, struct frame *f)
 {
@@ -280,7 +282,7 @@ static enum refusal kill_walk(struct domain *d, unsigned level)
             k->cursor = (uint32_t)frame_to_mfn(f).v;
             return REFUSE_CONTINUE;
         }
-        k->work.budget--;
+        k->work.budget -= level ? 1 : KILL_FRAME_COST;
         kill_frame(d, f, level, &k->work);
         f = list_step(d, f);
     }

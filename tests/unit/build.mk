@@ -49,6 +49,9 @@ UNIT_tlb_SRCS := tests/unit/test_tlb.c $(MEMORY_CORE_SRCS)
 UNIT_tlb_CFLAGS := -Itests/unit/host
 UNIT_page_type_SRCS := tests/unit/test_page_type.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
 UNIT_page_type_CFLAGS := -Itests/unit/host
+UNIT_TESTS += page_race
+UNIT_page_race_SRCS := tests/unit/test_page_race.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
+UNIT_page_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_TESTS += xenbus
 UNIT_xenbus_SRCS := tests/unit/test_xenbus.c pvguest/xenbus.c pvguest/xenbus_node.c \
 	pvguest/xenbus_device.c dom0/xenstore_xenbus.c dom0/xenstore.c dom0/xenstore_access.c \

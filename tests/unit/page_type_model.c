@@ -95,8 +95,10 @@ unsigned model_check_counts(struct domain *const *domains, unsigned count)
     memcpy(refs, model_extra_refs, sizeof(refs));
     memcpy(types, model_extra_types, sizeof(types));
     for (unsigned i = 0; i < count; i++) {
-        count_root(domains[i]->vcpu[0]->root_kernel);
-        count_root(domains[i]->vcpu[0]->root_user);
+        for (unsigned v = 0; v < domains[i]->max_vcpus; v++) {
+            count_root(domains[i]->vcpu[v]->root_kernel);
+            count_root(domains[i]->vcpu[v]->root_user);
+        }
         if (domains[i]->memory_kill.cursor) // the frame that destruction stands on
             refs[domains[i]->memory_kill.cursor]++;
     }

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 struct cpu cpu_table[HV_MAX_CPUS];
-unsigned host_cpu_current, host_cpu_count = 1;
-struct vcpu *host_vcpu_current;
+HOST_PER_THREAD unsigned host_cpu_current;
+unsigned host_cpu_count = 1;
+HOST_PER_THREAD struct vcpu *host_vcpu_current;
+bool host_has_threads;
 
 static void (*softirq_handlers[SOFTIRQ_COUNT])(void);
 
@@ -63,10 +65,10 @@ void printk(enum log_level level, const char *format, ...)
 
 static void lock_take(struct spinlock *l, bool second)
 {
-    ASSERT(!l->is_held);
     for (unsigned rank = l->rank + (second ? 1u : 0u); rank < LOCK_RANK_COUNT; rank++)
         ASSERT(this_cpu()->locks_held[rank] == 0);
-    l->is_held = true;
+    while (__atomic_exchange_n(&l->is_held, true, __ATOMIC_ACQUIRE))
+        ASSERT(host_has_threads);
     this_cpu()->locks_held[l->rank]++;
 }
 
@@ -82,9 +84,8 @@ void spin_lock_second(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
-    if (l->is_held)
+    if (__atomic_exchange_n(&l->is_held, true, __ATOMIC_ACQUIRE))
         return false;
-    l->is_held = true;
     this_cpu()->locks_held[l->rank]++;
     return true;
 }
@@ -92,9 +93,9 @@ bool spin_trylock(struct spinlock *l)
 void spin_unlock(struct spinlock *l)
 {
     ASSERT(l->is_held);
-    l->is_held = false;
     ASSERT(this_cpu()->locks_held[l->rank] > 0);
     this_cpu()->locks_held[l->rank]--;
+    __atomic_store_n(&l->is_held, false, __ATOMIC_RELEASE);
 }
 
 uint64_t spin_lock_irqsave(struct spinlock *l)

@@ -22,6 +22,11 @@ struct domain domain_io, domain_system;
 struct cpu_features cpu_features = {.nx = true, .phys_bits = 46};
 unsigned host_domains_gone;
 
+uint64_t read_cr3(void)
+{
+    return host_cr3[host_cpu_current];
+}
+
 void write_cr3(uint64_t root)
 {
     host_cr3[host_cpu_current] = root;
@@ -71,13 +76,14 @@ bool access_iomem_permitted(const struct domain *d, uint64_t first, uint64_t las
 
 bool domain_get(struct domain *d)
 {
-    return d->ref_count++ > 0;
+    return __atomic_fetch_add(&d->ref_count, 1, __ATOMIC_ACQ_REL) > 0;
 }
 
 void domain_put(struct domain *d)
 {
-    BUG_ON(d->ref_count == 0);
-    if (--d->ref_count == 0)
+    unsigned before = __atomic_fetch_sub(&d->ref_count, 1, __ATOMIC_ACQ_REL);
+    BUG_ON(before == 0);
+    if (before == 1)
         host_domains_gone++;
 }
 
@@ -120,7 +126,10 @@ void host_domain_free(struct domain *d)
 
 uint64_t host_random(void)
 {
-    static uint64_t state = 0x9e3779b97f4a7c15;
+    static HOST_PER_THREAD uint64_t state;
+
+    if (state == 0)
+        state = 0x9e3779b97f4a7c15 + host_cpu_current;
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;

@@ -8,7 +8,6 @@
 #include "hypervisor/x86.h"
 #include <stdint.h>
 
-extern unsigned host_cpu_current; // host/hypervisor/cpu.h
 extern uint64_t host_cr3[HV_MAX_CPUS];
 
 // Called after a root has been loaded on the running CPU.
@@ -24,11 +23,7 @@ static inline void irq_restore(uint64_t flags)
     (void)flags;
 }
 
-static inline uint64_t read_cr3(void)
-{
-    return host_cr3[host_cpu_current];
-}
-
+uint64_t read_cr3(void);
 void write_cr3(uint64_t root);
 
 #endif

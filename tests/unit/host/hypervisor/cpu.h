@@ -26,8 +26,13 @@ struct cpu {
 };
 
 extern struct cpu cpu_table[HV_MAX_CPUS];
-extern unsigned host_cpu_current, host_cpu_count;
-extern struct vcpu *host_vcpu_current;
+// A test with threads is compiled with HOST_PER_THREAD=_Thread_local: each one is a CPU.
+#ifndef HOST_PER_THREAD
+#define HOST_PER_THREAD
+#endif
+extern HOST_PER_THREAD unsigned host_cpu_current;
+extern unsigned host_cpu_count;
+extern HOST_PER_THREAD struct vcpu *host_vcpu_current;
 
 static inline struct cpu *this_cpu(void)
 {

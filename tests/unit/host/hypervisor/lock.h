@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Host stand-in for hypervisor/lock.h: tests run on one thread, so a lock only checks its use
+// Host stand-in for hypervisor/lock.h: most tests run on one thread, so a lock only checks its use
 // (never taken twice, always released by its taker, rank order kept) and stops the test when broken.
+// In a test with threads (host_has_threads) it waits, too.
 #ifndef HYPERVISOR_LOCK_H
 #define HYPERVISOR_LOCK_H
 
@@ -22,6 +23,8 @@ static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
 {
     *l = SPINLOCK(rank);
 }
+
+extern bool host_has_threads;
 
 void spin_lock(struct spinlock *l);
 void spin_lock_second(struct spinlock *l);
