@@ -179,7 +179,8 @@ static int do_free(int argc, char **argv)
 
 static int do_sleep(int argc, char **argv)
 {
-    thread_sleep((argc > 1 ? strtoull(argv[1], NULL, 10) : 1) * NSEC_PER_SEC);
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 1;
+    thread_sleep(seconds > 0 ? (uint64_t)(seconds * (double)NSEC_PER_SEC) : 0);
     return 0;
 }
 
@@ -251,7 +252,7 @@ static const struct command {
     {"cat",      do_cat,      "prints files of the boot archive"                                },
     {"echo",     do_echo,     "prints its words"                                                },
     {"free",     do_free,     "memory of dom0 itself"                                           },
-    {"sleep",    do_sleep,    "sleep SECONDS"                                                   },
+    {"sleep",    do_sleep,    "sleep SECONDS (0.5)"                                             },
     {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                               },
     {"time",     do_time,     "time \"COMMAND\""                                                },
     {"selftest", do_selftest, "selftest disk [NAME]: the block path, front end against back end"},
