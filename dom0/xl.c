@@ -270,6 +270,7 @@ static const struct command {
     {"block-list",   xl_block_list,   "DOMAIN",                             "List virtual block devices for a domain"     },
     {"network-list", xl_network_list, "DOMAIN",                             "List virtual network interfaces for a domain"},
     {"dmesg",        xl_dmesg,        "[-c]",                               "Read and/or clear dmesg buffer"              },
+    {"why",          xl_why,          "[--follow] DOMAIN",                  "Why hypercalls of a domain were refused"     },
     {"help",         xl_help,         "[COMMAND]",                          "Print help"                                  },
 };
 

@@ -37,6 +37,7 @@ int xl_list(struct xl_arguments *arguments);
 int xl_info(struct xl_arguments *arguments);
 int xl_uptime(struct xl_arguments *arguments);
 int xl_vcpu_list(struct xl_arguments *arguments);
+int xl_why(struct xl_arguments *arguments);
 int xl_dmesg(struct xl_arguments *arguments);
 int xl_block_list(struct xl_arguments *arguments);
 int xl_network_list(struct xl_arguments *arguments);

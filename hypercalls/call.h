@@ -8,6 +8,7 @@
 #ifndef HYPERCALLS_CALL_H
 #define HYPERCALLS_CALL_H
 
+#include "hypercalls/paravane.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/refusal.h"

@@ -12,7 +12,7 @@
 #include "hypervisor/traps.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2
-#define CALL_NUMBERS 64
+#define CALL_NUMBERS 96
 
 struct call_row {
     hypercall_handler *handler;

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
+#include "hypercalls/paravane.h"
+
 struct xen_domctl;
 struct xen_sysctl;
 struct xen_platform_op;
@@ -212,6 +214,12 @@ static inline long hypercall_mmuext_op(struct mmuext_op *ops, unsigned int count
 static inline long hypercall_nmi_op(unsigned int command, void *arg)
 {
     return HYPERCALL2(__HYPERVISOR_nmi_op, command, arg);
+}
+
+/* Paravane's own (hypercalls/paravane.h); -XEN_ENOSYS on Xen. */
+static inline long hypercall_paravane_op(unsigned int command, void *arg)
+{
+    return HYPERCALL2(__HYPERVISOR_paravane_op, command, arg);
 }
 
 static inline long hypercall_sched_op(unsigned int command, void *arg)

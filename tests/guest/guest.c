@@ -14,14 +14,33 @@ uint64_t probe_stack;
 unsigned int probe_enter(void (*fn)(void *arg), void *arg);
 void probe_recover(void);
 
+// Paravane tells why it refused the last call; "" on Xen or when nothing was refused.
+static const char *last_refusal(void)
+{
+    static struct paravane_refusal record;
+    static char text[240];
+    struct paravane_refusals op = {.domid = DOMID_SELF, .count = 0, .next = ~0UL};
+
+    text[0] = '\0';
+    if (hypercall_paravane_op(PARAVANE_refusals, &op) != 0 || op.next == 0)
+        return text;
+    op.next--;
+    op.count = 1;
+    op.buffer = (uint64_t)&record;
+    if (hypercall_paravane_op(PARAVANE_refusals, &op) == 0 && op.count == 1)
+        snprintf(text, sizeof(text), "; last refusal: %s(%u) argument %u: %s", record.call_name,
+                 (unsigned int)record.subop, (unsigned int)record.index, record.words);
+    return text;
+}
+
 bool guest_expect(long actual, long wanted, const char *text, const char *file, unsigned int line)
 {
-    char reason[200];
+    char reason[400];
 
     if (actual == wanted)
         return true;
-    snprintf(reason, sizeof(reason), "%s is %ld (%#lx), want %ld", text, actual,
-             (unsigned long)actual, wanted);
+    snprintf(reason, sizeof(reason), "%s is %ld (%#lx), want %ld%s", text, actual,
+             (unsigned long)actual, wanted, actual < 0 ? last_refusal() : "");
     CU_assertImplementation(CU_FALSE, line, reason, file, "", CU_FALSE);
     return false;
 }
