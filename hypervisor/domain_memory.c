@@ -59,8 +59,10 @@ void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
     spin_lock(&d->lock);
     for (uint64_t i = 0; i < frames; i++) {
         page_list_add(&d->pages, &first[i]);
-        first[i].owner = d;
-        __atomic_store_n(&first[i].count, FRAME_RAM | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&first[i].owner, d, __ATOMIC_RELEASE);
+        // The first frame has its reference from the allocation, and maybe those of others who are
+        // about to find out that they may not have it.
+        __atomic_fetch_add(&first[i].count, FRAME_ALLOCATED | (i ? 1u : 0u), __ATOMIC_RELEASE);
     }
     uint64_t claimed = MIN(d->claimed, frames);
     d->claimed -= claimed;
