@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Paravane boots: under BIOS and UEFI, on 1, 2 and 4 CPUs, on both base lines of CPUs, in little and
-in much memory, with the hello guest as dom0's kernel. And boots that must fail, saying why."""
+in much memory, with the hello guest as dom0's kernel; and with dom0, its drivers and the web guest.
+And boots that must fail, saying why."""
 
 import os
 import re
 import sys
+import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 import boot  # noqa: E402
@@ -25,6 +28,12 @@ BOOTS = {
     "smap": ("bios", 2, "max-smap", 512),
     "64-cpus": ("bios", 64, "max", 1024),
     "64-gib": ("bios", 1, "max", 65536),
+}
+# The whole chain; BIOS on one CPU is `make demo`.
+CHAINS = {
+    "chain-bios-4": ("bios", 4, "max"),
+    "chain-uefi-1": ("uefi", 1, "qemu64"),
+    "chain-uefi-2": ("uefi", 2, "max"),
 }
 passed = failed = 0
 
@@ -58,6 +67,35 @@ def run_boot(name, firmware, cpus, model, memory):
             report(not any("panic" in line for line in machine.lines), name, machine.tail())
             print(f"  {name}: hypervisor after {first:.1f} s, dom0 {started - first:.2f} s later")
         except qemu.QemuTimeout as error:
+            report(False, name, str(error))
+
+
+def fetch_page(url, deadline):
+    """The web guest's page, as soon as it answers."""
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                return reply.read().decode("utf-8", "replace")
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def run_chain(name, firmware, cpus, model):
+    """dom0 finds its devices wherever this firmware put them, and the guest serves its page."""
+    iso = boot.chain_iso("paravane", "boot-chain", guests="web.cfg", options="noreboot")
+    disk = boot.make_volume("boot-chain", {"hello.txt": b"hello\n"})
+    port = boot.free_port()
+    with boot.chain_machine(iso, disk, port, serial=f"build/boot/boot-{name}.log", firmware=firmware,
+                            cpus=cpus, cpu=model) as machine:
+        try:
+            machine.wait_for(r"^dom0: ready", timeout=FOREVER)
+            page = fetch_page(f"http://127.0.0.1:{port}/", time.monotonic() + FOREVER)
+            machine.send("halt")
+            status = machine.wait_exit(FOREVER)
+            report("uptime" in page and status == 0, name, f"status {status}, page: {page[:200]}")
+        except (qemu.QemuTimeout, OSError) as error:
             report(False, name, str(error))
 
 
@@ -96,6 +134,9 @@ def main():
     for name, (firmware, cpus, model, memory) in BOOTS.items():
         if not wanted or name in wanted:
             run_boot(name, firmware, cpus, model, memory)
+    for name, (firmware, cpus, model) in CHAINS.items():
+        if not wanted or name in wanted:
+            run_chain(name, firmware, cpus, model)
     for name, path, expected in bad_kernels():
         if not wanted or name in wanted:
             run_refusal(name, path, expected)
