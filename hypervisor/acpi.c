@@ -166,7 +166,7 @@ static void madt_entry(const struct madt_entry *e)
 static void madt_parse(void)
 {
     const struct madt *madt = (const struct madt *)acpi_find("APIC");
-    if (!madt) {
+    if (!madt || madt->header.length < sizeof(*madt)) {
         log_warn("acpi: no MADT, one CPU assumed");
         return;
     }

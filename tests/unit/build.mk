@@ -20,11 +20,13 @@ UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
 UNIT_TESTS += xl_config
 UNIT_xl_config_SRCS := tests/unit/test_xl_config.c tools/xl/xl_config.c tools/xl/xl_device.c
 
-UNIT_TESTS += format bootmem
+UNIT_TESTS += format bootmem acpi
 UNIT_format_SRCS := tests/unit/test_format.c hypervisor/cmdline.c tests/unit/host/host.c
 UNIT_format_CFLAGS := -Itests/unit/host
 UNIT_bootmem_SRCS := tests/unit/test_bootmem.c tests/unit/host/host.c
 UNIT_bootmem_CFLAGS := -Itests/unit/host
+UNIT_acpi_SRCS := tests/unit/test_acpi.c tests/unit/host/host.c
+UNIT_acpi_CFLAGS := -Itests/unit/host
 UNIT_TESTS += iso9660 blkback
 UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c
 UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
