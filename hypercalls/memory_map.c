@@ -4,6 +4,7 @@
 #include "hypercalls/memory_op.h"
 
 #include "hypervisor/boot.h"
+#include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
 
@@ -100,13 +101,11 @@ long memory_op_machphys_mapping(struct hypercall *c, void *argument)
     return 0;
 }
 
-#define M2P_EXTENT 0x200000ul
-
 // The frames of the table, one for each 2 MiB of it up to the end of RAM; 0 where there is no RAM.
 long memory_op_machphys_list(struct hypercall *c, void *argument)
 {
     struct xen_machphys_mfn_list *l = argument;
-    uint64_t extents = (frame_max_mfn * sizeof(uint64_t)) / M2P_EXTENT + 1;
+    uint64_t extents = (frame_max_mfn * sizeof(uint64_t)) / M2P_CHUNK_BYTES + 1;
     unsigned i;
 
     for (i = 0; i < l->max_extents && i < extents; i++) {

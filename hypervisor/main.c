@@ -16,6 +16,7 @@
 #include "hypervisor/image.h"
 #include "hypervisor/ipi.h"
 #include "hypervisor/irq.h"
+#include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/percpu.h"
@@ -92,6 +93,7 @@ static void boot_continue(void)
     smp_prepare();
     memory_init();
     domain_init();
+    m2p_share();
     sched_init();
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
     softirq_register(SOFTIRQ_SCHEDULE, sched_run);

@@ -237,6 +237,8 @@ enum refusal page_entry_write(const struct entry_context *c, struct frame *table
         return REFUSE_ENTRY_RESERVED_SLOT;
     if (level > PAGE_TYPE_L1 && c->frame_owner != c->table_owner)
         return REFUSE_FRAME_NOT_OWNED; // only pages can be mapped from elsewhere
+    if (level > PAGE_TYPE_L1 && !c->work)
+        return REFUSE_TABLE_NOT_VALID; // the caller expects a level-1 table
     if (level == PAGE_TYPE_L1 && !expected && write_same_frame(c, table, slot, value, &r))
         return r;
     if (value & PTE_PRESENT) {

@@ -17,7 +17,7 @@ struct vcpu;
 struct entry_context {
     const struct domain *table_owner;
     const struct domain *frame_owner;
-    struct type_work *work;
+    struct type_work *work; // NULL: level-1 tables only
     bool keep_ad; // take over the accessed and dirty bits of the old entry
 };
 
