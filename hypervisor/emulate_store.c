@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writable page tables (VMASST_TYPE_writable_pagetables): a guest kernel that stores into one of its
-// level-1 tables faults, because it maps tables read-only, and we do the store for it as mmu_update
+// Writable page tables: a guest kernel that stores into one of its level-1 tables faults, because it maps tables read-only, and we do the store for it as mmu_update
 // would have.
 //
 // The new entry is worked out from the old one that stands in the table, then written by

@@ -6,8 +6,8 @@
 //   TLB still had the old ones. The processor has dropped the entry with the fault; the walk below
 //   decides by the tables in memory whether to retry. Only faults on present pages are looked at: the
 //   TLB never holds absent ones.
-// And one kind is emulated: stores into page tables, for guests that have switched that on
-// (emulate_store.c). Everything else goes to the guest.
+// And one kind is emulated: stores into page tables (emulate_store.c). Everything else goes to the
+// guest.
 #include "hypervisor/page_fault.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
@@ -66,13 +66,13 @@ static bool in_hypervisor_range(uint64_t address)
     return address >= HV_VIRT_START && address < HV_VIRT_END;
 }
 
-// A store of the guest kernel into one of its page tables, which it has asked us to do for it.
+// A store of the guest kernel into one of its page tables. As on Xen, it need not have asked for this by
+// vm_assist.
 static bool is_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
     uint32_t kind = regs->error_code & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED | PFEC_FETCH);
 
     return v->in_kernel && kind == (PFEC_PRESENT | PFEC_WRITE) &&
-           v->domain->vm_assist >> VMASST_TYPE_writable_pagetables & 1 &&
            emulate_table_store(v, regs, address);
 }
 
