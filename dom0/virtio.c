@@ -189,23 +189,23 @@ void virtio_start(struct virtio_device *device)
     status_add(device, STATUS_DRIVER_OK);
 }
 
-void virtio_close(struct virtio_device *device)
+int virtio_close(struct virtio_device *device)
 {
-    bool stopped = device_reset(device) == 0;
+    int error = device_reset(device);
     pci_disable(device->pci);
     msix_unbind(&device->config_vector);
     while (device->queues != NULL) {
         struct virtio_queue *queue = device->queues;
         device->queues = queue->next;
         msix_unbind(&queue->vector);
-        if (stopped) {
+        if (error == 0) {
             virtio_queue_free(queue);
         }
     }
-    if (!stopped) {
-        /* Its memory is not given back: it might still be written to. */
+    if (error != 0) {
         console_printf("virtio: %s: does not reset\n", pci_name(device->pci));
     }
+    return error;
 }
 
 uint8_t virtio_config_read8(const struct virtio_device *device, uint32_t offset)

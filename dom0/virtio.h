@@ -98,8 +98,9 @@ int virtio_queue_use_indirect(struct virtio_queue *queue, unsigned int chain_max
 int virtio_config_attach(struct virtio_device *device, event_handler *handler, void *arg);
 /* DRIVER_OK: after it the queues run. */
 void virtio_start(struct virtio_device *device);
-/* Resets the device (its DMA has ended at the return), and frees what the queues hold. */
-void virtio_close(struct virtio_device *device);
+/* Resets the device, so that its DMA has ended, and frees what the queues hold. -XEN_EIO: it does
+ * not reset, and may still write to memory that it was given. */
+int virtio_close(struct virtio_device *device);
 
 /*
  * Adds one chain: first `out` buffers that the device reads, then `in` buffers that it writes.

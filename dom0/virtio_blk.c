@@ -5,7 +5,8 @@
  *
  * A request is a chain of header (read by the device), data, and one status byte. Headers and
  * status bytes live in slots of pages that never move; a slot is taken for the life of a request.
- * Queue and slot list are touched with upcalls masked only.
+ * Queue and slot list are touched with upcalls masked only. A disk is never freed once it has been
+ * registered: others may hold its block device.
  */
 #include "dom0/virtio_blk.h"
 
@@ -20,6 +21,7 @@
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
 #include "pvguest/memory.h"
+#include "pvguest/thread.h"
 
 #define FEATURE_SEG_MAX (1ULL << 2)
 #define FEATURE_READONLY (1ULL << 5)
@@ -57,7 +59,12 @@ struct disk {
     struct slot *slots;
     struct slot *free_slots;
     bool flush;
+    bool closed; /* after it broke the rules */
+    struct disk *next;
 };
+
+static struct disk *disks;
+static struct wait_queue broken_queue;
 
 #define SLOTS_ORDER 2 /* pages for VIRTIO_QUEUE_SIZE_MAX slots */
 _Static_assert(VIRTIO_QUEUE_SIZE_MAX * sizeof(struct slot) <= PAGE_SIZE << SLOTS_ORDER,
@@ -132,8 +139,6 @@ static int status_error(uint8_t status)
     return status == STATUS_OK ? 0 : status == STATUS_UNSUPPORTED ? -XEN_EOPNOTSUPP : -XEN_EIO;
 }
 
-/* Requests of a device that has broken the rules stay with it: it may still write to their
- * memory. */
 static void disk_interrupt(evtchn_port_t port, void *arg)
 {
     (void)port;
@@ -143,13 +148,54 @@ static void disk_interrupt(evtchn_port_t port, void *arg)
         virtio_queue_interrupt_disable(&disk->queue);
         while ((slot = virtio_queue_get(&disk->queue, NULL)) != NULL) {
             struct block_request *request = slot->request;
+            slot->request = NULL;
             request->status = status_error(*(volatile uint8_t *)&slot->status);
             slot->next = disk->free_slots;
             disk->free_slots = slot;
             request->done(request);
         }
-        disk->block.gone = disk->virtio.broken;
-    } while (virtio_queue_interrupt_enable(&disk->queue) && !disk->block.gone);
+        if (disk->virtio.broken) {
+            disk->block.gone = true;
+            wake_up(&broken_queue);
+            return;
+        }
+    } while (virtio_queue_interrupt_enable(&disk->queue));
+}
+
+static struct disk *disk_find_broken(void)
+{
+    struct disk *disk = disks;
+    while (disk != NULL && (!disk->virtio.broken || disk->closed)) {
+        disk = disk->next;
+    }
+    return disk;
+}
+
+/* A device that has broken the rules is reset; then it has no use for the memory of its requests,
+ * and they can fail. */
+static void broken_loop(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        wait_event(&broken_queue, disk_find_broken() != NULL);
+        struct disk *disk = disk_find_broken();
+        disk->closed = true;
+        block_unregister(&disk->block);
+        unsigned int size = disk->queue.size;
+        if (virtio_close(&disk->virtio) != 0) {
+            continue;
+        }
+        for (unsigned int i = 0; i < size; i++) {
+            struct block_request *request = disk->slots[i].request;
+            disk->slots[i].request = NULL;
+            if (request != NULL) {
+                unsigned long saved = event_save(); /* as from the handler */
+                request->status = -XEN_EIO;
+                request->done(request);
+                event_restore(saved);
+            }
+        }
+    }
 }
 
 static void geometry_read(struct disk *disk)
@@ -224,6 +270,9 @@ static int disk_open(struct disk *disk, struct pci_device *pci)
 int virtio_blk_init(void)
 {
     int count = 0;
+    if (thread_create("virtio-blk", broken_loop, NULL) == NULL) {
+        return 0;
+    }
     for (struct pci_device *pci = pci_iterate(NULL); pci != NULL; pci = pci_iterate(pci)) {
         if (virtio_type(pci) != VIRTIO_TYPE_BLOCK || pci->claimed != NULL) {
             continue;
@@ -240,6 +289,8 @@ int virtio_blk_init(void)
             continue;
         }
         pci->claimed = "virtio-blk";
+        disk->next = disks;
+        disks = disk;
         count++;
         console_printf("%s: virtio-blk at %s, %lu MiB%s\n", disk->block.name, pci_name(pci),
                        disk->block.sectors / 2048, disk->block.readonly ? ", read-only" : "");
