@@ -190,6 +190,11 @@ conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
 system: all
 	@python3 tests/run.py system $(T)
 
+## make linux         Debian's own kernel as dom0 (downloads it; not part of make test)
+.PHONY: linux
+linux: $(HV_ELF)
+	@python3 tests/linux.py
+
 ## make bench         speed and memory, counted in instructions where possible
 .PHONY: bench
 bench: all $(XEN_GZ)
