@@ -87,11 +87,83 @@ static const char *many_ports(void)
     return NULL;
 }
 
+/*
+ * The last instructions of an upcall, where it has unmasked but not yet returned. What the entry
+ * code does with an event there is tried by making the stack as it would be: return address and
+ * flags, below them (`at`: where in the window) the frame that the hypervisor pushes.
+ */
+extern char event_upcall[], upcall_window_start[], upcall_window_pop[], upcall_window_ret[];
+extern uint8_t shared_info_area[];
+
+static bool window_interrupt(const char *at, uint64_t popped)
+{
+    uint64_t b = 0xb0b, c = 0xc0c, r11_in = 0x11011, r11_out, rsp_before, rsp_after;
+
+    event_save();
+    __asm__ volatile(
+        "mov %%rsp, %[before]\n"
+        "mov %[in], %%r11\n"
+        "lea 1f(%%rip), %%rax\n"
+        "push %%rax\n"
+        "pushfq\n"
+        "lea (%%rsp, %[popped]), %%rax\n"
+        "and $-16, %%rsp\n"
+        "push $0\n"
+        "push %%rax\n"
+        "pushfq\n"
+        "push $0\n"
+        "push %[at]\n"
+        "push %%r11\n"
+        "push %%rcx\n"
+        "xor %%ecx, %%ecx\n"
+        "xor %%r11d, %%r11d\n"
+        "jmp event_upcall\n"
+        "1: mov %%rsp, %[after]\n"
+        "mov %%r11, %[out]\n"
+        : "+b"(b),
+          "+c"(c), [before] "=&r"(rsp_before), [after] "=&r"(rsp_after), [out] "=&r"(r11_out)
+        : [in] "r"(r11_in), [at] "r"(at), [popped] "r"(popped)
+        : "rax", "r11", "memory", "cc");
+    return b == 0xb0b && c == 0xc0c && r11_out == r11_in && rsp_before == rsp_after &&
+           !event_upcalls_masked();
+}
+
+/* Enters the window itself with an event pending: it has to go round once more. */
+static bool window_go_round(void)
+{
+    uint64_t b = 0xb0b, rsp_before, rsp_after;
+
+    event_save();
+    shared_info_area[0] = 1; /* upcall pending */
+    __asm__ volatile("mov %%rsp, %[before]\n"
+                     "lea 1f(%%rip), %%rax\n"
+                     "push %%rax\n"
+                     "pushfq\n"
+                     "jmp upcall_window_start\n"
+                     "1: mov %%rsp, %[after]\n"
+                     : "+b"(b), [before] "=&r"(rsp_before), [after] "=&r"(rsp_after)
+                     :
+                     : "rax", "memory", "cc");
+    return b == 0xb0b && rsp_before == rsp_after && !event_upcalls_masked() &&
+           shared_info_area[0] == 0;
+}
+
+static const char *upcall_window(void)
+{
+    CHECK(window_interrupt(upcall_window_start, 0));
+    CHECK(window_interrupt(upcall_window_pop, 0)); /* POPFQ */
+    CHECK(window_interrupt(upcall_window_ret, 8));
+    CHECK(window_interrupt(upcall_window_ret + 1, 0)); /* pending was seen */
+    CHECK(window_go_round());
+    return NULL;
+}
+
 const struct selftest event_tests[] = {
-    {"loopback",   loopback  },
-    {"masking",    masking   },
-    {"many_ports", many_ports},
-    {NULL,         NULL      },
+    {"loopback",      loopback     },
+    {"masking",       masking      },
+    {"many_ports",    many_ports   },
+    {"upcall_window", upcall_window},
+    {NULL,            NULL         },
 };
 
 /* Grants ---------------------------------------------------------------------------------------- */
