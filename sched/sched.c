@@ -339,24 +339,24 @@ static struct vcpu *steal(struct sched_cpu *c, const struct vcpu *best, uint64_t
     return NULL;
 }
 
-// Account for the time of the vcpu that ran, and say whether it may go on.
-static bool end_turn(struct sched_cpu *c, struct vcpu *v, uint64_t now)
+// Account for the time of the vcpu that ran.
+static void end_turn(struct sched_cpu *c, struct vcpu *v, uint64_t now)
 {
     uint64_t ran = now > v->sched.run_since ? now - v->sched.run_since : 0;
     v->sched.run_since += ran;
     v->sched.cpu_time += ran;
-    if (is_idle_vcpu(c, v))
-        return false;
-    policy->charge(v, ran, now);
-    return sched_is_runnable(v) && may_use(v, c->id) && !policy->is_capped(v, now);
+    if (!is_idle_vcpu(c, v))
+        policy->charge(v, ran, now);
 }
 
-// The vcpu leaves the CPU: to the queue, to the parked ones, or to wait for a wake-up.
-static void leave(struct sched_cpu *c, struct vcpu *v, uint64_t now)
+// The vcpu leaves the CPU: to the queue, to the parked ones, or to wait for a wake-up. Whether it
+// `wants` to run was looked at once: who made it runnable since then waits for our lock in
+// sched_wake(), and must find it in no queue to see that there is something to do.
+static void leave(struct sched_cpu *c, struct vcpu *v, bool wants, uint64_t now)
 {
     if (is_idle_vcpu(c, v)) {
         sched_runstate_set(v, RUNSTATE_runnable, now);
-    } else if (!sched_is_runnable(v)) {
+    } else if (!wants) {
         sched_runstate_set(v, waits_for_event(v) ? RUNSTATE_blocked : RUNSTATE_offline, now);
     } else {
         sched_runstate_set(v, RUNSTATE_runnable, now);
@@ -418,7 +418,9 @@ struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end)
     struct sched_cpu *c = &sched_cpus[cpu];
     uint64_t flags = spin_lock_irqsave(&c->lock);
     struct vcpu *prev = c->current;
-    bool may_stay = end_turn(c, prev, now);
+    end_turn(c, prev, now);
+    bool wants = !is_idle_vcpu(c, prev) && sched_is_runnable(prev);
+    bool may_stay = wants && may_use(prev, cpu) && !policy->is_capped(prev, now);
     struct vcpu *next = best_waiting(c, now);
 
     if (may_stay && (!next || (!prev->sched.is_yielding && !policy->precedes(next, prev))))
@@ -433,7 +435,7 @@ struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end)
     if (!next)
         next = c->idle;
     if (next != prev) {
-        leave(c, prev, now);
+        leave(c, prev, wants, now);
         enter(c, next, now);
     }
     *slice_end = missed ? now + STEAL_RETRY : TIMER_NO_DEADLINE; // for an idle CPU
