@@ -58,9 +58,9 @@ def fetch_until(stop, url):
             time.sleep(0.02)
 
 
-def free_memory(machine):
+def free_pages(machine):
     machine.send("xl info")
-    return machine.wait_for(r"^free_memory\s*:\s*(\d+)", timeout=FOREVER)[1]
+    return machine.wait_for(r"^free_pages\s*:\s*(\d+)", timeout=FOREVER)[1]
 
 
 def create_and_destroy(machine, rounds):
@@ -88,11 +88,11 @@ def run_rounds(cpus):
             machine.wait_for(r"dom0[>#:] ?$", timeout=FOREVER)
             machine.send("xl destroy web")
             create_and_destroy(machine, 2)  # what is allocated once
-            before = free_memory(machine)
+            before = free_pages(machine)
             create_and_destroy(machine, ROUNDS)
-            after = free_memory(machine)
+            after = free_pages(machine)
             report(not our_fault(machine) and before == after, name,
-                   our_fault(machine) or f"{before} MiB free before, {after} after")
+                   our_fault(machine) or f"{before} pages free before, {after} after")
         except qemu.QemuTimeout as error:
             report(False, name, our_fault(machine) or str(error))
         stop.set()
