@@ -75,6 +75,7 @@ UNIT_event_CFLAGS := -Itests/unit/host
 UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c sched/runstate.c \
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_CFLAGS := -Itests/unit/host
+UNIT_sched_LIBS := -Wl,--wrap=spin_trylock
 
 UNIT_TESTS += grant
 UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map.c grant/copy.c \

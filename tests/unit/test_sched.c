@@ -384,6 +384,41 @@ static void not_before_its_context_is_saved(void)
     host_domain_drop(d);
 }
 
+// Woken in the middle of the pick that takes it off its CPU: the flag changes there, and the waker gets
+// the lock when the pick is over.
+static struct vcpu *unblock_in_pick;
+bool __real_spin_trylock(struct spinlock *l);
+bool __wrap_spin_trylock(struct spinlock *l); // the pick looks into another queue
+
+bool __wrap_spin_trylock(struct spinlock *l)
+{
+    if (unblock_in_pick)
+        unblock_in_pick->sched.is_blocked = false;
+    return __real_spin_trylock(l);
+}
+
+static void woken_while_it_leaves(void)
+{
+    machine_start(2);
+    struct domain *d = domain_start(1, 1, 256, 0), *others = domain_start(2, 2, 256, 0);
+    struct vcpu *v = d->vcpu[0];
+    sched_set_affinity(v, 1, SCHED_ALL_CPUS);
+    for (unsigned i = 0; i < 2; i++) // one runs on CPU 1, one waits there
+        sched_set_affinity(others->vcpu[i], 2, SCHED_ALL_CPUS);
+    settle();
+    CU_ASSERT_PTR_EQUAL_FATAL(sched_current(0), v);
+    v->sched.is_blocked = true;
+    unblock_in_pick = v;
+    schedule(0);
+    unblock_in_pick = NULL;
+    sched_wake(v);
+    settle();
+    CU_ASSERT_PTR_EQUAL(sched_current(0), v);
+    domain_stop(d), domain_stop(others);
+    settle();
+    host_domain_drop(d), host_domain_drop(others);
+}
+
 // --- waits and the worst moment
 
 static struct vcpu *waiting;
@@ -480,6 +515,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(random_life),
     REPORT_CASE(affinity_must_name_an_online_cpu),
     REPORT_CASE(not_before_its_context_is_saved),
+    REPORT_CASE(woken_while_it_leaves),
     REPORT_CASE(no_wakeup_is_lost),
     REPORT_CASE(poll_times_out),
 };
