@@ -90,7 +90,8 @@ static void vbd_disconnect(struct vbd *vbd)
     }
 }
 
-/* What the front end has to know of the disk. */
+/* What the front end has to know of the disk. "sectors" and the numbers on the ring are of 512 bytes
+ * whatever "sector-size" says: so front ends take them (feature-large-sector-size is not used). */
 static int properties_write(const struct vbd *vbd)
 {
     const char *node = vbd->device->node;
@@ -101,7 +102,7 @@ static int properties_write(const struct vbd *vbd)
         uint64_t value;
     } nodes[] = {
         {"sectors",              disk->sectors    },
-        {"sector-size",          BLOCK_SECTOR_SIZE},
+        {"sector-size",          disk->sector_size},
         {"physical-sector-size", disk->sector_size},
         {"info",                 info             }
     };
