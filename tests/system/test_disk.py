@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Disks: dom0's own driver, back and front ends, on Debian's Xen and on Paravane.
 
-The self-test in dom0 plays hostile front ends. A guest writes a disk and the host verifies the image;
-guests with a missing, a busy and a read-only disk; guests killed in the middle of their traffic."""
+The self-test in dom0 plays hostile front and back ends. A guest writes a disk and the host verifies the
+image; guests with a missing, a busy and a read-only disk, and one with sectors of 4 KiB; guests killed
+in the middle of their traffic (ROUNDS=N sets how many). test_disk.py [xen] [paravane]"""
 
 import os
 import re
@@ -11,25 +12,16 @@ import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
-import boot  # noqa: E402
-import qemu  # noqa: E402
+import chain
+from chain import FOREVER, Report, boot, qemu
 
-FOREVER = 180  # s; a guard against hangs, not a measure
 MIB = 1 << 20
 DISK_MIB = 32
-CHECK = "/guests/disk-check.cfg"
-KILL_ROUNDS = int(os.environ.get("ROUNDS", "200"))
+CREATE = "xl create -c /guests/disk-check.cfg"
+CREATE_QUIET = "xl create -q /guests/disk-check.cfg"
 END = r"^disk-check: (ok|FAILED)"  # the guest's last line
+ROUNDS = int(os.environ.get("ROUNDS", "200"))
 GOLDEN = 0x9E3779B97F4A7C15
-passed = failed = 0
-
-
-def report(ok, name, reason=""):
-    global passed, failed
-    passed += ok
-    failed += not ok
-    print(f"{'PASS' if ok else 'FAIL'} disk/{name}{'' if ok else ': ' + reason}", flush=True)
 
 
 def make_disk(name):
@@ -50,102 +42,91 @@ def image_wrong(path, mib, seed):
     return None
 
 
-class Chain:
-    """One booted machine with dom0's prompt; knows how to run commands and to see their output."""
+class DiskChain(chain.Chain):
+    """dom0 with empty disks vdisk0, vdisk1 and vdisk2, whose sectors have 4 KiB; no network card."""
 
-    def __init__(self, machine):
-        self.machine = machine
-        self.count = 0
+    def __init__(self, hv):
+        iso = boot.make_iso(f"disk-{hv}", hv, boot.DOM0, "auto=", initrd=boot.INITRD, memory="192M",
+                            bios_only=True)
+        self.counter = 0
+        self.images = [make_disk(f"disk-{hv}-{index}") for index in range(3)]
+        self.machine = qemu.Machine(
+            iso, serial=f"build/boot/disk-{hv}.log", disks=self.images[:2],
+            extra=("-drive", f"if=none,id=large,format=raw,file={self.images[2]}", "-device",
+                   "virtio-blk-pci,drive=large,disable-legacy=on,logical_block_size=4096,"
+                   "physical_block_size=4096"))
 
-    def run(self, command, until=None):
-        """Types a command; gives the lines up to the one that matches `until`, or to its end. A
-        mark is typed behind it; again if the hypervisor's log has torn the mark's line."""
+    def attached(self, command):
+        """A create with the guest's console, which takes what is typed: the lines up to its last."""
         start = len(self.machine.lines)
         self.machine.send(command)
-        if until:
-            self.machine.wait_for(until, timeout=FOREVER)
-            time.sleep(0.5)
-        self.count += 1
-        for last in (False, False, True):
-            self.machine.send(f"echo mark-{self.count}")
-            try:
-                self.machine.wait_for(rf"^mark-{self.count}", timeout=FOREVER if last else 60)
-                break
-            except qemu.QemuTimeout:
-                if last:
-                    raise
-        return self.machine.lines[start:]
+        self.machine.wait_for(END, FOREVER)
+        time.sleep(0.5)
+        return "\n".join(self.machine.lines[start:])
 
-    def check(self, name, command, pattern, until=None):
-        """A case: the command's output has a line like this."""
-        lines = self.run(command, until)
-        ok = any(re.search(pattern, line) for line in lines)
-        report(ok, name, " | ".join(lines[-4:]))
-
-    def number(self, command, pattern):
-        for line in self.run(command):
-            match = re.search(pattern, line)
-            if match:
-                return int(match.group(1))
-        return None
+    def own_memory(self):
+        return int(self.wait_until("free", r"free (\d+) KiB").group(1))
 
 
-def check_guests(chain, hv, image):
-    create = f"xl create -c {CHECK}"
-    chain.check(f"{hv}/guest-writes", f"{create} 'extra=\"mib=16 seed=7\"'", r"^disk-check: ok", END)
-    chain.check(f"{hv}/guest-reads-back",
-                f"{create} 'extra=\"verify mib=16 seed=7\"'", r"^disk-check: ok", END)
-    wrong = image_wrong(image, 16, 7)
-    report(wrong is None, f"{hv}/image-on-the-host", f"word {wrong}")
-    chain.check(f"{hv}/guest-read-only",
-                f"{create} 'disk=[\"phy:vdisk1,xvda,r\"]' 'extra=\"disk=xvda mib=1\"'", r": EROFS", END)
-    chain.check(f"{hv}/guest-missing-disk",
-                f"{create} 'disk=[\"phy:vdisk9,xvda,w\"]'", r"vdisk9")
-    chain.run(f"xl create -q {CHECK} 'extra=\"loop mib=1\"'")
-    chain.check(f"{hv}/guest-busy-disk",
-                f"xl create -q {CHECK} 'name=\"second\"' 'extra=\"mib=1\"'; sleep 1", r"in use|busy|BUSY")
-    chain.run("xl destroy disk-check")
-    chain.run("xl destroy second")
-    chain.run("sleep 1")
+def check_guests(c, report, hv):
+    def case(name, text, pattern):
+        report.case(f"{hv}/{name}", re.search(pattern, text, re.M), text[-300:])
+
+    def image_case(name, path, mib, seed):
+        wrong = image_wrong(path, mib, seed)
+        report.case(f"{hv}/{name}", wrong is None, f"word {wrong} is wrong")
+
+    case("guest-writes", c.attached(f"{CREATE} 'extra=\"mib=16 seed=7\"'"), r"^disk-check: ok")
+    case("guest-reads-back", c.attached(f"{CREATE} 'extra=\"verify mib=16 seed=7\"'"),
+         r"^disk-check: ok")
+    image_case("image-on-the-host", c.images[1], 16, 7)
+    large = "'disk=[\"phy:vdisk2,xvda,w\"]'"
+    case("guest-large-sectors", c.attached(f"{CREATE} {large} 'extra=\"mib=4 seed=9\"'"),
+         r"^disk-check: ok")
+    image_case("large-sectors-on-the-host", c.images[2], 4, 9)
+    read_only = "'disk=[\"phy:vdisk1,xvda,r\"]'"
+    case("guest-read-only", c.attached(f"{CREATE} {read_only} 'extra=\"disk=xvda mib=1\"'"), r": EROFS")
+    case("guest-missing-disk", c.text(f"{CREATE} 'disk=[\"phy:vdisk9,xvda,w\"]'"), r"vdisk9")
+    c.shell(f"{CREATE_QUIET} 'extra=\"loop mib=1\"'")
+    second = c.text(f"{CREATE_QUIET} 'name=\"second\"' 'extra=\"mib=1\"'; sleep 1")
+    case("guest-busy-disk", second, r"in use")
+    c.shell("xl destroy disk-check")
+    c.shell("xl destroy second")
 
 
-def check_killed(chain, hv):
+def check_killed(c, report, hv):
     """Everything of a guest that dies in the middle of its transfers comes back."""
-    round_ = f"xl create -q {CHECK} 'extra=\\\"loop mib=4\\\"'; sleep 0.1; xl destroy disk-check"
-    chain.run(f'repeat 2 "{round_}"')  # what is kept for good is there now
-    pages = chain.number("sleep 1; xl info", r"^free_pages\s*: (\d+)")
-    own = chain.number("free", r"free (\d+) KiB")
-    status = chain.number(f'repeat {KILL_ROUNDS} "{round_}"', r"^repeat:.*status (\d+)")
-    after = chain.number("sleep 1; xl info", r"^free_pages\s*: (\d+)")
-    own_after = chain.number("free", r"free (\d+) KiB")
-    print(f"  {hv}: {KILL_ROUNDS} rounds, dom0's own free memory {own} -> {own_after} KiB", flush=True)
-    report(status == 0 and pages is not None and pages == after, f"{hv}/killed-in-traffic",
-           f"status {status}, free pages {pages} before, {after} after")
+    one = f"{CREATE_QUIET} 'extra=\\\"loop mib=4\\\"'; sleep 0.1; xl destroy disk-check"
+    c.shell(f'repeat 2 "{one}"')  # what is kept for good is there now
+    c.shell("sleep 1")
+    pages, own = c.free_pages(), c.own_memory()
+    result = c.text(f'repeat {ROUNDS} "{one}"', FOREVER + ROUNDS)
+    c.shell("sleep 1")
+    pages_after, own_after = c.free_pages(), c.own_memory()
+    print(f"  {hv}: {ROUNDS} rounds, dom0's own free memory {own} -> {own_after} KiB", flush=True)
+    report.case(f"{hv}/killed-in-traffic", "status 0" in result and pages == pages_after,
+                f"{result}; free pages {pages} before, {pages_after} after")
 
 
-def run(hv):
-    disks = [make_disk(f"disk-{hv}-0"), make_disk(f"disk-{hv}-1")]
-    iso = boot.make_iso(f"disk-{hv}", hv, boot.DOM0, "auto=", initrd=boot.INITRD, memory="192M")
-    with qemu.Machine(iso, serial=f"build/boot/disk-{hv}.log", disks=disks) as machine:
-        machine.wait_for(r"dom0: ready", timeout=FOREVER)
-        chain = Chain(machine)
-        for line in chain.run("selftest disk vdisk0"):
+def run(hv, report):
+    with DiskChain(hv) as c:
+        for line in c.shell("selftest disk vdisk0"):
             match = re.match(r"(PASS|FAIL) disk/([^:]+)(?:: (.*))?$", line)
             if match:
-                report(match.group(1) == "PASS", f"{hv}/{match.group(2)}", match.group(3) or "")
-        check_guests(chain, hv, disks[1])
-        check_killed(chain, hv)
+                report.case(f"{hv}/{match.group(2)}", match.group(1) == "PASS", match.group(3))
+        check_guests(c, report, hv)
+        check_killed(c, report, hv)
 
 
 def main():
     os.chdir(boot.ROOT)
+    report = Report("disk")
     for hv in sys.argv[1:] or [hv for hv in ("xen", "paravane") if boot.available(hv)]:
         try:
-            run(hv)
-        except qemu.QemuTimeout as error:
-            report(False, f"{hv}/machine", str(error))
-    print(f"RESULT {passed} passed, {failed} failed")
-    return 0 if failed == 0 else 1
+            run(hv, report)
+        except (qemu.QemuTimeout, AssertionError) as error:
+            report.case(f"{hv}/machine", False, str(error))
+    return report.result()
 
 
 if __name__ == "__main__":
