@@ -67,17 +67,12 @@ struct generic_address {
 } __attribute__((packed));
 
 // FADT fields by offset; older revisions end earlier.
-#define FADT_SCI_INT 46
-#define FADT_PM1A_EVENT 56
-#define FADT_PM1B_EVENT 60
 #define FADT_PM1A_CONTROL 64
 #define FADT_PM1B_CONTROL 68
 #define FADT_PM_TIMER 76
-#define FADT_PM1_EVENT_LENGTH 88
 #define FADT_FLAGS 112
 #define FADT_RESET_REGISTER 116
 #define FADT_RESET_VALUE 128
-#define FADT_FLAG_TIMER_32BIT (1u << 8)
 #define FADT_FLAG_RESET (1u << 10)
 
 struct acpi_info acpi_info;
@@ -196,14 +191,9 @@ static void fadt_parse(void)
     if (!fadt)
         return;
     uint32_t flags = fadt_read(fadt, FADT_FLAGS, 4);
-    acpi_info.sci_irq = (uint16_t)fadt_read(fadt, FADT_SCI_INT, 2);
-    acpi_info.pm1a_event = (uint16_t)fadt_read(fadt, FADT_PM1A_EVENT, 4);
-    acpi_info.pm1b_event = (uint16_t)fadt_read(fadt, FADT_PM1B_EVENT, 4);
     acpi_info.pm1a_control = (uint16_t)fadt_read(fadt, FADT_PM1A_CONTROL, 4);
     acpi_info.pm1b_control = (uint16_t)fadt_read(fadt, FADT_PM1B_CONTROL, 4);
     acpi_info.pm_timer = (uint16_t)fadt_read(fadt, FADT_PM_TIMER, 4);
-    acpi_info.pm1_event_length = (uint8_t)fadt_read(fadt, FADT_PM1_EVENT_LENGTH, 1);
-    acpi_info.pm_timer_32bit = flags & FADT_FLAG_TIMER_32BIT;
     if (!(flags & FADT_FLAG_RESET) || fadt->length <= FADT_RESET_VALUE)
         return;
     memcpy(&reset, (const char *)fadt + FADT_RESET_REGISTER, sizeof(reset));

@@ -30,16 +30,14 @@ struct acpi_override {
 };
 
 struct acpi_info {
-    uint64_t rsdp; // machine address of the root pointer, 0 = none
     uint32_t lapic_address;
     unsigned cpu_count, ioapic_count, override_count;
     uint32_t cpu_apic_id[HV_MAX_CPUS];
     struct acpi_ioapic ioapic[ACPI_MAX_IOAPICS];
     struct acpi_override override[ACPI_MAX_OVERRIDES];
     // FADT
-    uint16_t pm1a_control, pm1b_control, pm1a_event, pm1b_event, pm_timer, sci_irq;
-    uint8_t pm1_event_length;
-    bool pm_timer_32bit, has_reset_register;
+    uint16_t pm1a_control, pm1b_control, pm_timer;
+    bool has_reset_register;
     uint64_t reset_address;
     uint8_t reset_space, reset_value;
 };

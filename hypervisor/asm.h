@@ -6,31 +6,18 @@
 #include "hypervisor/types.h"
 #include "hypervisor/x86.h"
 
-static inline void cpu_relax(void)
-{
-    __asm__ volatile("pause" ::: "memory");
-}
-
-static inline void irq_disable(void)
-{
-    __asm__ volatile("cli" ::: "memory");
-}
-
-static inline void irq_enable(void)
-{
-    __asm__ volatile("sti" ::: "memory");
-}
-
-// Enable interrupts and sleep until the next one; no interrupt can slip in between the two.
-static inline void irq_enable_and_halt(void)
-{
-    __asm__ volatile("sti; hlt" ::: "memory");
-}
-
-static inline void cpu_halt(void)
-{
-    __asm__ volatile("hlt" ::: "memory");
-}
+#define ASM_INSTRUCTION(name, text)                                                                \
+    static inline void name(void)                                                                  \
+    {                                                                                              \
+        __asm__ volatile(text ::: "memory");                                                       \
+    }
+ASM_INSTRUCTION(cpu_relax, "pause")
+ASM_INSTRUCTION(cpu_halt, "hlt")
+ASM_INSTRUCTION(irq_disable, "cli")
+ASM_INSTRUCTION(irq_enable, "sti")
+ASM_INSTRUCTION(irq_enable_and_halt, "sti; hlt") // no interrupt slips in between the two
+ASM_INSTRUCTION(clts, "clts")
+ASM_INSTRUCTION(wbinvd, "wbinvd")
 
 static inline uint64_t read_flags(void)
 {
@@ -82,14 +69,8 @@ ASM_READ_REGISTER(cr0)
 ASM_READ_REGISTER(cr2)
 ASM_READ_REGISTER(cr3)
 ASM_READ_REGISTER(cr4)
-ASM_READ_REGISTER(dr0)
-ASM_READ_REGISTER(dr1)
-ASM_READ_REGISTER(dr2)
-ASM_READ_REGISTER(dr3)
 ASM_READ_REGISTER(dr6)
-ASM_READ_REGISTER(dr7)
 ASM_WRITE_REGISTER(cr0)
-ASM_WRITE_REGISTER(cr2)
 ASM_WRITE_REGISTER(cr3)
 ASM_WRITE_REGISTER(cr4)
 ASM_WRITE_REGISTER(dr0)
@@ -99,19 +80,9 @@ ASM_WRITE_REGISTER(dr3)
 ASM_WRITE_REGISTER(dr6)
 ASM_WRITE_REGISTER(dr7)
 
-static inline void clts(void)
-{
-    __asm__ volatile("clts" ::: "memory");
-}
-
 static inline void invlpg(uint64_t address)
 {
     __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
-}
-
-static inline void wbinvd(void)
-{
-    __asm__ volatile("wbinvd" ::: "memory");
 }
 
 static inline uint64_t rdmsr(uint32_t msr)
@@ -146,13 +117,6 @@ static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     __asm__ volatile("cpuid"
                      : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
                      : "a"(leaf), "c"(subleaf));
-}
-
-static inline uint64_t xgetbv(uint32_t index)
-{
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
-    return (uint64_t)high << 32 | low;
 }
 
 static inline void xsetbv(uint32_t index, uint64_t value)

@@ -14,10 +14,8 @@
 #include "hypervisor/types.h"
 
 struct vcpu;
-struct timer_heap;
-struct sched_cpu;
 
-// x86-64 task state segment (Intel SDM vol. 3, 8.7). Filled by ENTRY, lies in its own window page.
+// x86-64 task state segment (Intel SDM vol. 3, 8.7), in a window page of its own (descriptors.c).
 struct tss {
     uint32_t reserved0;
     uint64_t rsp[3];
@@ -31,29 +29,23 @@ struct tss {
 struct cpu {
     unsigned id, apic_id;
     bool is_online;
-    struct vcpu *idle; // LEAD: its idle vcpu
+    struct vcpu *idle;
 
     uint32_t softirq_pending; // atomic; bits of enum softirq
 
     // TLB: the value of the global flush clock when this CPU last flushed everything (tlb.c), and
-    // the flush request that smp.c delivers.
+    // the tickets of flush requests (ipi.c), atomic.
     uint64_t tlb_stamp;
-    uint32_t flush_requested, flush_done; // atomic tickets, see ipi.c
-    uint64_t flush_count;                 // statistics
+    uint32_t flush_requested, flush_done;
 
-    struct timer_heap *timers; // timer.c
-    struct sched_cpu *sched;   // sched/
 
     struct descriptor_pointer gdt; // for the window, limit of the reserved part
     struct tss *tss;               // in the window
     uint64_t *window_ptes;         // the CPU_WINDOW_PAGES entries of this CPU
-    uint64_t syscall_scratch;      // free for the entry path
 
-    // lock.c, debug builds: locks held by rank, and how many of them disable interrupts
-    uint8_t locks_held[LOCK_RANK_COUNT];
+    uint8_t locks_held[LOCK_RANK_COUNT]; // by rank, debug builds
 
     uint64_t deadline; // time.c: what the local timer is armed for, ns, 0 = off
-    uint64_t irq_count;
 } __attribute__((aligned(64)));
 
 // Top of the stack area. `regs` is where entries from the guest leave its registers: the TSS's RSP0
@@ -109,7 +101,7 @@ static inline struct cpu *cpu_get(unsigned id)
 struct cpu_features {
     bool nx, smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc,
         rdtscp;
-    bool pages_1g, mce, syscall, is_amd;
+    bool mce, syscall, is_amd;
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0
     uint64_t cr4;         // our CR4 while a guest runs, without what belongs to the guest

@@ -79,7 +79,6 @@ static void detect_extended(void)
     cpuid(0x80000001, 0, r);
     f->nx = bit(r[EDX], 20);
     f->syscall = bit(r[EDX], 11);
-    f->pages_1g = bit(r[EDX], 26);
     f->rdtscp = bit(r[EDX], 27);
     f->phys_bits = 36;
     cpuid(0x80000000, 0, r);

@@ -48,11 +48,11 @@ struct vcpu {
     unsigned id;
     struct domain *domain;
 
-    // --- the guest's machine state; owned by ENTRY (hypervisor/context.c, traps.c)
+    // --- the guest's machine state; of hypervisor/context.c and traps.c
     struct cpu_user_regs regs; // valid while not running; else on the stack of `running_on`
     struct vcpu_traps traps;   // trap table, callbacks, segments, GDT/LDT, debug registers, FPU
 
-    // --- page-table roots; each holds a type reference (or none: mfn invalid). Owned by MM.
+    // --- page-table roots; each holds a type reference (or none: mfn invalid). Of domain_memory.c.
     mfn_t root_kernel, root_user;
     bool in_kernel;             // which root is the current one
     struct type_work type_work; // what its memory calls have left to be continued
@@ -92,7 +92,7 @@ struct domain {
     xen_domain_handle_t handle;
     struct spinlock lock; // LOCK_DOMAIN
 
-    // --- memory; owned by MM. Counts in frames.
+    // --- memory, of domain_memory.c. Counts in frames.
     struct page_list pages; // frames that it owns, in PGC_allocated state
     struct page_list
         xen_pages; // frames shared with it (shared_info, grant table): owned, not counted

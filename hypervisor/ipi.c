@@ -39,6 +39,8 @@ static void kick_handler(uint8_t vector, struct cpu_user_regs *regs)
 
 // --- TLB flushes
 
+// Interrupts are off: an interrupt between the load and the store would serve a later ticket, which
+// the older store would take back.
 void tlb_flush_serve(void)
 {
     struct cpu *c = this_cpu();
@@ -49,8 +51,6 @@ void tlb_flush_serve(void)
     __atomic_store_n(&c->flush_done, requested, __ATOMIC_RELEASE);
 }
 
-// An interrupt between reading the ticket and storing it would only serve a later ticket first; then
-// the older store must not undo it: interrupts are off here.
 static void flush_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
     (void)vector;

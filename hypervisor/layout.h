@@ -27,11 +27,9 @@
 #define CPU_WINDOW_START 0xffff820000000000
 #define CPU_WINDOW_SHIFT 20
 #define CPU_WINDOW_SIZE 0x100000
-#define CPU_WINDOW_GDT 0x0 // 16 pages: 14 of the guest, then ours (FIRST_RESERVED_GDT_PAGE)
-#define CPU_WINDOW_LDT 0x10000
+// GDT: 16 pages, 14 of the guest, then ours (FIRST_RESERVED_GDT_PAGE); LDT: 16 pages.
 #define CPU_WINDOW_STACK 0x20000 // 8 pages, 32 KiB aligned; top holds struct cpu_info
-#define CPU_WINDOW_TSS 0x28000
-#define CPU_WINDOW_GDT_PAGE 0 // page indices for cpu_window_set()
+#define CPU_WINDOW_GDT_PAGE 0    // page indices for cpu_window_set()
 #define CPU_WINDOW_LDT_PAGE 16
 #define CPU_WINDOW_STACK_PAGE 32
 #define CPU_WINDOW_TSS_PAGE 40
@@ -52,11 +50,9 @@
 #define IOREMAP_SIZE 0x1000000
 #define IMAGE_VIRT_START 0xffff82d040000000
 #define FRAME_TABLE_START 0xffff82e000000000
-#define FRAME_TABLE_END 0xffff830000000000
 
 // Slots 262..: direct map of RAM, not executable.
 #define DIRECT_MAP_START 0xffff830000000000
-#define DIRECT_MAP_END 0xffff831000000000 // + HV_MAX_RAM
 
 // Selectors of the reserved part of each GDT (page 14 of the window). The guest ones are the ABI's.
 #define SEL_HV_CODE 0xe008
@@ -70,7 +66,6 @@
 // Interrupt vectors. 0x00..0x1f are exceptions; 0x80 and 0x82 belong to guests.
 #define VECTOR_DEVICE_FIRST 0x30 // IO-APIC and MSI, given out by vector_alloc()
 #define VECTOR_DEVICE_LAST 0xdf
-#define VECTOR_APIC_FIRST 0xf0
 #define VECTOR_TIMER 0xf0
 #define VECTOR_IPI_CALL 0xf1    // run cpu_call() functions
 #define VECTOR_IPI_FLUSH 0xf2   // TLB flush

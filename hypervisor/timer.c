@@ -117,7 +117,6 @@ void timers_init_cpu(unsigned cpu)
     spin_lock_init(&h->lock, LOCK_TIMER);
     h->root = NULL;
     h->programmed = TIMER_NO_DEADLINE;
-    cpu_get(cpu)->timers = h;
 }
 
 void timer_init(struct timer *t, void (*callback)(void *data, uint64_t now), void *data,

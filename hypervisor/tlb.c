@@ -68,7 +68,6 @@ void tlb_load_root(maddr_t root)
 
 void tlb_flush_local(void)
 {
-    this_cpu()->flush_count++;
     tlb_load_root(MADDR(read_cr3()));
 }
 

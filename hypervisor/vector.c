@@ -41,7 +41,6 @@ void vector_free(uint8_t vector)
 void vector_dispatch(struct cpu_user_regs *regs, uint8_t vector)
 {
     vector_handler *handler = __atomic_load_n(&handlers[vector], __ATOMIC_ACQUIRE);
-    this_cpu()->irq_count++;
     if (handler)
         handler(vector, regs);
     else if (vector != VECTOR_SPURIOUS && vector >= VECTOR_DEVICE_FIRST)

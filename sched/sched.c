@@ -147,7 +147,6 @@ void sched_init(void)
 void sched_init_cpu(unsigned cpu, struct vcpu *idle)
 {
     struct sched_cpu *c = &sched_cpus[cpu];
-    cpu_get(cpu)->sched = c;
     idle->sched.hard_affinity = idle->sched.soft_affinity = bit(cpu);
     idle->sched.cpu = cpu;
     idle->sched.is_running = true;

@@ -71,7 +71,6 @@ static unsigned madt_fill(void)
 
 static unsigned fadt_fill(void)
 {
-    memory[FADT_AT + FADT_SCI_INT] = 9;
     put32(FADT_AT + FADT_PM1A_CONTROL, 0x604);
     put32(FADT_AT + FADT_PM_TIMER, 0x608);
     put32(FADT_AT + FADT_FLAGS, FADT_FLAG_RESET);

@@ -9,8 +9,6 @@
 #include "hypervisor/types.h"
 
 struct vcpu;
-struct timer_heap;
-struct sched_cpu;
 
 struct cpu {
     unsigned id;
@@ -18,9 +16,6 @@ struct cpu {
     struct vcpu *idle;
     uint32_t softirq_pending;
     uint64_t tlb_stamp;
-    uint64_t flush_count;
-    struct timer_heap *timers;
-    struct sched_cpu *sched;
     uint8_t locks_held[LOCK_RANK_COUNT];
     uint64_t deadline;
 };
