@@ -348,32 +348,75 @@ static void domain_rename(struct domain *domain)
     xs_write(xs, XBT_NULL, path, name, (unsigned int)strlen(name));
 }
 
-static void restart(struct domain *domain, bool keep)
+/* A domain that is to be made again, after a moment if the last one did not live long. */
+struct restart {
+    struct restart *next;
+    struct xl_config config;
+    uint64_t delay_ns;
+    bool cancelled;
+};
+static struct restart *restarts;
+
+static void restart_free(struct restart *restart)
 {
-    struct xl_config *config = malloc(sizeof(*config));
+    struct restart **slot = &restarts;
+
+    while (*slot != restart) {
+        slot = &(*slot)->next;
+    }
+    *slot = restart->next;
+    free(restart);
+}
+
+/* In a thread of its own: the deaths of others do not wait for it. */
+static void restart_thread(void *arg)
+{
+    struct restart *restart = arg;
     struct domain_error error;
-    uint64_t lived = time_now() - domain->started;
     domid_t domid;
 
-    if (!config) {
-        return;
+    thread_sleep(restart->delay_ns);
+    if (restart->cancelled) {
+        notice("xl: %s is not restarted", restart->config.name);
+    } else if (domain_create(&restart->config, false, &domid, &error)) {
+        notice("xl: cannot restart %s: %s", restart->config.name, error.text);
+    } else {
+        notice("xl: %s runs again as domain %u", restart->config.name, domid);
     }
-    *config = domain->config;
+    restart_free(restart);
+}
+
+bool domain_restart_cancel(const char *name)
+{
+    for (struct restart *restart = restarts; restart; restart = restart->next) {
+        if (!restart->cancelled && strcmp(restart->config.name, name) == 0) {
+            restart->cancelled = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void restart(struct domain *domain, bool keep)
+{
+    struct restart *restart = calloc(1, sizeof(*restart));
+    uint64_t lived = time_now() - domain->started;
+
+    if (restart) {
+        restart->config = domain->config;
+        restart->delay_ns = lived < RESTART_MIN_NS ? RESTART_MIN_NS - lived : 0;
+        restart->next = restarts;
+        restarts = restart;
+    }
     if (keep) {
         domain->stopped = true;
         domain_rename(domain);
     } else {
         domain_destroy(domain);
     }
-    if (lived < RESTART_MIN_NS) {
-        thread_sleep(RESTART_MIN_NS - lived);
+    if (restart && !thread_create("xl-restart", restart_thread, restart)) {
+        restart_free(restart);
     }
-    if (domain_create(config, false, &domid, &error)) {
-        notice("xl: cannot restart %s: %s", config->name, error.text);
-    } else {
-        notice("xl: %s runs again as domain %u", config->name, domid);
-    }
-    free(config);
 }
 
 static void stop_handle(struct domain *domain, unsigned int reason)

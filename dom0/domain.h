@@ -39,6 +39,8 @@ int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
                   struct domain_error *error);
 /* Returns when its memory is back (or after some seconds, if somebody still holds some). */
 int domain_destroy(struct domain *domain);
+/* Calls off the restart of a domain that is down for a moment; false if there is none. */
+bool domain_restart_cancel(const char *name);
 /* Asks the guest to stop by itself: "poweroff" or "reboot". */
 int domain_request(struct domain *domain, const char *word);
 /* NULL. The second takes a name or a number. */

@@ -184,7 +184,7 @@ static int do_sleep(int argc, char **argv)
     return 0;
 }
 
-/* repeat COUNT 'commands; commands': stops at the first that fails. */
+/* repeat COUNT 'commands; commands': stops after a round in which one fails. */
 static int do_repeat(int argc, char **argv)
 {
     unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
@@ -344,11 +344,12 @@ int shell_run(char *line)
 {
     int status = 0;
 
-    while (*line && status == 0) {
+    while (*line) {
         char *end = command_end(line);
         bool more = *end == ';';
         *end = '\0';
-        status = command_run(line);
+        int rc = command_run(line);
+        status = status ? status : rc;
         line = more ? end + 1 : end;
     }
     fflush(stdout);

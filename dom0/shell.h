@@ -11,7 +11,8 @@
 
 /* Prints a line from another thread, around the line that is being typed. */
 void shell_notice(const char *line);
-/* Runs one line; its exit status. The text is changed. */
+/* Runs one line of commands between ';': the status of the first that failed, or 0. The text is
+ * changed. */
 int shell_run(char *line);
 /* Reads and runs lines until "halt". */
 void shell_main(const struct archive *files);

@@ -86,6 +86,10 @@ static int xl_destroy(struct xl_arguments *arguments)
         printf("Cannot destroy privileged domain 0.\n");
         return 1;
     }
+    if (arguments->argc > 1 && !domain_find_name(arguments->argv[1]) &&
+        domain_restart_cancel(arguments->argv[1])) {
+        return 0;
+    }
     domain = xl_domain(arguments);
     if (!domain) {
         return 1;

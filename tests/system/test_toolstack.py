@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The toolstack as a user meets it, on each hypervisor: create, console, pause, stop, destroy; what a
+guest's end leads to; kernels and configurations that cannot work; nothing lost over many rounds."""
+
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import boot  # noqa: E402
+import mkinitrd  # noqa: E402
+import qemu  # noqa: E402
+
+FOREVER = 120  # s; a guard against hangs, not a measure
+ROUNDS = 200
+GUESTS = "build/guests"
+EXAMPLES = "pvguest/examples"
+passed = failed = 0
+
+
+def report(ok, name, reason=""):
+    global passed, failed
+    passed += ok
+    failed += not ok
+    print(f"{'PASS' if ok else 'FAIL'} toolstack/{name}{'' if ok else ': ' + reason}", flush=True)
+
+
+def stripped(name):
+    path = os.path.join(boot.BOOT, name + ".stripped")
+    subprocess.run(["objcopy", "--strip-debug", f"{GUESTS}/{name}.elf", path], check=True)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def without_notes():
+    """hello without its Xen notes: the section and the segment's type."""
+    data = bytearray(stripped("hello"))
+    start, count = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
+    for i in range(count):
+        if struct.unpack_from("<I", data, start + 56 * i)[0] == 4:
+            struct.pack_into("<I", data, start + 56 * i, 0)
+    struct.pack_into("<Q", data, 40, 0)  # no section headers
+    struct.pack_into("<H", data, 60, 0)
+    return bytes(data)
+
+
+def kernels():
+    """Images that cannot run, each with a part of what is said about it."""
+    good = stripped("hello")
+    base = struct.pack("<Q", 0xffffffff80000000)
+    return {
+        "no-elf": (b"#!/bin/sh\necho\n" * 99, "not an ELF file"),
+        "32-bit": (good[:4] + b"\1" + good[5:], "32-bit"),
+        "no-notes": (without_notes(), "no Xen notes"),
+        "wrong-version": (good.replace(b"xen-3.0\0", b"xen-2.0\0", 1), "xen-2.0"),
+        "reserved": (good.replace(base, struct.pack("<Q", 0xffff800000000000)), "address range"),
+        "truncated": (good[:0x3000], "truncated"),
+    }
+
+
+CONFIGURATIONS = {
+    "syntax": ('name = "x"\nkernel = "/guests/hello.elf\n', r"syntax\.cfg:2:10: error: string"),
+    "list": ('name = "x"\ndisk = [ "phy:vdisk0,xvda,w"\nvcpus = 1\n', r"list\.cfg:3:1: error: expected"),
+    "no-disk": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\ndisk = [ "phy:nothing,xvda,w" ]\n',
+                r"no volume \"nothing\""),
+    "unknown": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\ncolour = "red"\n',
+                r"unknown\.cfg:4:1: warning: unknown key \"colour\""),
+    "no-kernel": ('name = "x"\nkernel = "/guests/none.elf"\n', r"not in the boot archive"),
+    "no-name": ('kernel = "/guests/hello.elf"\n', r"no name="),
+}
+
+
+def make_archive(name):
+    files = {f"guests/{n}": data for n, (data, _) in kernels().items()}
+    files |= {f"guests/{n}.cfg": text.encode() for n, (text, _) in CONFIGURATIONS.items()}
+    files["guests/large"] = bytes(2 << 20)
+    for guest in ("hello", "selftest"):
+        files[f"guests/{guest}.elf"] = stripped(guest)
+        with open(f"{EXAMPLES}/{guest}/{guest}.cfg", "rb") as file:
+            files[f"guests/{guest}.cfg"] = file.read()
+    path = os.path.join(boot.BOOT, name + ".cpio")
+    with open(path, "wb") as file:
+        for member, data in files.items():
+            file.write(mkinitrd.record(member, 0o100644, data))
+        file.write(mkinitrd.record("TRAILER!!!", 0, b""))
+    return path
+
+
+class Shell:
+    """dom0's prompt."""
+
+    def __init__(self, machine, hv):
+        self.machine = machine
+        self.hv = hv
+
+    def run(self, command):
+        """Types a command; gives the echo and the output. Notices may break into the echo."""
+        start = len(self.machine.lines)
+        self.machine.send(f"{command}; echo; echo '##'#")
+        self.machine.wait_for(r"^###$", timeout=FOREVER)
+        return self.machine.lines[start:-1]
+
+    def check(self, name, command, *patterns):
+        """A case: the output has a line for each pattern."""
+        lines = self.run(command)
+        missing = [p for p in patterns if not any(re.search(p, line) for line in lines)]
+        report(not missing, f"{self.hv}/{name}", f"no {missing} in {' | '.join(lines[-6:])}")
+
+    def json(self, command):
+        """Output of a --json command."""
+        text = "\n".join(line for line in self.run(command)[1:] if not line.startswith(("(XEN)", "(PV)")))
+        try:
+            return json.loads(text)
+        except ValueError:
+            return {}
+
+    def free_pages(self):
+        for line in self.run("sleep 1; xl info"):
+            if match := re.match(r"free_pages +: (\d+)$", line):
+                return int(match[1])
+        return None
+
+
+def stay(extra=""):
+    return f'xl create -q hello.cfg extra=\\"stay\\" {extra}'
+
+
+def check_life(shell):
+    shell.check("create-console", "xl create -c hello.cfg", r"^Parsing config from hello\.cfg",
+                r"^Hello from a guest on ", r"^argument 1: greeting=hello")
+    shell.check("console-after-the-end", "sleep 1; xl console hello", r"^Hello from a guest on ")
+    shell.check("create", f"{stay()}; xl list", r"^hello +\d+ +4 +1 +[r-][b-]---- +\d+\.\d$")
+    shell.check("name-in-use", stay(), r"Domain with name hello already exists")
+    shell.check("pause", "xl pause hello; xl list hello", r"^hello .* -[b-]p--- ")
+    shell.check("unpause", "xl unpause hello; xl list hello", r"^hello .* [r-][b-]---- ")
+    shell.check("vcpu-list", "xl vcpu-list hello", r"^hello +\d+ +0 +\d+ +[r-][b-]- +\d+\.\d  all / all")
+    shell.check("uptime", "xl uptime", r"^Name +ID Uptime", r"^hello +\d+ +0:00:\d\d")
+    shell.check("store", "xenstore-read domid name memory/target; xenstore-ls /local/domain",
+                r"^Domain-0$", r'^ name = "hello"')
+    shell.check("domid", "xl domid hello; xl domname 0", r"^\d+$", r"^Domain-0$")
+    shell.check("shutdown", "xl shutdown -w hello; sleep 1; xl list hello",
+                r"hello\) has shut down, reason poweroff: destroy", r"hello is an invalid domain")
+    shell.check("create-paused", "xl create -q -p hello.cfg; xl list hello", r"^hello .* --p--- ")
+    shell.check("destroy", "xl destroy hello; xl list hello", r"hello is an invalid domain")
+    shell.check("destroy-absent", "xl destroy hello", r"hello is an invalid domain identifier")
+    shell.check("destroy-dom0", "xl destroy 0", r"Cannot destroy privileged domain 0")
+    names = [domain.get("name") for domain in shell.json("xl list --json") or []]
+    report(names == ["Domain-0"], f"{shell.hv}/list-json", str(names))
+
+
+def crash(kind, policy):
+    return f'xl create -q selftest.cfg extra=\\"crash={kind}\\" on_crash=\\"{policy}\\"'
+
+
+def check_ends(shell):
+    shell.check("crash-destroy", f"{crash('null', 'destroy')}; sleep 1; xl console selftest",
+                r"selftest\) has shut down, reason crash: destroy", r"^UNHANDLED EXCEPTION 14")
+    shell.check("crash-preserve", f"{crash('undefined', 'preserve')}; sleep 1; xl list",
+                r"reason crash: preserve", r"^selftest .* ---sc- ")
+    shell.run("xl destroy selftest")
+    shell.check("crash-restart", f"{crash('abort', 'restart')}; sleep 2",
+                r"reason crash: restart", r"selftest runs again as domain \d+")
+    shell.check("destroy-ends-restarts", "xl destroy selftest; sleep 2; xl list selftest",
+                r"selftest is an invalid domain identifier")
+    shell.check("reboot", f"{stay()}; sleep 1; xl reboot hello; sleep 2; xl list",
+                r"reason reboot: restart", r"hello runs again as domain \d+", r"^hello ")
+    shell.run("xl destroy hello")
+
+
+def check_refusals(shell):
+    for name, (_, words) in kernels().items():
+        shell.check(f"kernel-{name}", f'xl create -q hello.cfg kernel=\\"/guests/{name}\\"', re.escape(words))
+    for name, (_, pattern) in CONFIGURATIONS.items():
+        shell.check(f"config-{name}", f"xl create -q {name}.cfg", pattern)
+    shell.run("sleep 1")
+    shell.check("larger-than-memory", 'xl create -q hello.cfg memory=2 ramdisk=\\"/guests/large\\"',
+                r"need \d+ KiB, the guest has 2048 KiB")
+    shell.check("too-little-memory", "xl create -q hello.cfg memory=9999", r"not enough memory: the guest wants")
+    shell.check("no-file", "xl create -q nothing.cfg", r"Failed to read config file: nothing\.cfg")
+    shell.check("no-command", "xl dance", r'command "dance" not implemented')
+
+
+def check_rounds(shell):
+    """Nothing is lost: the first rounds warm up what is kept for good."""
+    shell.run(f"repeat 20 '{stay()}; xl destroy hello'")
+    before = shell.free_pages()
+    shell.check("rounds", f"repeat {ROUNDS} '{stay()}; xl destroy hello'",
+                rf"^repeat: {ROUNDS} rounds, .* status 0$")
+    after = shell.free_pages()
+    report(before is not None and before == after, f"{shell.hv}/rounds-memory", f"{before}, then {after}")
+
+
+def run(hv):
+    iso = boot.make_iso(f"toolstack-{hv}", hv, boot.DOM0, "auto=", initrd=make_archive("toolstack"),
+                        memory="128M")
+    with qemu.Machine(iso, serial=f"build/boot/toolstack-{hv}.log", cpus=2, memory=512) as machine:
+        machine.wait_for(r"dom0: ready", timeout=FOREVER)
+        shell = Shell(machine, hv)
+        shell.run(f"repeat 3 '{stay()}; xl destroy hello'; xl create -c hello.cfg; sleep 1")
+        before = shell.free_pages()
+        check_refusals(shell)
+        after = shell.free_pages()
+        report(before is not None and after == before, f"{hv}/refusals-memory", f"{before}, then {after}")
+        check_life(shell)
+        check_ends(shell)
+        check_rounds(shell)
+
+
+def main():
+    os.chdir(boot.ROOT)
+    for hv in boot.HYPERVISORS:
+        if not boot.available(hv):
+            continue
+        try:
+            run(hv)
+        except (qemu.QemuTimeout, OSError) as error:
+            report(False, f"{hv}/run", str(error))
+    print(f"RESULT {passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
