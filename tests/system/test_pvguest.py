@@ -68,6 +68,26 @@ def run_guest(hv):
             report(False, f"pvguest-boot/{hv}-guest", str(error))
 
 
+def run_console(hv):
+    """What is typed into a guest's console comes back from it, more than the ring holds included."""
+    iso = boot.chain_iso(hv, f"selftest-console-{hv}", "auto=", options="noreboot", bios_only=True)
+    name = f"pvguest-console/{hv}"
+    with qemu.Machine(iso, serial=f"build/boot/selftest-{hv}-console.log") as machine:
+        try:
+            machine.wait_for(r"^dom0# ", timeout=60)
+            machine.send("xl create -c /guests/selftest.cfg \"extra='echo'\"")
+            machine.wait_for(r"^echo: ready", timeout=20)
+            for i in range(20):
+                text = f"line {i} " + "x" * 80
+                machine.send(text)
+                machine.wait_for(f"^echo: {text}$", timeout=20)
+            machine.send("quit")
+            machine.wait_for(r"reason poweroff", timeout=20)
+            report(True, name)
+        except qemu.QemuTimeout as error:
+            report(False, name, str(error))
+
+
 def run_hello(hv):
     iso = boot.make_iso(f"hello-{hv}", hv, "build/guests/hello.elf", "greeting", options="noreboot",
                         memory="4M", bios_only=True)
@@ -101,6 +121,7 @@ for hypervisor in ("paravane", "xen"):
         for amount, model in BOOTS:
             run_selftest(hypervisor, amount, model)
         run_guest(hypervisor)
+        run_console(hypervisor)
         for end in CRASHES:
             run_crash(hypervisor, end)
 print(f"RESULT {passed} passed, {failed} failed")

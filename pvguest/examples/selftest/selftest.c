@@ -2,7 +2,8 @@
 /*
  * pvguest tested inside a guest: memory, threads, events, grants to itself, device layers. Runs as
  * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it;
- * "crash=KIND" ends in that way instead: null, undefined, assert, abort, overflow.
+ * "crash=KIND" ends in that way instead: null, undefined, assert, abort, overflow; "echo" gives back
+ * the lines that are typed, up to "quit".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,16 @@ static void crash(const char *kind)
     }
 }
 
+static int echo(void)
+{
+    char line[200];
+    printf("echo: ready\n");
+    while (fgets(line, sizeof(line), stdin) != NULL && strcmp(line, "quit\n") != 0) {
+        printf("echo: %s", line);
+    }
+    return 0;
+}
+
 int main(void)
 {
     const char *filter = start_option("filter");
@@ -54,6 +65,9 @@ int main(void)
 
     if (start_option("crash") != NULL) {
         crash(start_option("crash"));
+    }
+    if (start_option("echo") != NULL) {
+        return echo();
     }
 
     for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++) {
