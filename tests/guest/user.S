@@ -8,6 +8,7 @@
 //
 // The iret hypercall takes from the stack, lowest first:
 //   | rax r11 rcx flags | rip cs rflags rsp ss |
+// The other registers are cleared: no pointer into the kernel goes out.
     .globl user_enter
     .type user_enter, @function
 user_enter:
@@ -27,6 +28,18 @@ user_enter:
     pushq $0
     pushq $0
     pushq $0x1234
+    xorl %edi, %edi
+    xorl %esi, %esi
+    xorl %edx, %edx
+    xorl %ebx, %ebx
+    xorl %ebp, %ebp
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %r10d, %r10d
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
     movl $__HYPERVISOR_iret, %eax
     syscall
     ud2
