@@ -38,7 +38,6 @@ struct cpu {
     uint64_t tlb_stamp;
     uint32_t flush_requested, flush_done;
 
-
     struct descriptor_pointer gdt; // for the window, limit of the reserved part
     struct tss *tss;               // in the window
     uint64_t *window_ptes;         // the CPU_WINDOW_PAGES entries of this CPU
