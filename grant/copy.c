@@ -57,7 +57,7 @@ static void side_release(const struct side *s)
     if (!s->owner)
         return;
     if (s->is_grant)
-        grant_use_end(s->owner, s->ref, s->write);
+        grant_use_end(s->owner, s->ref, s->write, s->mfn);
     else if (s->write)
         frame_put_writable(frame_from_mfn(s->mfn));
     else

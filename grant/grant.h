@@ -29,8 +29,8 @@ struct vcpu;
 #define GRANT_ENTRIES_PER_FRAME 512
 #define GRANT_ACTIVE_PER_PAGE 256
 #define GRANT_ACTIVE_PAGES (GRANT_MAX_FRAMES * GRANT_ENTRIES_PER_FRAME / GRANT_ACTIVE_PER_PAGE)
-#define GRANT_TRACK_PER_PAGE 512
-#define GRANT_TRACK_PAGES 320
+#define GRANT_TRACK_PER_PAGE 256
+#define GRANT_TRACK_PAGES 512
 #define GRANT_RESERVED_ENTRIES 8 // 0 console, 1 xenstore; the guest's own use starts behind them
 
 struct grant_active;
@@ -40,13 +40,13 @@ struct grant_track;
 struct grant_directory {
     grant_entry_v1_t *shared[GRANT_MAX_FRAMES];
     struct grant_active *active[GRANT_ACTIVE_PAGES];
-    struct grant_track *track[GRANT_TRACK_PAGES];
 };
 
 struct grant_domain {
     struct spinlock lock;
     struct grant_directory *directory;
-    unsigned max_frames, frames;     // shared frames: limit, in use
+    struct grant_track **track;  // a page: where the pages of handles are; from the first map on
+    unsigned max_frames, frames; // shared frames: limit, in use
     unsigned max_track, track_count; // handles: limit, those that have memory
     uint32_t track_free;             // first free handle, chained; GRANT_NO_HANDLE ends it
     unsigned handles_used;
@@ -75,19 +75,24 @@ enum refusal grant_table_grow(struct domain *d, unsigned frames);
 // grant_use_end with the same `write`.
 enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
                              mfn_t *mfn);
-void grant_use_end(struct domain *owner, grant_ref_t ref, bool write);
+void grant_use_end(struct domain *owner, grant_ref_t ref, bool write, mfn_t mfn);
 
 // --- mapping, by the running vcpu `v`. The structures are copies; `status` is left to the caller.
 enum refusal grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op);
 
 // Unmapping is in two steps with a flush of translations between them, so that one flush serves a
 // batch. grant_unmap_finish is called for each that has begun.
-struct grant_unmap {
-    struct domain *owner;
-    grant_handle_t handle;
+struct grant_mapping {
+    struct domain *owner; // referenced as long as the handle exists
     grant_ref_t ref;
-    uint16_t parts; // what the handle stood for: GNTMAP_host_map, GNTMAP_device_map, and how
-    uint16_t ended; // of these, the parts that are gone
+    mfn_t mfn;
+    unsigned
+        parts; // GNTMAP_host_map, GNTMAP_device_map as far as they exist, _readonly, _contains_pte
+};
+struct grant_unmap {
+    struct grant_mapping mapping;
+    grant_handle_t handle;
+    unsigned ended; // the parts that are gone
 };
 enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_ref *op,
                                struct grant_unmap *unmap);

@@ -28,43 +28,42 @@ static uint64_t entry_flags(uint32_t map_flags)
 }
 
 // One use for each part that is asked for; on refusal there is none.
-static enum refusal begin_parts(struct domain *owner, domid_t user, grant_ref_t ref, uint32_t flags,
-                                mfn_t *mfn)
+static enum refusal begin_parts(struct grant_mapping *m, domid_t user)
 {
-    bool write = !(flags & GNTMAP_readonly);
-    enum refusal r = grant_use_begin(owner, user, ref, write, mfn);
-    if (r != REFUSE_NONE || (flags & PARTS) != PARTS)
+    bool write = !(m->parts & GNTMAP_readonly);
+    enum refusal r = grant_use_begin(m->owner, user, m->ref, write, &m->mfn);
+    if (r != REFUSE_NONE || (m->parts & PARTS) != PARTS)
         return r;
-    r = grant_use_begin(owner, user, ref, write, mfn);
+    r = grant_use_begin(m->owner, user, m->ref, write, &m->mfn);
     if (r != REFUSE_NONE)
-        grant_use_end(owner, ref, write);
+        grant_use_end(m->owner, m->ref, write, m->mfn);
     return r;
 }
 
-static void end_parts(struct domain *owner, grant_ref_t ref, unsigned parts, bool write)
+static void end_parts(const struct grant_mapping *m, unsigned parts)
 {
+    bool write = !(m->parts & GNTMAP_readonly);
     if (parts & GNTMAP_host_map)
-        grant_use_end(owner, ref, write);
+        grant_use_end(m->owner, m->ref, write, m->mfn);
     if (parts & GNTMAP_device_map)
-        grant_use_end(owner, ref, write);
+        grant_use_end(m->owner, m->ref, write, m->mfn);
 }
 
 static enum refusal map_of(struct vcpu *v, struct domain *owner, struct gnttab_map_grant_ref *op)
 {
     struct domain *d = v->domain;
-    struct grant_mapping m = {owner->id, op->ref, (uint16_t)(op->flags & KEPT_FLAGS)};
+    struct grant_mapping m = {.owner = owner, .ref = op->ref, .parts = op->flags & KEPT_FLAGS};
     grant_handle_t handle;
-    mfn_t mfn;
 
     enum refusal r = grant_track_alloc(d, &handle);
     if (r != REFUSE_NONE)
         return r;
-    r = begin_parts(owner, d->id, op->ref, op->flags, &mfn);
+    r = begin_parts(&m, d->id);
     if (r == REFUSE_NONE && (op->flags & GNTMAP_host_map)) {
-        r = page_entry_map_grant(v, op->host_addr, op->flags & GNTMAP_contains_pte, mfn,
+        r = page_entry_map_grant(v, op->host_addr, op->flags & GNTMAP_contains_pte, m.mfn,
                                  entry_flags(op->flags));
         if (r != REFUSE_NONE)
-            end_parts(owner, op->ref, op->flags & PARTS, !(op->flags & GNTMAP_readonly));
+            end_parts(&m, m.parts);
     }
     if (r != REFUSE_NONE) {
         grant_track_free(d, handle);
@@ -72,7 +71,7 @@ static enum refusal map_of(struct vcpu *v, struct domain *owner, struct gnttab_m
     }
     grant_track_publish(d, handle, &m);
     op->handle = handle;
-    op->dev_bus_addr = mfn_to_maddr(mfn).v;
+    op->dev_bus_addr = mfn_to_maddr(m.mfn).v;
     return REFUSE_NONE;
 }
 
@@ -89,50 +88,27 @@ enum refusal grant_map(struct vcpu *v, struct gnttab_map_grant_ref *op)
     return r;
 }
 
-// Claim the handle and fill in `u`; its owner cannot have gone, the handle refers to it.
-static enum refusal begin_unmap(struct domain *d, grant_handle_t handle, struct grant_mapping *m,
-                                struct grant_unmap *u)
-{
-    if (!grant_track_claim(d, handle, m))
-        return REFUSE_GRANT_BAD_HANDLE;
-    *u = (struct grant_unmap){
-        .owner = domain_get_by_id(m->owner),
-        .handle = handle,
-        .ref = m->ref,
-        .parts = m->parts,
-    };
-    return REFUSE_NONE;
-}
-
-static void give_up_unmap(struct domain *d, const struct grant_unmap *u,
-                          const struct grant_mapping *m)
-{
-    domain_put(u->owner);
-    grant_track_publish(d, u->handle, m);
-}
-
 enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_ref *op,
                                struct grant_unmap *u)
 {
     struct domain *d = v->domain;
-    struct grant_mapping m;
-    enum refusal r = begin_unmap(d, op->handle, &m, u);
-    if (r != REFUSE_NONE)
-        return r;
-    mfn_t mfn = grant_active_frame(u->owner, u->ref);
-    bool device = op->dev_bus_addr && (m.parts & GNTMAP_device_map);
-    bool host = op->host_addr && (m.parts & GNTMAP_host_map);
-    if (device && op->dev_bus_addr != mfn_to_maddr(mfn).v)
+    const struct grant_mapping *m = &u->mapping;
+    enum refusal r = REFUSE_NONE;
+
+    u->handle = op->handle;
+    if (!grant_track_claim(d, op->handle, &u->mapping))
+        return REFUSE_GRANT_BAD_HANDLE;
+    bool device = op->dev_bus_addr && (m->parts & GNTMAP_device_map);
+    bool host = op->host_addr && (m->parts & GNTMAP_host_map);
+    if (device && op->dev_bus_addr != mfn_to_maddr(m->mfn).v)
         r = REFUSE_GRANT_BUS_ADDRESS;
     else if (host)
-        r = page_entry_unmap_grant(v, op->host_addr, m.parts & GNTMAP_contains_pte, mfn,
-                                   entry_flags(m.parts));
-    if (r != REFUSE_NONE) {
-        give_up_unmap(d, u, &m);
-        return r;
-    }
-    u->ended = (uint16_t)((host ? GNTMAP_host_map : 0) | (device ? GNTMAP_device_map : 0));
-    return REFUSE_NONE;
+        r = page_entry_unmap_grant(v, op->host_addr, m->parts & GNTMAP_contains_pte, m->mfn,
+                                   entry_flags(m->parts));
+    if (r != REFUSE_NONE)
+        grant_track_publish(d, u->handle, m);
+    u->ended = (host ? GNTMAP_host_map : 0u) | (device ? GNTMAP_device_map : 0u);
+    return r;
 }
 
 // Move the entry that maps `from` to where `to` was: its references move along.
@@ -162,18 +138,19 @@ enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_r
                                  struct grant_unmap *u)
 {
     struct domain *d = v->domain;
-    struct grant_mapping m;
-    enum refusal r = begin_unmap(d, op->handle, &m, u);
-    if (r != REFUSE_NONE)
-        return r;
-    if (!(m.parts & GNTMAP_host_map) || (op->new_addr && (m.parts & GNTMAP_contains_pte))) {
-        give_up_unmap(d, u, &m);
-        return REFUSE_GRANT_NO_HOST_PART;
-    }
-    r = page_entry_unmap_grant(v, op->host_addr, m.parts & GNTMAP_contains_pte,
-                               grant_active_frame(u->owner, u->ref), entry_flags(m.parts));
+    const struct grant_mapping *m = &u->mapping;
+    enum refusal r = REFUSE_NONE;
+
+    u->handle = op->handle;
+    if (!grant_track_claim(d, op->handle, &u->mapping))
+        return REFUSE_GRANT_BAD_HANDLE;
+    if (!(m->parts & GNTMAP_host_map) || (op->new_addr && (m->parts & GNTMAP_contains_pte)))
+        r = REFUSE_GRANT_NO_HOST_PART;
+    else
+        r = page_entry_unmap_grant(v, op->host_addr, m->parts & GNTMAP_contains_pte, m->mfn,
+                                   entry_flags(m->parts));
     if (r != REFUSE_NONE) {
-        give_up_unmap(d, u, &m);
+        grant_track_publish(d, u->handle, m);
         return r;
     }
     u->ended = GNTMAP_host_map;
@@ -185,16 +162,16 @@ enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_r
 
 void grant_unmap_finish(struct domain *d, const struct grant_unmap *u)
 {
-    struct grant_mapping left = {u->owner->id, u->ref, (uint16_t)(u->parts & ~u->ended)};
+    struct grant_mapping left = u->mapping;
 
-    end_parts(u->owner, u->ref, u->ended, !(u->parts & GNTMAP_readonly));
+    end_parts(&u->mapping, u->ended);
+    left.parts &= ~u->ended;
     if (left.parts & PARTS) {
         grant_track_publish(d, u->handle, &left);
     } else {
         grant_track_free(d, u->handle);
-        domain_put(u->owner); // the handle's
+        domain_put(left.owner);
     }
-    domain_put(u->owner);
 }
 
 enum refusal grant_release_mappings(struct domain *d, unsigned budget)
@@ -209,11 +186,9 @@ enum refusal grant_release_mappings(struct domain *d, unsigned budget)
             return REFUSE_CONTINUE;
         if (!grant_track_claim(d, g->release_cursor, &m))
             continue;
-        struct domain *owner = domain_get_by_id(m.owner);
-        end_parts(owner, m.ref, m.parts & PARTS, !(m.parts & GNTMAP_readonly));
+        end_parts(&m, m.parts);
         grant_track_free(d, g->release_cursor);
-        domain_put(owner); // the handle's
-        domain_put(owner);
+        domain_put(m.owner);
     }
     return REFUSE_NONE;
 }

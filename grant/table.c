@@ -15,6 +15,7 @@
 #define USES_LIMIT 0x7fff
 #define CLAIM_RETRIES 5
 #define TRACK_FRAMES_DEFAULT 1024
+#define HANDLES_PER_TRACK_FRAME 512 // Xen's unit of max_maptrack_frames, whatever ours take
 
 // Flags that say for which use an entry is meant beyond version 1: never to be mapped as a whole.
 #define CLAIM_MASK (GTF_type_mask | GTF_sub_page)
@@ -39,7 +40,8 @@ enum refusal grant_domain_init(struct domain *d, int max_frames, int max_track_f
         return REFUSE_GRANT_LIMIT;
     g->max_frames = max_frames < 0 ? GRANT_MAX_FRAMES : (unsigned)max_frames;
     unsigned track = max_track_frames < 0 ? TRACK_FRAMES_DEFAULT : (unsigned)max_track_frames;
-    g->max_track = MIN(track, GRANT_TRACK_PAGES) * GRANT_TRACK_PER_PAGE;
+    g->max_track = MIN(track, GRANT_TRACK_PAGES * GRANT_TRACK_PER_PAGE / HANDLES_PER_TRACK_FRAME) *
+                   HANDLES_PER_TRACK_FRAME;
     g->directory = page_alloc(0);
     if (!g->directory)
         return REFUSE_NO_MEMORY;
@@ -59,8 +61,7 @@ void grant_domain_free(struct domain *d)
         frame_unshare(frame_from_mfn(virt_to_mfn(g->directory->shared[i])));
     for (unsigned i = 0; i < GRANT_ACTIVE_PAGES; i++)
         page_free(g->directory->active[i], 0);
-    for (unsigned i = 0; i < GRANT_TRACK_PAGES; i++)
-        page_free(g->directory->track[i], 0);
+    grant_track_destroy(d);
     page_free(g->directory, 0);
     g->directory = NULL;
     g->frames = 0;
@@ -240,17 +241,9 @@ enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref
     return r;
 }
 
-mfn_t grant_active_frame(struct domain *owner, grant_ref_t ref)
+void grant_use_end(struct domain *owner, grant_ref_t ref, bool write, mfn_t mfn)
 {
-    spin_lock(&owner->grants.lock);
-    mfn_t mfn = MFN(active_entry(&owner->grants, ref)->frame);
-    spin_unlock(&owner->grants.lock);
-    return mfn;
-}
-
-void grant_use_end(struct domain *owner, grant_ref_t ref, bool write)
-{
-    frame_dereference(grant_active_frame(owner, ref), write);
+    frame_dereference(mfn, write);
     use_uncount(owner, ref, write);
 }
 
