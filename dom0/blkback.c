@@ -23,6 +23,7 @@ struct vbd {
     bool readonly;
     bool shared;   /* others may write the disk too */
     bool violated; /* the front end broke the rules on this connection */
+    unsigned int complaints;
     struct blkback_ring *ring;
     struct vbd *next;
 };
@@ -144,6 +145,7 @@ static int ring_connect(struct vbd *vbd)
         .ring_grant = (grant_ref_t)grant,
         .remote_port = (evtchn_port_t)port,
         .name = device->node,
+        .complaints = &vbd->complaints,
         .broken = vbd_broken,
         .context = vbd};
     return blkback_ring_open(&options, &vbd->ring);

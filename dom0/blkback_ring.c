@@ -25,6 +25,7 @@
 
 #define ENTRIES __CONST_RING_SIZE(blkif, PAGE_SIZE)
 #define RETRY_NS NSEC_PER_MSEC
+#define COMPLAINTS_MAX 8U /* then a front end's bad grants are not worth a line any more */
 #define CLOSE_TIMEOUT_NS (5 * NSEC_PER_SEC)
 
 /* A request in flight. Its pages are mapped at its own piece of reserved addresses. */
@@ -201,9 +202,10 @@ static int segments_fetch(struct blkback_ring *ring, const struct blkback_reques
 static void grant_refuse(struct blkback_ring *ring, const struct blkback_request *request,
                          int error)
 {
-    if (!ring->complained) {
+    if (*ring->options.complaints < COMPLAINTS_MAX && !ring->complained) {
         console_printf("%s: grant of a request: %s\n", ring->options.name, errno_name(error));
         ring->complained = true;
+        (*ring->options.complaints)++;
     }
     answer(ring, request, error);
 }
@@ -398,5 +400,6 @@ void blkback_ring_close(struct blkback_ring *ring)
     }
     console_printf("%s: disk does not answer, closing goes on without it\n", ring->options.name);
     ring->options.name = "blkback";
+    ring->complained = true; /* the counter is the device's, which may go */
     ring->abandoned = true;
 }

@@ -19,7 +19,8 @@ struct blkback_ring_options {
     domid_t domid;
     grant_ref_t ring_grant;
     evtchn_port_t remote_port;
-    const char *name; /* for messages; must outlive the ring */
+    const char *name;         /* for messages; must outlive the ring */
+    unsigned int *complaints; /* about grants so far, over all connections of the device */
     /* The front end broke the rules: nothing more is served. Called once, from a thread. */
     void (*broken)(void *context);
     void *context;

@@ -29,12 +29,23 @@ static struct xenbus_device *device_find(struct xenbus_driver *driver, const cha
 }
 
 /* Life of a device ------------------------------------------------------------------------------ */
+/* A front end that fails again and again may close, but not start once more. */
+static bool given_up(const struct xenbus_device *device)
+{
+    bool starts = device->peer_state >= XenbusStateInitialising &&
+                  device->peer_state <= XenbusStateConnected;
+    return device->driver->backend && device->failures >= XENBUS_FAILURES_MAX && starts &&
+           device->state >= XenbusStateClosing;
+}
+
 static void peer_fired(struct xenbus_watch *watch, const char *path)
 {
     (void)path;
     struct xenbus_device *device = watch->context;
     device->peer_state = xenbus_read_state(device->peer);
-    device->driver->peer_changed(device);
+    if (!given_up(device)) {
+        device->driver->peer_changed(device);
+    }
 }
 
 /* Reads who the peer is. -XEN_ENOENT: the nodes are not all there (yet). */
@@ -256,7 +267,9 @@ void xenbus_device_fail(struct xenbus_device *device, int error, const char *for
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    console_printf("%s: %s: %s\n", device->node, text, errno_name(error));
+    device->failures++;
+    console_printf("%s: %s: %s%s\n", device->node, text, errno_name(error),
+                   device->failures == XENBUS_FAILURES_MAX ? "; for the last time" : "");
     snprintf(node, sizeof(node), "error/%s",
              device->node + (device->driver->backend ? strlen(DOM0_PATH) : 0));
     (void)xenbus_printf(XENBUS_NO_TRANSACTION, node, "error", "%d %s", -error, text);

@@ -18,6 +18,7 @@
 struct xenbus_driver;
 
 #define XENBUS_NODE_MAX 96U
+#define XENBUS_FAILURES_MAX 16U
 
 struct xenbus_device {
     struct xenbus_driver *driver;
@@ -27,6 +28,7 @@ struct xenbus_device {
     unsigned int id;        /* last part of the node: 51712, or 0 for the first network card */
     XenbusState state;      /* ours, as last written */
     XenbusState peer_state; /* as last seen */
+    unsigned int failures;  /* calls of xenbus_device_fail */
     void *context;          /* the driver's */
 
     /* private */
@@ -62,7 +64,9 @@ int xenbus_device_set_state(struct xenbus_device *device, XenbusState state);
 /* Has peer_changed called soon, in the xenbus thread: for drivers that learn elsewhere that the
  * device has to be closed. From threads; does not block. */
 void xenbus_device_poke(struct xenbus_device *device);
-/* Prints the reason, writes "error/NODE/error" and goes to XenbusStateClosing. */
+/* Prints the reason, writes "error/NODE/error" and goes to XenbusStateClosing. A back end's device
+ * that has failed XENBUS_FAILURES_MAX times is not started again: its front end could fill dom0's
+ * console otherwise. */
 void xenbus_device_fail(struct xenbus_device *device, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Goes on with the device from the start after a fatal error or a close (front ends): state

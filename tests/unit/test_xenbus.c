@@ -361,6 +361,29 @@ static void device_many(void)
     CU_ASSERT_EQUAL(probed, 100);
 }
 
+/* A front end that makes its device fail again and again is served so often and no more. */
+static void device_failing(void)
+{
+    counters_reset();
+    device_write(9, 1);
+    pump();
+    for (unsigned int i = 0; i < XENBUS_FAILURES_MAX; i++) {
+        xenbus_device_fail(last_device, -XEN_EIO, "again");
+        changed = 0;
+        CU_ASSERT_EQUAL(xenbus_write_state("/local/domain/9/device/toy/1", XenbusStateInitialising),
+                        0);
+        pump();
+        CU_ASSERT_EQUAL(changed, i + 1 < XENBUS_FAILURES_MAX);
+        CU_ASSERT_EQUAL(xenbus_device_set_state(last_device, XenbusStateClosed), 0);
+    }
+    CU_ASSERT_EQUAL(xenbus_write_state("/local/domain/9/device/toy/1", XenbusStateClosed), 0);
+    pump();
+    CU_ASSERT_EQUAL(changed, 1); /* it may close */
+    CU_ASSERT_EQUAL(xenbus_rm(0, BACK "/9"), 0);
+    pump();
+    CU_ASSERT_EQUAL(removed, 1);
+}
+
 static void device_nonsense(void)
 {
     char text[300];
@@ -395,12 +418,12 @@ static void detach(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(attach),       REPORT_CASE(nodes),
-    REPORT_CASE(transactions), REPORT_CASE(directories),
-    REPORT_CASE(permissions),  REPORT_CASE(watches),
-    REPORT_CASE(device_life),  REPORT_CASE(device_by_pieces),
-    REPORT_CASE(device_many),  REPORT_CASE(device_nonsense),
-    REPORT_CASE(detach),
+    REPORT_CASE(attach),          REPORT_CASE(nodes),
+    REPORT_CASE(transactions),    REPORT_CASE(directories),
+    REPORT_CASE(permissions),     REPORT_CASE(watches),
+    REPORT_CASE(device_life),     REPORT_CASE(device_by_pieces),
+    REPORT_CASE(device_many),     REPORT_CASE(device_failing),
+    REPORT_CASE(device_nonsense), REPORT_CASE(detach),
 };
 
 int main(void)
