@@ -10,8 +10,9 @@
  * and the processor's rcx and r11 lost. We return without the iret hypercall: an exception does not
  * change the upcall mask, and an upcall clears it itself (see event_upcall). Ring and segments do
  * not change either, so POPFQ and RET from the interrupted stack do what IRETQ would, in a fraction
- * of its time, and they also work where an emulator gets IRETQ in ring 3 wrong. Nothing of ours
- * uses the bytes below its stack pointer (no red zone), so the two words fit there:
+ * of its time, and they also work where an emulator gets IRETQ in ring 3 wrong (only a debug
+ * exception needs it). Nothing of ours uses the bytes below its stack pointer (no red zone), so the
+ * two words fit there:
  *
  *      interrupted rsp -> ...
  *                   -8 -> rip
@@ -43,6 +44,7 @@
 
 /* xen/features.h has C only; this is XENFEAT_dom0. */
         .equ    XENFEAT_DOM0, 11
+        .equ    DEBUG_VECTOR, 1
 
         .section .text.start, "ax", @progbits
         .globl  _start
@@ -175,8 +177,10 @@ trap_common:
         push    %r15
         mov     %rsp, %rdi
         CALL_WITH_SSE_SAVED trap_dispatch
+        cmpq    $DEBUG_VECTOR, 120(%rsp)
+        je      1f
         RETURN_PREPARE 136
-        pop     %r15
+1:      pop     %r15
         pop     %r14
         pop     %r13
         pop     %r12
@@ -191,10 +195,17 @@ trap_common:
         pop     %rdx
         pop     %rsi
         pop     %rdi
+        cmpq    $DEBUG_VECTOR, (%rsp)
+        je      2f
         add     $16, %rsp
         mov     8(%rsp), %rsp
         popfq
         ret
+/* A debug exception: only IRETQ honours RF, and runs one instruction before TF stops it again. */
+2:      add     $16, %rsp
+        orb     $3, 8(%rsp)
+        orb     $3, 32(%rsp)
+        iretq
 
 /*
  * Event upcall. Entered with upcalls masked. All registers but rflags and rip are back before the

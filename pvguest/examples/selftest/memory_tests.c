@@ -206,6 +206,36 @@ static const char *text_is_readonly(void)
     return NULL;
 }
 
+static volatile unsigned int steps;
+
+static bool count_step(struct trap_frame *frame)
+{
+    steps++;
+    if (steps > 100) {
+        frame->rflags &= ~0x100UL; /* it does not get on: stop it */
+    }
+    return true;
+}
+
+/* Three instructions are stepped over before the flag is off again. */
+static const char *single_step(void)
+{
+    trap_handler *old = trap_set_handler(1, count_step);
+    steps = 0;
+    __asm__ volatile("pushfq\n"
+                     "orl $0x100, (%%rsp)\n"
+                     "popfq\n"
+                     "nop\n"
+                     "nop\n"
+                     "pushfq\n"
+                     "andl $~0x100, (%%rsp)\n"
+                     "popfq\n" ::
+                         : "memory", "cc");
+    trap_set_handler(1, old);
+    CHECK(steps >= 3 && steps <= 6);
+    return NULL;
+}
+
 static const char *heap(void)
 {
     char *pieces[100];
@@ -264,6 +294,7 @@ const struct selftest memory_tests[] = {
     {"foreign_errors",     foreign_errors    },
     {"regions_and_faults", regions_and_faults},
     {"text_is_readonly",   text_is_readonly  },
+    {"single_step",        single_step       },
     {"heap",               heap              },
     {"formats",            formats           },
     {NULL,                 NULL              },
