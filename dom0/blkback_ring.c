@@ -202,7 +202,7 @@ static int segments_fetch(struct blkback_ring *ring, const struct blkback_reques
 static void grant_refuse(struct blkback_ring *ring, const struct blkback_request *request,
                          int error)
 {
-    if (*ring->options.complaints < COMPLAINTS_MAX && !ring->complained) {
+    if (!ring->complained && *ring->options.complaints < COMPLAINTS_MAX) {
         console_printf("%s: grant of a request: %s\n", ring->options.name, errno_name(error));
         ring->complained = true;
         (*ring->options.complaints)++;
