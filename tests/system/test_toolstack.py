@@ -78,7 +78,7 @@ def make_archive(name):
     files = {f"guests/{n}": data for n, (data, _) in kernels().items()}
     files |= {f"guests/{n}.cfg": text.encode() for n, (text, _) in CONFIGURATIONS.items()}
     files["guests/large"] = bytes(2 << 20)
-    for guest in ("hello", "selftest"):
+    for guest in ("hello", "selftest", "store-check"):
         files[f"guests/{guest}.elf"] = stripped(guest)
         with open(f"{EXAMPLES}/{guest}/{guest}.cfg", "rb") as file:
             files[f"guests/{guest}.cfg"] = file.read()
@@ -184,6 +184,14 @@ def check_refusals(shell):
     shell.check("no-command", "xl dance", r'command "dance" not implemented')
 
 
+def check_store(shell):
+    """A guest goes through libxenstore; its cases are ours."""
+    for line in shell.run("xl create -c store-check.cfg"):
+        if match := re.match(r"(PASS|FAIL) store/([\w-]+)(?:: (.*))?$", line):
+            report(match[1] == "PASS", f"{shell.hv}/store-{match[2]}", match[3] or "")
+    shell.check("store-result", "sleep 1; xl console store-check", r"^RESULT \d+ passed, 0 failed")
+
+
 def check_rounds(shell):
     """Nothing is lost: the first rounds warm up what is kept for good."""
     shell.run(f"repeat 20 '{stay()}; xl destroy hello'")
@@ -207,6 +215,7 @@ def run(hv):
         report(before is not None and after == before, f"{hv}/refusals-memory", f"{before}, then {after}")
         check_life(shell)
         check_ends(shell)
+        check_store(shell)
         check_rounds(shell)
 
 
