@@ -13,6 +13,7 @@
 #include "pvguest/hypercall.h"
 #include "pvguest/memory.h"
 
+#define E820_RAM 1U
 #define EFLAGS_IF 0x200U
 #define MAXMEM_SLACK_KIB 1024U /* as Xen's toolstack allows */
 
@@ -47,6 +48,22 @@ static uint64_t virt_of(const struct work *w, uint64_t pfn)
     return w->layout.virt_base + pfn * PAGE_SIZE;
 }
 
+/* What XENMEM_memory_map tells the guest: RAM from 0 to its limit. */
+static int memory_map_set(struct work *w)
+{
+    struct {
+        uint64_t address, size;
+        uint32_t type;
+    } __attribute__((packed)) entry = {0, w->build->maxmem_kib << 10, E820_RAM};
+    struct xen_foreign_memory_map map;
+
+    memset(&map, 0, sizeof(map));
+    map.domid = w->build->domid;
+    map.map.nr_entries = 1;
+    set_xen_guest_handle(map.map.buffer, &entry);
+    return (int)hypercall_memory_op(XENMEM_set_memory_map, &map);
+}
+
 static int domain_make(struct work *w)
 {
     struct guest_build *build = w->build;
@@ -61,6 +78,7 @@ static int domain_make(struct work *w)
     rc = rc ? rc
             : step(w, "setting the memory limit",
                    domctl_max_mem(build->domid, build->maxmem_kib + MAXMEM_SLACK_KIB));
+    rc = rc ? rc : step(w, "setting the memory map", memory_map_set(w));
     rc = rc ? rc : step(w, "asking for the domain", domctl_get_info(build->domid, &info));
     w->shared_info_mfn = rc ? 0 : info.shared_info_frame;
     return rc;
