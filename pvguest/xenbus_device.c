@@ -28,6 +28,13 @@ static struct xenbus_device *device_find(struct xenbus_driver *driver, const cha
     return device;
 }
 
+/* Where the reason of a failure stands. */
+static void error_node(const struct xenbus_device *device, char *path, size_t size)
+{
+    snprintf(path, size, "error/%s",
+             device->node + (device->driver->backend ? strlen(DOM0_PATH) : 0));
+}
+
 /* Life of a device ------------------------------------------------------------------------------ */
 /* A front end that fails again and again may close, but not start once more. */
 static bool given_up(const struct xenbus_device *device)
@@ -113,6 +120,11 @@ static void device_remove(struct xenbus_device *device)
     if (!device->refused) {
         xenbus_unwatch(&device->watch);
         device->driver->remove(device);
+    }
+    if (device->failures != 0) {
+        char node[XENBUS_NODE_MAX + 8];
+        error_node(device, node, sizeof(node));
+        (void)xenbus_rm(XENBUS_NO_TRANSACTION, node);
     }
     free(device);
 }
@@ -242,13 +254,28 @@ int xenbus_driver_register(struct xenbus_driver *driver)
 }
 
 /* What drivers call ------------------------------------------------------------------------------ */
+/* In a transaction, so that a device that the toolstack removes meanwhile does not come back. */
 int xenbus_device_set_state(struct xenbus_device *device, XenbusState state)
 {
+    uint64_t old;
+    uint32_t tx;
+    int error;
     if (device->state == state) {
         return 0;
     }
-    int error = xenbus_write_state(device->node, state);
-    if (error == 0) {
+    do {
+        error = xenbus_transaction_start(&tx);
+        if (error != 0) {
+            return error;
+        }
+        error = xenbus_read_number(tx, device->node, "state", &old);
+        if (error != -XEN_ENOENT) {
+            error = xenbus_printf(tx, device->node, "state", "%u", (unsigned int)state);
+        }
+        int end = xenbus_transaction_end(tx, error != 0);
+        error = error != 0 ? error : end;
+    } while (error == -XEN_EAGAIN);
+    if (error == 0 || error == -XEN_ENOENT) {
         device->state = state;
     }
     return error;
@@ -270,8 +297,7 @@ void xenbus_device_fail(struct xenbus_device *device, int error, const char *for
     device->failures++;
     console_printf("%s: %s: %s%s\n", device->node, text, errno_name(error),
                    device->failures == XENBUS_FAILURES_MAX ? "; for the last time" : "");
-    snprintf(node, sizeof(node), "error/%s",
-             device->node + (device->driver->backend ? strlen(DOM0_PATH) : 0));
+    error_node(device, node, sizeof(node));
     (void)xenbus_printf(XENBUS_NO_TRANSACTION, node, "error", "%d %s", -error, text);
     (void)xenbus_device_set_state(device, XenbusStateClosing);
 }

@@ -59,7 +59,7 @@ struct xenbus_driver {
 
 /* Existing devices are probed soon after, in the xenbus thread. */
 int xenbus_driver_register(struct xenbus_driver *driver);
-/* Writes our state node if it differs. */
+/* Writes our state node if it differs. -XEN_ENOENT: the toolstack has removed the device. */
 int xenbus_device_set_state(struct xenbus_device *device, XenbusState state);
 /* Has peer_changed called soon, in the xenbus thread: for drivers that learn elsewhere that the
  * device has to be closed. From threads; does not block. */

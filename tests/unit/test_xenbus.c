@@ -324,6 +324,22 @@ static void device_life(void)
     pump();
     CU_ASSERT_EQUAL(removed, 1);
     CU_ASSERT_EQUAL(probed, 1);
+    CU_ASSERT_EQUAL(xenbus_read_text("error/backend/toy/5/1", "error", text, sizeof(text)),
+                    -XEN_ENOENT);
+}
+
+/* A driver that writes its state after the toolstack's removal does not bring the device back. */
+static void device_state_after_removal(void)
+{
+    counters_reset();
+    device_write(4, 1);
+    pump();
+    CU_ASSERT_EQUAL(probed, 1);
+    CU_ASSERT_EQUAL(xenbus_rm(0, BACK "/4"), 0);
+    CU_ASSERT_EQUAL(xenbus_device_set_state(last_device, XenbusStateClosed), -XEN_ENOENT);
+    pump();
+    CU_ASSERT_EQUAL(removed, 1);
+    CU_ASSERT_EQUAL(xenbus_read_state(BACK "/4/1"), XenbusStateUnknown);
 }
 
 static void device_by_pieces(void)
@@ -418,12 +434,13 @@ static void detach(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(attach),          REPORT_CASE(nodes),
-    REPORT_CASE(transactions),    REPORT_CASE(directories),
-    REPORT_CASE(permissions),     REPORT_CASE(watches),
-    REPORT_CASE(device_life),     REPORT_CASE(device_by_pieces),
-    REPORT_CASE(device_many),     REPORT_CASE(device_failing),
-    REPORT_CASE(device_nonsense), REPORT_CASE(detach),
+    REPORT_CASE(attach),           REPORT_CASE(nodes),
+    REPORT_CASE(transactions),     REPORT_CASE(directories),
+    REPORT_CASE(permissions),      REPORT_CASE(watches),
+    REPORT_CASE(device_life),      REPORT_CASE(device_state_after_removal),
+    REPORT_CASE(device_by_pieces), REPORT_CASE(device_many),
+    REPORT_CASE(device_failing),   REPORT_CASE(device_nonsense),
+    REPORT_CASE(detach),
 };
 
 int main(void)
