@@ -7,6 +7,7 @@
 #include <xen/errno.h>
 #include <xen/sched.h>
 
+#include "dom0/bridge.h"
 #include "dom0/domain.h"
 #include "dom0/domain_store.h"
 #include "dom0/domctl.h"
@@ -152,6 +153,17 @@ static int disks_check(const struct xl_config *config, struct domain_error *erro
     return 0;
 }
 
+static int vifs_check(const struct xl_config *config, struct domain_error *error)
+{
+    for (unsigned int i = 0; i < config->vif_count; i++) {
+        const char *bridge = config->vifs[i].bridge;
+        if (bridge[0] && !bridge_find(bridge)) {
+            return fail(error, -XEN_ENOENT, "vif %u: there is no bridge \"%s\" in dom0", i, bridge);
+        }
+    }
+    return 0;
+}
+
 static int memory_build(struct domain *domain, struct guest_build *build,
                         struct domain_error *error)
 {
@@ -249,6 +261,7 @@ int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
     domain->config = *config;
     config_complete(domain);
     rc = disks_check(&domain->config, error);
+    rc = rc ? rc : vifs_check(&domain->config, error);
     rc = rc ? rc : memory_build(domain, build, error);
     if (rc) {
         free(domain);

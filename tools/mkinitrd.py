@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes a cpio archive ("newc" format), dom0's initrd: mkinitrd.py OUT /path/in/archive=file ..."""
+"""Writes a cpio archive ("newc" format), dom0's initrd: mkinitrd.py OUT /path/in/archive=file ...
+
+ELF files go in without their debugging sections; "raw:file" goes in as it is."""
 
 import os
 import sys
@@ -41,8 +43,11 @@ def main():
             if folder not in folders:
                 folders.add(folder)
                 archive += record(folder, 0o040755, b"")
+        raw = path.startswith("raw:")
+        path = path.removeprefix("raw:")
         with open(path, "rb") as file:
-            archive += record(name, 0o100644, strip_debug(path, file.read()))
+            data = file.read()
+        archive += record(name, 0o100644, data if raw else strip_debug(path, data))
     archive += record("TRAILER!!!", 0, b"")
     with open(out + ".new", "wb") as file:
         file.write(archive)

@@ -133,7 +133,7 @@ def make_initrd(name, files):
         copy = os.path.join(folder, str(index))
         with open(copy, "wb") as file:
             file.write(data)
-        entries.append(f"{path}={copy}")
+        entries.append(f"{path}=raw:{copy}")
     out = os.path.join(boot.BOOT, name + ".cpio")
     subprocess.run([sys.executable, "tools/mkinitrd.py", out, *entries], check=True)
     return os.path.relpath(out, boot.ROOT)
