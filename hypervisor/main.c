@@ -23,6 +23,7 @@
 #include "hypervisor/printk.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/time.h"
+#include "hypervisor/traps.h"
 
 static void boot_continue(void) __attribute__((noreturn));
 
@@ -96,6 +97,7 @@ static void boot_continue(void)
     m2p_share();
     sched_init();
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
+    softirq_register(SOFTIRQ_NMI, nmi_deferred);
     softirq_register(SOFTIRQ_SCHEDULE, sched_run);
     cpu_init_scheduling(0);
     smp_start();

@@ -8,6 +8,7 @@
 
 enum softirq {
     SOFTIRQ_TIMER,    // timer.c: run expired timers
+    SOFTIRQ_NMI,      // traps.c: an NMI was taken, tell the hardware domain
     SOFTIRQ_CONSOLE,  // console.c: input has arrived
     SOFTIRQ_REAP,     // domain.c: put-off work of dying domains
     SOFTIRQ_SCHEDULE, // sched: pick the next vcpu; last, because its handler need not return

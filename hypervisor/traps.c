@@ -108,15 +108,21 @@ static void on_debug(struct vcpu *v, struct cpu_user_regs *regs)
     guest_inject_exception(regs, X86_DB, 0);
 }
 
-// A hardware NMI: the hardware domain's first vcpu may want to know.
+// A hardware NMI may have come anywhere, under any lock: only note it.
 static void nmi_handle(void)
 {
     smp_nmi_stop();
+    softirq_raise_here(SOFTIRQ_NMI);
+}
+
+// The hardware domain's first vcpu may want to know.
+void nmi_deferred(void)
+{
     if (domain_dom0 && domain_dom0->vcpu[0]) {
         domain_dom0->shared_info->arch.nmi_reason |= XEN_NMIREASON_unknown;
         guest_raise_nmi(domain_dom0->vcpu[0]);
     } else {
-        log_warn("NMI on CPU %u\n", this_cpu_id());
+        log_warn("NMI on CPU %u", this_cpu_id());
     }
 }
 

@@ -40,6 +40,8 @@ void guest_inject_nmi(struct cpu_user_regs *regs);
 struct guest_callback;
 void guest_inject_syscall(struct cpu_user_regs *regs, const struct guest_callback *c);
 
+void nmi_deferred(void); // handler of SOFTIRQ_NMI
+
 // An NMI for `v`, from any CPU; delivered if the guest has registered for it.
 void guest_raise_nmi(struct vcpu *v);
 
