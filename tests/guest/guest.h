@@ -83,8 +83,9 @@ bool probe_write(void *address, uint64_t value);
     X(stores)                                                                                      \
     X(mmuext)                                                                                      \
     X(types)                                                                                       \
-    X(segments) X(traps) X(callbacks) X(events) X(grants) X(sched) X(vcpu) X(multicall) X(devices) \
-        X(control) X(compat) X(why) X(random)
+    X(segments)                                                                                    \
+    X(traps) X(callbacks) X(events) X(grants) X(grant_entries) X(sched) X(vcpu) X(multicall)       \
+        X(devices) X(control) X(compat) X(why) X(random)
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \
     extern const size_t family##_suite_count;

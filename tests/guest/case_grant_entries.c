@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// grant_table_op: entries as only a strange guest writes them, device mappings, the less used commands.
+#include "tests/guest/guest.h"
+
+#include <string.h>
+#include <xen/grant_table.h>
+
+#include "pvguest/grant.h"
+#include "pvguest/start.h"
+
+#define OWN_DOMAIN 0
+#define OTHER_DOMAIN 5
+#define OP(command, value) hypercall_grant_table_op(GNTTABOP_##command, &(value), 1)
+
+static struct grant_entry_v1 *entries; // a second mapping of the first frame of our table
+
+static bool entries_map(void)
+{
+    xen_pfn_t frame;
+    struct gnttab_setup_table s = {.dom = DOMID_SELF, .nr_frames = 1};
+
+    if (entries)
+        return true;
+    entries = memory_reserve(1);
+    set_xen_guest_handle(s.frame_list, &frame);
+    return OP(setup_table, s) == 0 && s.status == GNTST_okay &&
+           hypercall_update_va_mapping(entries, pte_make(frame, PTE_RAM | PTE_RW), 0) == 0;
+}
+
+static int16_t map_status(void *address, grant_ref_t ref, uint32_t flags, grant_handle_t *handle)
+{
+    struct gnttab_map_grant_ref m = {
+        .host_addr = (uint64_t)address, .flags = flags, .ref = ref, .dom = OWN_DOMAIN};
+
+    m.status = 77;
+    EXPECT(OP(map_grant_ref, m), 0);
+    *handle = m.handle;
+    return m.status;
+}
+
+static int16_t unmap_status(void *address, uint64_t device, grant_handle_t handle)
+{
+    struct gnttab_unmap_grant_ref u = {
+        .host_addr = (uint64_t)address, .dev_bus_addr = device, .handle = handle};
+
+    u.status = 77;
+    EXPECT(OP(unmap_grant_ref, u), 0);
+    return u.status;
+}
+
+static void strange_entries(void)
+{
+    uint64_t *page = page_alloc(0);
+    char *window = memory_reserve(1);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    grant_handle_t h;
+
+    REQUIRE(page && window && ref > 0 && entries_map());
+    struct grant_entry_v1 *e = &entries[ref];
+    e->flags = GTF_accept_transfer;
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
+    e->flags = 3; // transitive, for version 2 only
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
+    e->flags = GTF_permit_access | GTF_sub_page;
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
+    e->flags = GTF_permit_access;
+    e->domid = OTHER_DOMAIN;
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
+    e->domid = OWN_DOMAIN;
+    e->frame = 0xffffffff;
+    EXPECT_TRUE(map_status(window, ref, GNTMAP_host_map, &h) < 0);
+    EXPECT(e->flags, GTF_permit_access); // nothing of it is left
+    e->frame = (uint32_t)virt_to_mfn(page);
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_okay);
+    e->frame = 0; // too late: the mapping knows its frame
+    EXPECT(unmap_status(window, 0, h), GNTST_okay);
+    EXPECT(e->flags, GTF_permit_access);
+    e->frame = (uint32_t)virt_to_mfn(page);
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
+}
+
+static void device_mappings(void)
+{
+    uint64_t *page = page_alloc(0), bus = virt_to_maddr(page);
+    char *window = memory_reserve(1);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    grant_handle_t h;
+
+    REQUIRE(page && window && ref > 0 && entries_map());
+    EXPECT(map_status(NULL, ref, GNTMAP_device_map, &h), GNTST_okay);
+    EXPECT_TRUE(grant_is_busy(ref));
+    EXPECT(unmap_status(NULL, bus, h), GNTST_okay);
+    EXPECT_TRUE(!grant_is_busy(ref));
+    EXPECT(map_status(window, ref, GNTMAP_device_map | GNTMAP_host_map, &h), GNTST_okay);
+    EXPECT(unmap_status(NULL, 0, h), GNTST_okay); // neither part
+    EXPECT(unmap_status(window, 0, h), GNTST_okay);
+    EXPECT_TRUE(!probe_read(window, NULL));
+    EXPECT_TRUE(grant_is_busy(ref));
+    EXPECT_TRUE(unmap_status(NULL, bus + PAGE_SIZE, h) < 0);
+    EXPECT(unmap_status(NULL, bus, h), GNTST_okay);
+    EXPECT_TRUE(!grant_is_busy(ref));
+    EXPECT(unmap_status(NULL, bus, h), GNTST_bad_handle);
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
+}
+
+static void unmap_and_replace(void)
+{
+    uint64_t *page = page_alloc(0), *other = page_alloc(0);
+    uint64_t *window = memory_reserve(1), *spare = memory_reserve(1);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    struct gnttab_unmap_and_replace u = {.host_addr = (uint64_t)window,
+                                         .new_addr = (uint64_t)spare};
+    grant_handle_t h;
+
+    REQUIRE(page && other && window && spare && ref > 0);
+    other[0] = 0x7777;
+    EXPECT(hypercall_update_va_mapping(spare, pte_make(virt_to_mfn(other), PTE_RAM | PTE_RW), 0),
+           0);
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_okay);
+    u.handle = h;
+    EXPECT(OP(unmap_and_replace, u), 0);
+    EXPECT(u.status, GNTST_okay);
+    EXPECT(window[0], 0x7777); // moved here
+    EXPECT_TRUE(!probe_read(spare, NULL));
+    EXPECT_TRUE(!grant_is_busy(ref));
+    EXPECT(OP(unmap_and_replace, u), 0);
+    EXPECT(u.status, GNTST_bad_handle);
+    EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG | UVMF_LOCAL), 0);
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
+    page_free(other, 0);
+}
+
+static void swap_refs(void)
+{
+    uint64_t *page = page_alloc(0), *other = page_alloc(0);
+    char *window = memory_reserve(1);
+    int a = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    int b = grant_access(OWN_DOMAIN, virt_to_mfn(other), true);
+    struct gnttab_swap_grant_ref s = {.ref_a = a, .ref_b = b};
+    grant_handle_t h;
+
+    REQUIRE(page && other && window && a > 0 && b > 0 && entries_map());
+    EXPECT(OP(swap_grant_ref, s), 0);
+    EXPECT(s.status, GNTST_okay);
+    EXPECT(entries[a].frame, virt_to_mfn(other));
+    EXPECT(entries[a].flags, GTF_permit_access | GTF_readonly);
+    EXPECT(map_status(window, b, GNTMAP_host_map, &h), GNTST_okay);
+    EXPECT(OP(swap_grant_ref, s), 0);
+    EXPECT(s.status, GNTST_eagain);
+    EXPECT(unmap_status(window, 0, h), GNTST_okay);
+    EXPECT(OP(swap_grant_ref, s), 0);
+    EXPECT(s.status, GNTST_okay);
+    s.ref_b = 100000000;
+    EXPECT(OP(swap_grant_ref, s), 0);
+    EXPECT(s.status, GNTST_bad_gntref);
+    EXPECT_TRUE(grant_end(a));
+    EXPECT_TRUE(grant_end(b));
+    page_free(page, 0);
+    page_free(other, 0);
+}
+
+static void page_table_entry_given(void)
+{
+    uint64_t *page = page_alloc(0), *window = memory_reserve(1), *table = page_alloc(0);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    struct gnttab_map_grant_ref m = {.ref = ref, .dom = OWN_DOMAIN};
+    struct gnttab_unmap_grant_ref u = {0};
+
+    REQUIRE(page && window && table && ref > 0);
+    m.flags = GNTMAP_host_map | GNTMAP_contains_pte;
+    m.host_addr = virt_to_maddr(table); // not a page table
+    EXPECT(OP(map_grant_ref, m), 0);
+    EXPECT(m.status, GNTST_general_error);
+    m.host_addr = ABSENT_FRAME << PAGE_SHIFT;
+    EXPECT(OP(map_grant_ref, m), 0);
+    EXPECT(m.status, GNTST_general_error);
+    EXPECT_TRUE(!grant_is_busy(ref));
+    memset(table, 0, PAGE_SIZE);
+    EXPECT(page_set_readonly(table), 0);
+    EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(table)), 0);
+    m.host_addr = virt_to_maddr(table) + 8;
+    EXPECT(OP(map_grant_ref, m), 0);
+    REQUIRE(EXPECT(m.status, GNTST_okay));
+    EXPECT(table[1] >> PAGE_SHIFT & 0xffffffffff, virt_to_mfn(page));
+    u.handle = m.handle;
+    u.host_addr = m.host_addr + 8;
+    EXPECT(OP(unmap_grant_ref, u), 0);
+    EXPECT(u.status, GNTST_general_error);
+    u.host_addr = m.host_addr;
+    EXPECT(OP(unmap_grant_ref, u), 0);
+    EXPECT(u.status, GNTST_okay);
+    EXPECT(table[1], 0);
+    EXPECT(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(table)), 0);
+    EXPECT(page_set_writable(table), 0);
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
+    page_free(table, 0);
+}
+
+// A mapping that the guest overwrites by itself: the handle stays, the unmap finds nothing.
+static void overwritten_mapping(void)
+{
+    uint64_t *page = page_alloc(0), *window = memory_reserve(1);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    grant_handle_t h;
+
+    REQUIRE(page && window && ref > 0);
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_okay);
+    EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG | UVMF_LOCAL), 0);
+    EXPECT(unmap_status(window, 0, h), GNTST_general_error);
+    EXPECT_TRUE(grant_is_busy(ref)); // and so it remains
+}
+
+static void requests_for_one(void)
+{
+    struct gnttab_query_size q[2] = {{.dom = DOMID_SELF}, {.dom = DOMID_SELF}};
+    struct gnttab_setup_table s[2] = {{.dom = DOMID_SELF}, {.dom = DOMID_SELF}};
+    struct gnttab_get_status_frames f = {.dom = DOMID_SELF};
+    struct gnttab_get_version v = {.dom = ABSENT_DOMAIN};
+
+    EXPECT(hypercall_grant_table_op(GNTTABOP_query_size, q, 2), -XEN_EINVAL);
+    EXPECT(hypercall_grant_table_op(GNTTABOP_setup_table, s, 2), -XEN_EINVAL);
+    EXPECT(hypercall_grant_table_op(GNTTABOP_query_size, q, 0), -XEN_EINVAL);
+    EXPECT(hypercall_grant_table_op(GNTTABOP_get_status_frames, &f, 2), -XEN_EINVAL);
+    f.nr_frames = 1;
+    f.status = 77;
+    EXPECT(OP(get_status_frames, f), 0);
+    EXPECT(f.status, GNTST_general_error);
+    EXPECT(OP(get_version, v), -XEN_ESRCH);
+}
+
+static void cache_flushes(void)
+{
+    struct gnttab_cache_flush f = {.a.dev_bus_addr = 0x1000, .length = 8, .op = 4};
+
+    EXPECT(OP(cache_flush, f), -XEN_EINVAL);
+    f.op = GNTTAB_CACHE_CLEAN;
+    f.length = 0;
+    EXPECT(OP(cache_flush, f), 0);
+    f.offset = PAGE_SIZE - 1;
+    f.length = 2;
+    EXPECT(OP(cache_flush, f), -XEN_EINVAL);
+    EXPECT(hypercall_grant_table_op(GNTTABOP_cache_flush, HYPERVISOR_ADDRESS, 1), -XEN_EFAULT);
+}
+
+static void transfer_refused(void)
+{
+    struct gnttab_transfer t = {.mfn = ABSENT_FRAME, .domid = OWN_DOMAIN};
+
+    t.status = 77;
+    EXPECT(OP(transfer, t), 0);
+    EXPECT(t.status, GNTST_bad_page);
+}
+
+static const struct report_case cases[] = {
+    REPORT_CASE(strange_entries),        REPORT_CASE(device_mappings),
+    REPORT_CASE(unmap_and_replace),      REPORT_CASE(swap_refs),
+    REPORT_CASE(page_table_entry_given), REPORT_CASE(requests_for_one),
+    REPORT_CASE(cache_flushes),          REPORT_CASE(transfer_refused),
+    REPORT_CASE(overwritten_mapping),
+};
+
+GUEST_FAMILY(grant_entries, REPORT_SUITE("grant_table_op", cases));
