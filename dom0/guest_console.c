@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xen/errno.h>
-#include <xen/io/console.h>
 
+#include "dom0/console_ring.h"
 #include "dom0/guest_console.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
@@ -50,32 +50,22 @@ static void history_add(struct guest_console *console, const char *text, size_t 
 /* At most one ring full of text. */
 static void console_drain(struct guest_console *console)
 {
-    struct xencons_interface *ring = console->ring;
-    uint32_t cons = ring->out_cons;
-    /* Pairs with the guest's barrier between text and index. */
-    uint32_t prod = __atomic_load_n(&ring->out_prod, __ATOMIC_ACQUIRE);
+    static const char broken[] = "\r\n(console ring broken by the guest)\r\n";
+    static char text[sizeof(console->ring->out)];
+    size_t length;
 
-    if (console->broken || prod == cons) {
+    if (console->broken) {
         return;
     }
-    if (prod - cons > sizeof(ring->out)) {
-        static const char text[] = "\r\n(console ring broken by the guest)\r\n";
-        history_add(console, text, sizeof(text) - 1);
+    if (!console_ring_take(console->ring, text, &length)) {
+        history_add(console, broken, sizeof(broken) - 1);
         console->broken = true;
         wake_up(&console->queue);
-        return;
+    } else if (length > 0) {
+        history_add(console, text, length);
+        event_send(console->port);
+        wake_up(&console->queue);
     }
-    while (cons != prod) {
-        uint32_t at = MASK_XENCONS_IDX(cons, ring->out);
-        uint32_t chunk = (uint32_t)sizeof(ring->out) - at;
-        chunk = chunk > prod - cons ? prod - cons : chunk;
-        history_add(console, ring->out + at, chunk);
-        cons += chunk;
-    }
-    /* The text has been taken before the guest may overwrite it. */
-    __atomic_store_n(&ring->out_cons, cons, __ATOMIC_RELEASE);
-    event_send(console->port);
-    wake_up(&console->queue);
 }
 
 static void drain_thread(void *arg)
@@ -194,25 +184,19 @@ size_t guest_console_read(struct guest_console *console, uint64_t *position, cha
 
 size_t guest_console_write(struct guest_console *console, const char *text, size_t length)
 {
-    struct xencons_interface *ring = console->ring;
-    size_t taken = 0;
+    size_t put;
 
-    if (!console->open || console->broken) {
+    if (!console->open || console->broken || length == 0) {
         return 0;
     }
-    uint32_t cons = __atomic_load_n(&ring->in_cons, __ATOMIC_ACQUIRE);
-    uint32_t prod = ring->in_prod;
-    if (prod - cons > sizeof(ring->in)) {
-        return 0;
-    }
-    while (taken < length && prod - cons < sizeof(ring->in)) {
-        ring->in[MASK_XENCONS_IDX(prod, ring->in)] = text[taken++];
-        prod++;
-    }
-    /* Pairs with the guest's load of the index: text first. */
-    __atomic_store_n(&ring->in_prod, prod, __ATOMIC_RELEASE);
+    put = console_ring_put(console->ring, text, length);
     event_send(console->port);
-    return taken;
+    return put;
+}
+
+bool guest_console_has_text(const struct guest_console *console, uint64_t position)
+{
+    return position < console->written;
 }
 
 struct wait_queue *guest_console_queue(struct guest_console *console)

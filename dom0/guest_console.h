@@ -30,6 +30,8 @@ bool guest_console_is_open(const struct guest_console *console);
 /* Copies text from *position on (0: the oldest there is) and moves it; the bytes copied. */
 size_t guest_console_read(struct guest_console *console, uint64_t *position, char *buffer,
                           size_t room);
+/* True if read would give something. */
+bool guest_console_has_text(const struct guest_console *console, uint64_t position);
 /* Input for the guest; what does not fit is dropped, the number of bytes taken comes back. */
 size_t guest_console_write(struct guest_console *console, const char *text, size_t length);
 /* Woken for new text and at the end. */

@@ -31,8 +31,8 @@
 #define XENSTORE_TRANSACTIONS_MAX 10U
 #define XENSTORE_NODE_SIZE_MAX 2048U
 #define XENSTORE_PERMS_MAX 5U
-#define XENSTORE_ACCESSES_MAX 4096U      /* paths and changes that a transaction remembers */
-#define XENSTORE_OUTPUT_MAX (256U << 10) /* bytes of replies and events that wait */
+#define XENSTORE_TRANSACTION_SIZE_MAX (64U << 10) /* bytes of paths and values that one remembers */
+#define XENSTORE_OUTPUT_MAX (256U << 10)          /* bytes of replies and events that wait */
 /* For every client: keeps recursion shallow. */
 #define XENSTORE_DEPTH_MAX 64U
 

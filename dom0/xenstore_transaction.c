@@ -29,7 +29,7 @@ struct xenstore_transaction {
     struct xenstore_transaction *next;
     struct xenstore_connection *connection;
     uint32_t id;
-    uint32_t size; /* accesses and records */
+    size_t size; /* bytes of accesses and records */
     int node_delta;
     struct xenstore_tree base, tree;
     struct access *accesses;
@@ -87,9 +87,15 @@ void xenstore_transaction_node_count(struct xenstore_transaction *transaction, i
     transaction->node_delta += change;
 }
 
-static bool full(const struct xenstore_transaction *transaction)
+/* Reserves `bytes` of what the client may have remembered. */
+static bool room_take(struct xenstore_transaction *transaction, size_t bytes)
 {
-    return !transaction->connection->privileged && transaction->size >= XENSTORE_ACCESSES_MAX;
+    if (!transaction->connection->privileged &&
+        transaction->size + bytes > XENSTORE_TRANSACTION_SIZE_MAX) {
+        return false;
+    }
+    transaction->size += bytes;
+    return true;
 }
 
 int xenstore_transaction_access(struct xenstore_transaction *transaction, const char *path,
@@ -103,7 +109,7 @@ int xenstore_transaction_access(struct xenstore_transaction *transaction, const 
             return 0;
         }
     }
-    if (full(transaction)) {
+    if (!room_take(transaction, sizeof(*access) + strlen(path) + 1)) {
         return -XEN_ENOSPC;
     }
     access = malloc(sizeof(*access) + strlen(path) + 1);
@@ -114,7 +120,6 @@ int xenstore_transaction_access(struct xenstore_transaction *transaction, const 
     strcpy(access->path, path);
     access->next = transaction->accesses;
     transaction->accesses = access;
-    transaction->size++;
     return 0;
 }
 
@@ -126,7 +131,7 @@ int xenstore_transaction_record(struct xenstore_transaction *transaction,
                        : change->size;
     struct record *record;
 
-    if (full(transaction)) {
+    if (!room_take(transaction, sizeof(*record) + bytes + strlen(change->path) + 1)) {
         return -XEN_ENOSPC;
     }
     record = malloc(sizeof(*record) + bytes + strlen(change->path) + 1);
@@ -143,7 +148,6 @@ int xenstore_transaction_record(struct xenstore_transaction *transaction,
     strcpy(record->bytes + bytes, change->path);
     *transaction->records_tail = record;
     transaction->records_tail = &record->next;
-    transaction->size++;
     return 0;
 }
 

@@ -230,12 +230,10 @@ int xl_console_attach(const char *name)
             console_print("\n");
             return 0;
         }
-        before = position;
         wait_event_timeout(guest_console_queue(console),
-                           (length = guest_console_read(console, &position, text, 1)) > 0 ||
+                           guest_console_has_text(console, position) ||
                                !guest_console_is_open(console),
                            INPUT_POLL_NS);
-        position = before;
     }
 }
 

@@ -67,7 +67,7 @@ CONFIGURATIONS = {
     "list": ('name = "x"\ndisk = [ "phy:vdisk0,xvda,w"\nvcpus = 1\n', r"list\.cfg:3:1: error: expected"),
     "no-disk": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\ndisk = [ "phy:nothing,xvda,w" ]\n',
                 r"no volume \"nothing\""),
-    "unknown": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\ncolour = "red"\n',
+    "unknown": ('name = "unknown"\nkernel = "/guests/hello.elf"\nmemory = 4\ncolour = "red"\n',
                 r"unknown\.cfg:4:1: warning: unknown key \"colour\""),
     "no-kernel": ('name = "x"\nkernel = "/guests/none.elf"\n', r"not in the boot archive"),
     "no-name": ('kernel = "/guests/hello.elf"\n', r"no name="),

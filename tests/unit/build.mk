@@ -85,5 +85,8 @@ UNIT_grant_LIBS := -lpthread
 
 UNIT_TESTS += archive
 UNIT_archive_SRCS := tests/unit/test_archive.c dom0/archive.c
+
+UNIT_TESTS += console_ring
+UNIT_console_ring_SRCS := tests/unit/test_console_ring.c dom0/console_ring.c
 UNIT_TESTS += virtio_queue
 UNIT_virtio_queue_SRCS := tests/unit/test_virtio_queue.c dom0/virtio_queue.c

@@ -384,6 +384,14 @@ static void quotas(void)
     CU_ASSERT_EQUAL(ASK(c, XS_WRITE, "data/again\0"), XS_WRITE);
     CU_ASSERT_EQUAL(ASK(c, XS_TRANSACTION_START, ""), XS_TRANSACTION_START);
     CU_ASSERT_EQUAL(ask_tx(c, XS_WRITE, 1, "data/one-more", 15), XS_ERROR);
+    unsigned int kept = 0; /* a transaction remembers so much and no more */
+    memset(text, 0, sizeof(text));
+    strcpy(text, "data/big");
+    while (kept < 1000 && ask_tx(c, XS_WRITE, 1, text, 9 + XENSTORE_NODE_SIZE_MAX) == XS_WRITE) {
+        kept++;
+    }
+    CU_ASSERT_TRUE(IS_ERROR("ENOSPC"));
+    CU_ASSERT_TRUE(kept > 16 && kept < 64);
     for (unsigned int i = 1; i < XENSTORE_TRANSACTIONS_MAX; i++) {
         CU_ASSERT_EQUAL(ASK(c, XS_TRANSACTION_START, ""), XS_TRANSACTION_START);
     }
