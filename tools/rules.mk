@@ -125,6 +125,8 @@ $(INITRD): $(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES) tools/mkinitrd.py
 	@mkdir -p $(@D)
 	$(Q)python3 tools/mkinitrd.py $@ $(foreach f,$(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES),/guests/$(notdir $f)=$f)
 
+-include tests/fuzz/build.mk
+
 # Host tests -------------------------------------------------------------------------------------------
 define unit_rule
 UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(sort $$(UNIT_$1_SRCS) tests/report.c)))
@@ -189,6 +191,11 @@ conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
 .PHONY: system
 system: all
 	@python3 tests/run.py system $(T)
+
+## make fuzz          the same random calls on Paravane and on Xen: N= calls, SEED=
+.PHONY: fuzz
+fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
+	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1)
 
 ## make linux         Debian's own kernel as dom0 (downloads it; not part of make test)
 .PHONY: linux

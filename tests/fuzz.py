@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`make fuzz`: the same random hypercalls on Paravane and on Debian's Xen, compared line by line.
+
+The guest prints a hash of its log every few hundred calls. Where the hashes part, both run again with the
+calls in between printed, the first line that differs is found, and the calls before it are left out as
+long as the difference stays: what remains is the reproducer.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import boot  # noqa: E402
+import qemu  # noqa: E402
+
+KERNEL = "build/guests/fuzz.elf"
+HVS = ("paravane", "xen")
+CALL = re.compile(r"^C (\d+) (.*)$")
+HASH = re.compile(r"^H (\d+) ([0-9a-f]+)$")
+REDUCE_RUNS = 60
+
+
+class Ended(Exception):
+    """The guest or the hypervisor did not reach the end."""
+
+
+def run(hv, words, timeout):
+    """({number: hash}, {number: line}) of one boot."""
+    iso = boot.make_iso(f"fuzz-{hv}", hv, KERNEL, words, options="noreboot dom0_max_vcpus=2",
+                        bios_only=True)
+    hashes, calls = {}, {}
+    with qemu.Machine(iso, serial=f"build/boot/fuzz-{hv}.log", cpu="qemu64", cpus=2) as machine:
+        while True:
+            try:
+                line = machine.read_line(timeout)
+            except qemu.QemuTimeout as error:
+                raise Ended(f"{hv}: {error}") from error
+            if line is None or "crash" in line.lower():
+                raise Ended(f"{hv}: ended early: {machine.tail(8)}")
+            if line.startswith("FUZZ-END"):
+                return hashes, calls
+            match = HASH.match(line)
+            if match:
+                hashes[int(match[1])] = match[2]
+            match = CALL.match(line)
+            if match:
+                calls[int(match[1])] = match[2]
+
+
+def both(words, timeout=120):
+    return [run(hv, words, timeout) for hv in HVS]
+
+
+def first_bad_stretch(results):
+    """(from, to) of the calls between the last equal and the first unequal hash; None if all agree."""
+    ours, theirs = results[0][0], results[1][0]
+    last = 0
+    for number in sorted(theirs):
+        if ours.get(number) != theirs[number]:
+            return last, number + 1
+        last = number + 1
+    return None
+
+
+def first_difference(results):
+    """(number, our line, their line) of the first call that differs, or None."""
+    ours, theirs = results[0][1], results[1][1]
+    for number in sorted(set(ours) | set(theirs)):
+        if ours.get(number) != theirs.get(number):
+            return number, ours.get(number), theirs.get(number)
+    return None
+
+
+def ranges(numbers):
+    """[1, 2, 3, 7] as "1-3,7"."""
+    parts, numbers = [], sorted(numbers)
+    start = previous = numbers[0]
+    for number in numbers[1:] + [None]:
+        if number is not None and number == previous + 1:
+            previous = number
+            continue
+        parts.append(f"{start}-{previous}" if previous > start else str(start))
+        start = previous = number
+    return ",".join(parts)
+
+
+def differs_at(seed, keep, number):
+    """Does call `number` still differ when only `keep` runs?"""
+    words = f"seed={seed} calls={number + 1} from={number} to={number + 1} keep={ranges(keep)}"
+    if len(words) > 900:
+        return False  # does not fit on the command line
+    try:
+        results = both(words, 60)
+    except Ended:
+        return False
+    return results[0][1].get(number) != results[1][1].get(number)
+
+
+def reduce(seed, number):
+    """Calls needed to make call `number` differ (not the fewest, but few): halves, then smaller pieces."""
+    keep = list(range(number + 1))
+    piece, runs = max(1, len(keep) // 2), 0
+    while piece >= 1 and runs < REDUCE_RUNS:
+        start = 0
+        while start < len(keep) - 1 and runs < REDUCE_RUNS:
+            rest = keep[:start] + keep[min(start + piece, len(keep) - 1):]
+            runs += 1
+            if len(rest) < len(keep) and differs_at(seed, rest, number):
+                keep = rest
+            else:
+                start += piece
+        piece //= 2
+    return keep
+
+
+def print_reproducer(seed, number, keep):
+    words = f"seed={seed} calls={number + 1} from=0 to={number + 1} keep={ranges(keep)}"
+    results = both(words)
+    print(f"  reproducer: {words}")
+    for call in keep:
+        ours, theirs = results[0][1].get(call), results[1][1].get(call)
+        print(f"    {call}: {theirs}")
+        if ours != theirs:
+            print(f"    {call}: {ours}   <- Paravane")
+
+
+def compare(seed, calls, every, reduce_it):
+    """None when both agree, else what differs."""
+    try:
+        results = both(f"seed={seed} calls={calls} every={every}", 300)
+        stretch = first_bad_stretch(results)
+        if not stretch:
+            return None
+        results = both(f"seed={seed} calls={stretch[1]} every={every} from={stretch[0]} to={stretch[1]}")
+    except Ended as error:
+        return str(error)
+    found = first_difference(results)
+    if not found:
+        return f"hashes differ before call {stretch[1]}, lines do not: not deterministic"
+    number, ours, theirs = found
+    if reduce_it:
+        print_reproducer(seed, number, reduce(seed, number))
+    return f"seed {seed}, call {number}: Paravane \"{ours}\", Xen \"{theirs}\""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--boots", type=int, default=4, help="the calls are spread over so many seeds")
+    parser.add_argument("--reduce", action="store_true", help="print a short reproducer")
+    args = parser.parse_args()
+    os.chdir(boot.ROOT)
+    failed = 0
+    for i in range(args.boots):
+        calls = args.calls // args.boots
+        reason = compare(args.seed + i, calls, max(100, calls // 50), args.reduce)
+        failed += reason is not None
+        name = f"fuzz/differential-{args.seed + i}"
+        print(f"FAIL {name}: {reason}" if reason else f"PASS {name}", flush=True)
+    print(f"RESULT {args.boots - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

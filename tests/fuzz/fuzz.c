@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Main program of the differential fuzzer, a dom0 kernel for either hypervisor.
+//
+// Command line: seed=N calls=N; from=A to=B print the calls in between; every=N sets how often the hash
+// of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference).
+// Output: "H <number> <hash>" and "C <number> <line>", at the end "FUZZ-END <calls>".
+#include "tests/fuzz/fuzz.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pvguest/event.h"
+#include "pvguest/start.h"
+
+#define LINE_MAX 512U
+#define FNV_OFFSET 0xcbf29ce484222325UL
+#define FNV_PRIME 0x100000001b3UL
+
+struct fuzz_frame fuzz_frames[FUZZ_FRAMES];
+
+static uint64_t random_state;
+static char line[LINE_MAX];
+static size_t line_length;
+
+uint64_t fuzz_random64(void)
+{
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    uint64_t z = random_state += 0x9e3779b97f4a7c15UL;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9UL;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebUL;
+    return z ^ z >> 31;
+}
+
+uint32_t fuzz_random(uint32_t below)
+{
+    return (uint32_t)(fuzz_random64() % below);
+}
+
+bool fuzz_chance(uint32_t percent)
+{
+    return fuzz_random(100) < percent;
+}
+
+unsigned int fuzz_pick_frame(void)
+{
+    return fuzz_chance(4) ? FUZZ_FRAMES + fuzz_random(FUZZ_BOGUS) : fuzz_random(FUZZ_FRAMES);
+}
+
+// Bogus frames: beyond all memory, the largest number, shared_info, local APIC, IO-APIC, and frames that
+// no entry can hold.
+uint64_t fuzz_mfn(unsigned int index)
+{
+    const uint64_t bogus[FUZZ_BOGUS] = {
+        0xfffffffffUL, 0x3ffffffUL, virt_to_mfn(shared_info_page), 0xfee00UL, 0xfec00UL,
+        ~0UL >> 12,    1UL << 40,   virt_to_mfn(shared_info_page),
+    };
+
+    return index < FUZZ_FRAMES ? fuzz_frames[index].mfn : bogus[index - FUZZ_FRAMES];
+}
+
+void fuzz_log(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(line + line_length, sizeof(line) - line_length, format, args);
+    va_end(args);
+    if (n > 0)
+        line_length += (size_t)n < sizeof(line) - line_length ? (size_t)n : 0;
+}
+
+static uint64_t hash_line(uint64_t hash)
+{
+    for (size_t i = 0; i < line_length; i++)
+        hash = (hash ^ (uint8_t)line[i]) * FNV_PRIME;
+    return hash;
+}
+
+static const struct fuzz_operation *const families[] = {
+    fuzz_memory_operations, fuzz_event_operations, fuzz_grant_operations, fuzz_cpu_operations};
+#define FAMILIES (sizeof(families) / sizeof(families[0]))
+
+static const struct fuzz_operation *pick_operation(void)
+{
+    unsigned int total = 0;
+
+    for (size_t f = 0; f < FAMILIES; f++) {
+        for (const struct fuzz_operation *op = families[f]; op->name; op++)
+            total += op->weight;
+    }
+    unsigned int n = fuzz_random(total);
+    for (size_t f = 0; f < FAMILIES; f++) {
+        for (const struct fuzz_operation *op = families[f]; op->name; op++) {
+            if (n < op->weight)
+                return op;
+            n -= op->weight;
+        }
+    }
+    return NULL;
+}
+
+static void run_call(uint64_t seed, uint64_t number)
+{
+    random_state = seed * 0x2545f4914f6cdd1dUL + number;
+    const struct fuzz_operation *op = pick_operation();
+    line_length = 0;
+    fuzz_log("%s", op->name);
+    op->run();
+}
+
+// Is `number` in "A-B,C,..."? A missing list holds everything.
+static bool is_kept(const char *list, uint64_t number)
+{
+    if (!list)
+        return true;
+    while (*list) {
+        char *end;
+        uint64_t first = strtoull(list, &end, 10), last = first;
+        if (*end == '-')
+            last = strtoull(end + 1, &end, 10);
+        if (number >= first && number <= last)
+            return true;
+        list = *end == ',' ? end + 1 : end;
+    }
+    return false;
+}
+
+static uint64_t option(const char *name, uint64_t otherwise)
+{
+    const char *text = start_option(name);
+
+    return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void frames_setup(void)
+{
+    for (unsigned int i = 0; i < FUZZ_FRAMES; i++) {
+        struct fuzz_frame *f = &fuzz_frames[i];
+        f->address = page_alloc(0);
+        if (!f->address)
+            exit(1);
+        f->mfn = virt_to_mfn(f->address);
+        f->pfn = virt_to_pfn(f->address);
+    }
+}
+
+int main(void)
+{
+    uint64_t seed = option("seed", 1), calls = option("calls", 1000), every = option("every", 500);
+    uint64_t from = option("from", 0), to = option("to", 0), hash = FNV_OFFSET;
+    const char *keep = start_option("keep");
+
+    frames_setup();
+    fuzz_event_setup();
+    fuzz_grant_setup();
+    for (uint64_t i = 0; i < calls; i++) {
+        if (!is_kept(keep, i))
+            continue;
+        run_call(seed, i);
+        hash = hash_line(hash);
+        if (i >= from && i < to)
+            printf("C %lu %s\n", i, line);
+        if ((i + 1) % every == 0 || i + 1 == calls)
+            printf("H %lu %016lx\n", i, hash);
+    }
+    printf("FUZZ-END %lu\n", calls);
+    return 0;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The differential fuzzer: what its operations share.
+//
+// Every call has a number; seed and number alone decide what it does, so calls can be left out without
+// changing the others. Frames, ports, grants and handles are named by small indices: the log of two
+// hypervisors is equal, word by word, when they behave alike.
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <xen/xen.h>
+#include <xen/errno.h>
+
+#include "pvguest/hypercall.h"
+#include "pvguest/memory.h"
+
+#define FUZZ_FRAMES 64U
+#define FUZZ_BOGUS 8U // indices behind the frames: frames that are not ours to use
+
+struct fuzz_frame {
+    uint8_t *address; // where it is mapped at first, and where its index is (re)mapped
+    uint64_t mfn;
+    uint64_t pfn;
+};
+extern struct fuzz_frame fuzz_frames[FUZZ_FRAMES];
+
+// Random numbers of the running call.
+uint32_t fuzz_random(uint32_t below);
+uint64_t fuzz_random64(void);
+bool fuzz_chance(uint32_t percent);
+
+// A frame index, sometimes one of the bogus ones, and its frame number.
+unsigned int fuzz_pick_frame(void);
+uint64_t fuzz_mfn(unsigned int index);
+
+// Adds to the line of the running call.
+void fuzz_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+struct fuzz_operation {
+    const char *name;
+    unsigned int weight;
+    void (*run)(void);
+};
+
+// One table for each family; `setup` runs once before the first call.
+extern const struct fuzz_operation fuzz_memory_operations[], fuzz_event_operations[];
+extern const struct fuzz_operation fuzz_grant_operations[], fuzz_cpu_operations[];
+void fuzz_event_setup(void);
+void fuzz_grant_setup(void);
+
+#endif

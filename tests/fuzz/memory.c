@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Fuzzer: page tables, types, pins, mappings.
+#include "tests/fuzz/fuzz.h"
+#include "tests/guest/guest.h"
+#include <xen/memory.h>
+
+#define BATCH 4U
+
+static const uint64_t entry_flags[] = {
+    PTE_RAM,
+    PTE_RAM | PTE_RW,
+    PTE_P,
+    PTE_P | PTE_RW,
+    PTE_TABLE,
+    PTE_RAM | PTE_NX,
+    PTE_RAM | PTE_RW | PTE_NX,
+    0,
+    PTE_TABLE | PTE_PSE,
+    PTE_RAM | PTE_PWT,
+    PTE_RAM | PTE_PCD | PTE_RW,
+    PTE_TABLE | PTE_AVAIL,
+    PTE_RAM | 1UL << 8,
+    PTE_RAM | 1UL << 10,
+    PTE_TABLE | PTE_NX,
+};
+#define FLAG_KINDS (sizeof(entry_flags) / sizeof(entry_flags[0]))
+
+// An entry for some frame, logged as "frame/flags".
+static uint64_t pick_entry(void)
+{
+    unsigned int frame = fuzz_pick_frame(), kind = fuzz_random(fuzz_chance(70) ? 7 : FLAG_KINDS);
+
+    if (fuzz_chance(8)) {
+        fuzz_log(" none");
+        return 0;
+    }
+    fuzz_log(" f%u/%#lx", frame, entry_flags[kind]);
+    return (fuzz_mfn(frame) << PAGE_SHIFT) | entry_flags[kind];
+}
+
+// Indices where something happens: the first few, around the hypervisor's slots, the last.
+static unsigned int pick_index(void)
+{
+    static const unsigned short special[] = {255, 256, 257, 271, 272, 511};
+
+    return fuzz_chance(80) ? fuzz_random(6) : special[fuzz_random(6)];
+}
+
+static domid_t pick_domain(void)
+{
+    static const domid_t odd[] = {0, 1, DOMID_IO, DOMID_XEN, DOMID_COW, DOMID_INVALID, 0x1234};
+
+    return fuzz_chance(92) ? DOMID_SELF : odd[fuzz_random(sizeof(odd) / sizeof(odd[0]))];
+}
+
+static void op_mmu_update(void)
+{
+    struct mmu_update request[BATCH];
+    unsigned int count = 1 + (fuzz_chance(20) ? fuzz_random(BATCH) : 0), done = 0;
+    domid_t domain = pick_domain();
+
+    for (unsigned int i = 0; i < count; i++) {
+        unsigned int table = fuzz_pick_frame(), index = pick_index();
+        unsigned int command = fuzz_chance(75) ? 0 : fuzz_random(8);
+        fuzz_log(" t%u[%u]:%u", table, index, command);
+        request[i].ptr = (fuzz_mfn(table) << PAGE_SHIFT) + index * 8 + command;
+        if (command == MMU_MACHPHYS_UPDATE) {
+            request[i].ptr = (fuzz_mfn(table) << PAGE_SHIFT) + command;
+            request[i].val = table < FUZZ_FRAMES ? fuzz_frames[table].pfn : 0;
+        } else {
+            request[i].val = pick_entry();
+        }
+    }
+    long result = hypercall_mmu_update(request, count, &done, domain);
+    fuzz_log(" d%#x = %ld done %u", domain, result, done);
+}
+
+static void op_map(void)
+{
+    unsigned int at = fuzz_random(FUZZ_FRAMES);
+    static const unsigned char flags[] = {
+        0, UVMF_INVLPG, UVMF_TLB_FLUSH, UVMF_INVLPG | UVMF_ALL, UVMF_TLB_FLUSH | UVMF_ALL, 3};
+    unsigned long flush = flags[fuzz_random(sizeof(flags))];
+    uint64_t entry;
+
+    fuzz_log(" a%u", at);
+    if (fuzz_chance(60)) {
+        // The page that belongs there: so that most pages stay usable.
+        uint64_t rights = fuzz_chance(60) ? PTE_RAM | PTE_RW : fuzz_chance(50) ? PTE_RAM : 0;
+        fuzz_log(" own/%#lx", rights);
+        entry = rights ? (fuzz_frames[at].mfn << PAGE_SHIFT) | rights : 0;
+    } else {
+        entry = pick_entry();
+    }
+    fuzz_log(" %#lx = %ld", flush,
+             hypercall_update_va_mapping(fuzz_frames[at].address, entry, flush));
+}
+
+// Addresses that no mapping of ours stands for.
+static void op_map_odd(void)
+{
+    static const uint64_t addresses[] = {0,
+                                         0x1000,
+                                         0x7ffffffff000,
+                                         0x800000000000,
+                                         0xffff800000000000,
+                                         0xffff830000000000,
+                                         0xffff880000000000,
+                                         0xfffffffffffff000};
+    unsigned int n = fuzz_random(sizeof(addresses) / sizeof(addresses[0]));
+
+    fuzz_log(" %u", n);
+    uint64_t entry = pick_entry();
+    fuzz_log(" = %ld", hypercall_update_va_mapping((void *)addresses[n], entry, UVMF_INVLPG));
+}
+
+// A store to a page, which may be absent, read-only, or a table.
+static void op_store(void)
+{
+    unsigned int at = fuzz_random(FUZZ_FRAMES), index = pick_index();
+
+    fuzz_log(" a%u[%u]", at, index);
+    uint64_t entry = pick_entry();
+    fuzz_log(" = %u", probe_write(fuzz_frames[at].address + index * 8, entry));
+}
+
+static const unsigned char pin_commands[] = {MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE,
+                                             MMUEXT_PIN_L3_TABLE, MMUEXT_PIN_L4_TABLE};
+
+static void op_pin(void)
+{
+    unsigned int frame = fuzz_pick_frame(), level = fuzz_chance(55) ? 0 : fuzz_random(4);
+
+    fuzz_log(" f%u L%u = %ld", frame, level + 1, mmuext(pin_commands[level], fuzz_mfn(frame)));
+}
+
+static void op_unpin(void)
+{
+    unsigned int frame = fuzz_pick_frame();
+
+    fuzz_log(" f%u = %ld", frame, mmuext(MMUEXT_UNPIN_TABLE, fuzz_mfn(frame)));
+}
+
+// Make a page a table in one go: read-only, then pinned.
+static void op_make_table(void)
+{
+    unsigned int frame = fuzz_random(FUZZ_FRAMES), level = fuzz_random(4);
+    uint64_t entry = (fuzz_frames[frame].mfn << PAGE_SHIFT) | PTE_RAM;
+    long mapped = hypercall_update_va_mapping(fuzz_frames[frame].address, entry, UVMF_INVLPG);
+
+    fuzz_log(" f%u L%u = %ld %ld", frame, level + 1, mapped,
+             mmuext(pin_commands[level], fuzz_frames[frame].mfn));
+}
+
+static void op_mmuext(void)
+{
+    static const unsigned char commands[] = {MMUEXT_TLB_FLUSH_LOCAL,
+                                             MMUEXT_INVLPG_LOCAL,
+                                             MMUEXT_TLB_FLUSH_ALL,
+                                             MMUEXT_INVLPG_ALL,
+                                             MMUEXT_FLUSH_CACHE,
+                                             MMUEXT_CLEAR_PAGE,
+                                             MMUEXT_COPY_PAGE,
+                                             MMUEXT_NEW_USER_BASEPTR,
+                                             MMUEXT_SET_LDT,
+                                             14,
+                                             MMUEXT_MARK_SUPER,
+                                             MMUEXT_UNMARK_SUPER,
+                                             99,
+                                             MMUEXT_CLEAR_PAGE,
+                                             MMUEXT_COPY_PAGE,
+                                             MMUEXT_NEW_USER_BASEPTR};
+    struct mmuext_op ops[BATCH] = {{0}};
+    unsigned int count = 1 + (fuzz_chance(20) ? fuzz_random(BATCH) : 0), done = 0;
+    domid_t domain = pick_domain();
+
+    for (unsigned int i = 0; i < count; i++) {
+        unsigned int a = fuzz_pick_frame(), b = fuzz_pick_frame();
+        ops[i].cmd = commands[fuzz_random(sizeof(commands))];
+        fuzz_log(" c%u f%u f%u", ops[i].cmd, a, b);
+        ops[i].arg1.mfn = fuzz_mfn(a);
+        ops[i].arg2.src_mfn = fuzz_mfn(b);
+        if (ops[i].cmd == MMUEXT_SET_LDT || ops[i].cmd == MMUEXT_INVLPG_LOCAL ||
+            ops[i].cmd == MMUEXT_INVLPG_ALL) {
+            unsigned int odd = fuzz_chance(10) ? fuzz_random(4) : 0;
+            ops[i].arg1.linear_addr = (uint64_t)fuzz_frames[a % FUZZ_FRAMES].address + odd;
+            ops[i].arg2.nr_ents = fuzz_chance(90) ? fuzz_random(512) : 8193;
+            fuzz_log(" +%u n%u", odd, ops[i].arg2.nr_ents);
+        }
+        if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR && fuzz_chance(30)) {
+            ops[i].arg1.mfn = 0;
+            fuzz_log(" zero");
+        }
+    }
+    long result = hypercall_mmuext_op(ops, count, &done, domain);
+    fuzz_log(" d%#x = %ld done %u", domain, result, done);
+}
+
+static void op_reservation(void)
+{
+    domid_t domain = pick_domain();
+    unsigned int command = fuzz_chance(50) ? XENMEM_current_reservation
+                                           : XENMEM_maximum_reservation;
+
+    long result = hypercall_memory_op(command, &domain);
+    fuzz_log(" c%u d%#x = %ld", command, domain, result > 0 ? 1 : result);
+}
+
+static void op_multicall(void)
+{
+    struct multicall_entry entries[3] = {{0}};
+    unsigned int count = 1 + fuzz_random(3);
+
+    for (unsigned int i = 0; i < count; i++) {
+        unsigned int at = fuzz_random(FUZZ_FRAMES);
+        entries[i].op = fuzz_chance(90) ? __HYPERVISOR_update_va_mapping : 62 + fuzz_random(2);
+        fuzz_log(" a%u", at);
+        entries[i].args[0] = (uint64_t)fuzz_frames[at].address;
+        entries[i].args[1] = pick_entry();
+        entries[i].args[2] = UVMF_INVLPG;
+    }
+    long result = hypercall_multicall(entries, count);
+    fuzz_log(" = %ld", result);
+    for (unsigned int i = 0; i < count; i++)
+        fuzz_log(" %ld", (long)entries[i].result);
+}
+
+const struct fuzz_operation fuzz_memory_operations[] = {
+    {"mmu_update",  30, op_mmu_update },
+    {"map",         22, op_map        },
+    {"map_odd",     2,  op_map_odd    },
+    {"store",       14, op_store      },
+    {"pin",         8,  op_pin        },
+    {"unpin",       8,  op_unpin      },
+    {"make_table",  8,  op_make_table },
+    {"mmuext",      8,  op_mmuext     },
+    {"reservation", 1,  op_reservation},
+    {"multicall",   4,  op_multicall  },
+    {NULL,          0,  NULL          },
+};
