@@ -9,8 +9,8 @@
 #include "hypervisor/paging.h"
 #include "hypervisor/tlb.h"
 
-#define UPDATE_COMMAND 3ull
-#define UPDATES_AT_ONCE 16 // copied in together
+#define UPDATE_COMMAND 7ull // the low bits of the address; entries are 8 bytes
+#define UPDATES_AT_ONCE 16  // copied in together
 
 // One call under way: who is meant, and the table that was changed last.
 struct update_state {
@@ -58,8 +58,6 @@ static enum refusal write_plain(struct frame *f, unsigned index, uint64_t value)
 static enum refusal update_entry(struct update_state *s, uint64_t address, uint64_t value,
                                  bool keep_ad)
 {
-    if (address % sizeof(uint64_t))
-        return REFUSE_TABLE_UNALIGNED;
     enum refusal r = table_get(s, maddr_to_mfn(MADDR(address)));
     if (r)
         return r;
@@ -91,8 +89,11 @@ static enum refusal update_one(struct update_state *s, const struct mmu_update *
         return update_m2p(s, maddr_to_mfn(MADDR(address)), u->val);
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_entry(s, address, u->val, true);
-    default: // NORMAL, NO_TRANSLATE: there is nothing to translate for these guests
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE: // there is nothing to translate for these guests
         return update_entry(s, address, u->val, false);
+    default:
+        return REFUSE_NO_SUBOP;
     }
 }
 

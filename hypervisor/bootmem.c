@@ -183,12 +183,14 @@ void bootmem_use_all(void)
     alloc_limit = HV_MAX_RAM;
 }
 
+// The first megabyte stays without frames: firmware and dom0 share it, as device memory does.
 void boot_memory_describe(void)
 {
     for (unsigned i = 0; i < boot_info.region_count; i++) {
         const struct boot_region *r = &boot_info.region[i];
-        if (r->type == REGION_RAM)
-            frame_table_add(r->start >> PAGE_SHIFT, MIN(r->end, HV_MAX_RAM) >> PAGE_SHIFT);
+        uint64_t start = MAX(r->start, LOW_MEMORY_END), end = MIN(r->end, HV_MAX_RAM);
+        if (r->type == REGION_RAM && start < end)
+            frame_table_add(start >> PAGE_SHIFT, end >> PAGE_SHIFT);
     }
 }
 

@@ -72,7 +72,7 @@ void ioapic_init(void)
         io->lines = (reg_read(io, INDEX_VERSION) >> 16 & 0xff) + 1;
         for (unsigned line = 0; line < io->lines; line++)
             reg_write(io, INDEX_REDIRECTION + 2 * line, ENTRY_MASKED);
-        access_deny_iomem(io->address >> PAGE_SHIFT, io->address >> PAGE_SHIFT);
+        (void)access_protect_iomem(io->address >> PAGE_SHIFT, io->address >> PAGE_SHIFT);
         ioapic_count++;
     }
 }

@@ -11,7 +11,7 @@ struct ioapic_route {
     bool is_level, is_low; // trigger and polarity
 };
 
-// Map all IO-APICs of the MADT, mask every line, and take them out of reach of guests.
+// Map all IO-APICs of the MADT, mask every line, and keep guests from writing to them.
 void ioapic_init(void);
 
 // One more than the highest GSI; 0 without IO-APIC.

@@ -12,8 +12,9 @@
 //
 // Bits. The user bit is added at all levels (the guest kernel runs in ring 3), and PTE_GUEST_KERNEL
 // keeps in mind that it was not there. The global bit is dropped in level 1: loading CR3 must forget
-// everything of a guest (tlb.c). Cache bits are for device memory; RAM is mapped write-back as in
-// the hypervisor's own mapping. Superpages and reserved bits are refused.
+// everything of a guest (tlb.c). Cache bits are for device memory: from entries for RAM they are taken
+// out, because RAM is mapped write-back as in the hypervisor's own mapping. Superpages and reserved bits
+// are refused.
 //
 // A write: acquire for the new entry; lock the table, see that it still is one; exchange; unlock; release
 // for the old entry. The exchange loops over accessed and dirty bits that the hardware sets meanwhile.
@@ -87,8 +88,7 @@ static __attribute__((always_inline)) inline enum refusal acquire_l1(const struc
         return REFUSE_ENTRY_BAD_FLAGS;
     if (!f)
         return acquire_device(c, e);
-    if (value & PTE_CACHE)
-        return REFUSE_ENTRY_BAD_FLAGS;
+    value &= ~(uint64_t)PTE_CACHE;
     enum refusal r = frame_get(f, c->frame_owner);
     if (r)
         return r == REFUSE_FRAME_NOT_OWNED ? REFUSE_MAP_NOT_OWNED : r;

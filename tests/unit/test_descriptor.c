@@ -17,7 +17,8 @@ static void every_access_byte(void)
         if (!(access & ACCESS_P)) {
             CU_ASSERT(ok && d == before);
         } else if (!(access & ACCESS_S)) {
-            CU_ASSERT_EQUAL(ok, (access & 0xf) == 0);
+            CU_ASSERT_EQUAL(ok, (access & 0xf) == 0 || (access & 0xf) == 0xc);
+            CU_ASSERT_EQUAL(ok && (access & 0xf) ? d >> 45 & 3 : 0, 0); // a gate: DPL 0
         } else {
             CU_ASSERT(ok);
             CU_ASSERT_EQUAL(d >> 45 & 3, 3); // DPL 3
@@ -31,7 +32,12 @@ static void page_stops_at_gate(void)
     static uint64_t page[DESCRIPTORS_PER_PAGE];
 
     page[0] = 0x00cf93000000ffffull;
-    page[7] = 0x0000ec0000000000ull; // call gate, present, DPL 3
+    page[7] = 0x00008e0000000000ull; // interrupt gate
+    CU_ASSERT_EQUAL(descriptor_page_sanitise(page), REFUSE_DESCRIPTOR_BAD);
+    page[7] = 0x0000ec0000080000ull; // call gate, present, DPL 3, with a selector of the guest
+    CU_ASSERT_EQUAL(descriptor_page_sanitise(page), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page[7], 0x00008c00000b0000ull); // out of ring 3's reach
+    page[7] = 0x0000ec00e0080000ull;                 // to our code segment
     CU_ASSERT_EQUAL(descriptor_page_sanitise(page), REFUSE_DESCRIPTOR_BAD);
     page[7] = 0;
     CU_ASSERT_EQUAL(descriptor_page_sanitise(page), REFUSE_NONE);

@@ -126,8 +126,8 @@ static void entry_bits(void)
     tree_make(dom[1], t, RW);
     CU_ASSERT_EQUAL(page_type_pin(t[4], dom[1], 4, &work), REFUSE_NONE);
     uint64_t page = entry(t[0], RW);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PCD, NULL), REFUSE_ENTRY_BAD_FLAGS);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PAT, NULL), REFUSE_ENTRY_BAD_FLAGS);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PCD | PTE_PAT, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(((uint64_t *)frame_to_virt(t[1]))[9] & (PTE_PCD | PTE_PAT), 0); // RAM: write-back
     CU_ASSERT_EQUAL(page_entry_write(&c, t[2], 9, page | PTE_PSE, NULL), REFUSE_ENTRY_BAD_FLAGS);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 256, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 271, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
