@@ -73,37 +73,37 @@ enum refusal event_close(struct domain *d, evtchn_port_t number)
 }
 
 // Close ports from the cursor on; REFUSE_CONTINUE when the budget is used up.
-static enum refusal close_all(struct domain *d, unsigned budget)
+static enum refusal close_all(struct domain *d, unsigned *cursor, unsigned budget)
 {
-    struct event_domain *e = &d->events;
-    while (e->close_cursor < e->max_ports) {
-        evtchn_port_t number = e->close_cursor;
+    while (*cursor < d->events.max_ports) {
+        evtchn_port_t number = *cursor;
         if (!event_port_exists(d, number)) {
-            e->close_cursor = (number / EVENT_BUCKET_PORTS + 1) * EVENT_BUCKET_PORTS;
+            *cursor = (number / EVENT_BUCKET_PORTS + 1) * EVENT_BUCKET_PORTS;
             continue;
         }
         if (budget == 0)
             return REFUSE_CONTINUE;
         budget--;
         event_close(d, number);
-        e->close_cursor++;
+        *cursor = number + 1;
     }
-    e->close_cursor = 0;
+    *cursor = 0;
     return REFUSE_NONE;
 }
 
 enum refusal event_reset(struct domain *d, unsigned budget)
 {
-    return close_all(d, budget);
+    // Two vcpus at once only help each other: the cursor is a hint, each port is closed under its lock.
+    return close_all(d, &d->events.reset_cursor, budget);
 }
 
 enum refusal event_domain_close(struct domain *d, unsigned budget)
 {
     // Whoever saw the domain alive has finished when we have had the lock once.
-    if (d->events.close_cursor == 0) {
+    if (d->events.kill_cursor == 0) {
         struct event_lock lock;
         event_lock_take(&lock, d, NULL);
         event_lock_drop(&lock);
     }
-    return close_all(d, budget);
+    return close_all(d, &d->events.kill_cursor, budget);
 }

@@ -42,8 +42,8 @@ void event_mark_pending(struct vcpu *v)
 // The port is pending and not masked: tell its vcpu.
 static void notify(struct domain *d, unsigned word, unsigned vcpu)
 {
-    struct vcpu *v = d->vcpu[vcpu];
-    if (!set_bit(&info_of(v)->evtchn_pending_sel, word))
+    struct vcpu *v = d->vcpu[vcpu]; // none yet while the domain is being built
+    if (v && !set_bit(&info_of(v)->evtchn_pending_sel, word))
         event_mark_pending(v);
 }
 

@@ -49,7 +49,7 @@ struct event_domain {
     unsigned max_ports; // ports below this number may be used; at most EVENT_MAX_PORTS
     unsigned in_use;
     unsigned first_free;                      // no port below it is free
-    unsigned close_cursor;                    // progress of event_domain_close and event_reset
+    unsigned reset_cursor, kill_cursor;       // progress of event_reset and event_domain_close
     struct event_port *bucket[EVENT_BUCKETS]; // pages, allocated when first needed
 };
 

@@ -70,12 +70,6 @@ static long op_poll(struct hypercall *c, void *argument)
     return 0;
 }
 
-static void watchdog_expired(void *data, uint64_t now)
-{
-    (void)now;
-    domain_shutdown(data, SHUTDOWN_watchdog);
-}
-
 // Set up the first free one. LOCK_DOMAIN held.
 static long watchdog_create(struct hypercall *c, uint32_t seconds)
 {
@@ -87,7 +81,7 @@ static long watchdog_create(struct hypercall *c, uint32_t seconds)
         if (s->watchdogs_used >> i & 1)
             continue;
         s->watchdogs_used |= 1u << i;
-        timer_init(&s->watchdog[i], watchdog_expired, c->domain, this_cpu_id());
+        timer_migrate(&s->watchdog[i], this_cpu_id());
         timer_set(&s->watchdog[i], time_now() + seconds * NS_PER_S);
         return i + 1;
     }

@@ -8,6 +8,7 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "sched/sched.h"
+#include <xen/sched.h>
 
 void sched_block(struct vcpu *v)
 {
@@ -74,16 +75,23 @@ void sched_poll_notify(struct domain *d, evtchn_port_t port)
 
 // --- life cycle of what the scheduler keeps in domains and vcpus
 
+static void watchdog_expired(void *data, uint64_t now)
+{
+    (void)now;
+    domain_shutdown(data, SHUTDOWN_watchdog);
+}
+
 void sched_domain_init(struct domain *d)
 {
     d->sched = (struct sched_domain){.weight = SCHED_WEIGHT_DEFAULT};
+    for (unsigned i = 0; i < SCHED_WATCHDOGS; i++)
+        timer_init(&d->sched.watchdog[i], watchdog_expired, d, 0);
 }
 
 void sched_domain_destroy(struct domain *d)
 {
     for (unsigned i = 0; i < SCHED_WATCHDOGS; i++)
-        if (d->sched.watchdogs_used >> i & 1)
-            timer_stop_sync(&d->sched.watchdog[i]);
+        timer_stop_sync(&d->sched.watchdog[i]);
 }
 
 enum refusal sched_set_weight_cap(struct domain *d, unsigned weight, unsigned cap)

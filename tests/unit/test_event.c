@@ -260,6 +260,32 @@ static void all_ports_in_use(void)
     drop(d);
 }
 
+// A guest that is killed in the middle of a reset: death begins at the first port all the same.
+static void killed_while_resetting(void)
+{
+    struct domain *d = make(1, 1);
+    evtchn_port_t port;
+    for (unsigned i = 0; i < 20; i++)
+        event_alloc_unbound(d, 1, &port);
+    CU_ASSERT_EQUAL(event_reset(d, 10), REFUSE_CONTINUE);
+    event_alloc_unbound(d, 1, &port);
+    CU_ASSERT_EQUAL(port, 1);
+    drop(d);
+}
+
+// Events may come before the domain has its vcpus.
+static void no_vcpu_yet(void)
+{
+    struct domain *a = make(1, 1), *b = make(2, 0);
+    evtchn_port_t pa, pb;
+    event_alloc_unbound(b, 1, &pb);
+    CU_ASSERT_EQUAL(event_bind_interdomain(a, b, pb, &pa), REFUSE_NONE);
+    CU_ASSERT_EQUAL(event_send(a, pa), REFUSE_NONE);
+    CU_ASSERT(pending_bit(b, pb));
+    event_raise_global_virq(b, VIRQ_CONSOLE);
+    drop(a), drop(b);
+}
+
 static void info_moves(void)
 {
     struct domain *d = make(1, 1);
@@ -475,6 +501,8 @@ static const struct report_case cases[] = {
     REPORT_CASE(virqs),
     REPORT_CASE(pirqs_are_connected_outside_the_lock),
     REPORT_CASE(all_ports_in_use),
+    REPORT_CASE(killed_while_resetting),
+    REPORT_CASE(no_vcpu_yet),
     REPORT_CASE(info_moves),
     REPORT_CASE(random_against_model),
 };

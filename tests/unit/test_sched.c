@@ -37,6 +37,12 @@ bool event_port_is_pending(const struct domain *d, evtchn_port_t port)
     return d->shared_info->evtchn_pending[port / 64] >> port % 64 & 1;
 }
 
+void domain_shutdown(struct domain *d, uint8_t code)
+{
+    d->is_shutdown = true;
+    d->shutdown_code = code;
+}
+
 // --- the machine
 
 static struct vcpu idle[MAX_CPUS];
