@@ -2,6 +2,7 @@
 // Entry points of the guest kernel: callback_op, set_callbacks (its old form) and nmi_op.
 #include "hypercalls/call.h"
 #include "hypervisor/canonical.h"
+#include "hypervisor/x86.h"
 #include <xen/callback.h>
 #include <xen/nmi.h>
 
@@ -23,6 +24,15 @@ static struct guest_callback *callback_find(struct vcpu_traps *t, unsigned type)
     }
 }
 
+// The same place as set_trap_table's: either call will do.
+static void nmi_handler_set(struct vcpu *v, uint64_t address)
+{
+    struct trap_info *t = &v->traps.table[X86_NMI];
+
+    *t = (struct trap_info){.vector = X86_NMI, .cs = FLAT_KERNEL_CS, .address = address};
+    TI_SET_IF(t, 1);
+}
+
 static enum refusal callback_register(struct vcpu *v, unsigned type, uint64_t address,
                                       bool masks_events)
 {
@@ -31,7 +41,7 @@ static enum refusal callback_register(struct vcpu *v, unsigned type, uint64_t ad
     if (!is_canonical(address))
         return REFUSE_ADDRESS_NOT_CANONICAL;
     if (type == CALLBACKTYPE_nmi) {
-        v->traps.nmi_address = address;
+        nmi_handler_set(v, address);
         return REFUSE_NONE;
     }
     if (!callback)
@@ -54,7 +64,7 @@ static long op_unregister(struct hypercall *c, void *argument)
     const struct callback_unregister *u = argument;
 
     if (u->type == CALLBACKTYPE_nmi) {
-        c->vcpu->traps.nmi_address = 0;
+        nmi_handler_set(c->vcpu, 0);
         return 0;
     }
     return refuse(c,
@@ -94,7 +104,7 @@ static long op_nmi_register(struct hypercall *c, void *argument)
 static long op_nmi_unregister(struct hypercall *c, void *argument)
 {
     (void)argument;
-    c->vcpu->traps.nmi_address = 0;
+    nmi_handler_set(c->vcpu, 0);
     return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Entering the guest's kernel: exceptions, failsafe, NMI, event upcall and system calls.
+// Entering the guest's kernel: exceptions, failsafe, event upcall and system calls.
 //
 // From user mode the frame goes to the kernel stack the guest has registered, else below the current
 // stack pointer, aligned down to 16 bytes. It is written through the guest's own mappings; a guest
@@ -21,16 +21,17 @@ static bool has_architectural_iopl(const struct vcpu *v)
 }
 
 // What `source` stands for, beside the numbers of exceptions.
-enum { SOURCE_FAILSAFE = 256, SOURCE_EVENT, SOURCE_NMI, SOURCE_SYSCALL };
+enum { SOURCE_FAILSAFE = 256, SOURCE_EVENT, SOURCE_SYSCALL };
 
 static const char *source_name(unsigned source)
 {
     static const char *const exceptions[] = {
-        [X86_DE] = "#DE", [X86_DB] = "#DB", [X86_BP] = "#BP", [X86_OF] = "#OF", [X86_BR] = "#BR",
-        [X86_UD] = "#UD", [X86_NM] = "#NM", [X86_TS] = "#TS", [X86_NP] = "#NP", [X86_SS] = "#SS",
-        [X86_GP] = "#GP", [X86_PF] = "#PF", [X86_MF] = "#MF", [X86_AC] = "#AC", [X86_XM] = "#XM",
+        [X86_DE] = "#DE", [X86_DB] = "#DB", [X86_NMI] = "NMI", [X86_BP] = "#BP",
+        [X86_OF] = "#OF", [X86_BR] = "#BR", [X86_UD] = "#UD",  [X86_NM] = "#NM",
+        [X86_TS] = "#TS", [X86_NP] = "#NP", [X86_SS] = "#SS",  [X86_GP] = "#GP",
+        [X86_PF] = "#PF", [X86_MF] = "#MF", [X86_AC] = "#AC",  [X86_XM] = "#XM",
     };
-    static const char *const others[] = {"state that cannot be loaded", "an event upcall", "an NMI",
+    static const char *const others[] = {"state that cannot be loaded", "an event upcall",
                                          "a system call"};
 
     if (source >= SOURCE_FAILSAFE)
@@ -128,12 +129,6 @@ void guest_inject_event(struct cpu_user_regs *regs)
 {
     bounce_deliver(current_vcpu(), regs, current_vcpu()->traps.event.address, BOUNCE_MASKS_EVENTS,
                    0, SOURCE_EVENT);
-}
-
-void guest_inject_nmi(struct cpu_user_regs *regs)
-{
-    bounce_deliver(current_vcpu(), regs, current_vcpu()->traps.nmi_address, BOUNCE_MASKS_EVENTS, 0,
-                   SOURCE_NMI);
 }
 
 void guest_inject_syscall(struct cpu_user_regs *regs, const struct guest_callback *c)

@@ -209,9 +209,9 @@ static void nmi_deliver(struct vcpu *v, struct cpu_user_regs *regs)
     __atomic_store_n(&v->traps.nmi_pending, false, __ATOMIC_RELAXED);
     if (v->traps.nmi_masked) {
         v->traps.nmi_latched = true;
-    } else if (v->traps.nmi_address) {
+    } else if (guest_has_handler(v, X86_NMI)) {
         v->traps.nmi_masked = true;
-        guest_inject_nmi(regs);
+        guest_inject_exception(regs, X86_NMI, 0);
     }
 }
 

@@ -36,7 +36,6 @@ void guest_inject_exception(struct cpu_user_regs *regs, unsigned vector, uint32_
 void guest_inject_page_fault(struct cpu_user_regs *regs, uint32_t error_code, uint64_t address);
 void guest_inject_failsafe(struct cpu_user_regs *regs);
 void guest_inject_event(struct cpu_user_regs *regs); // the event upcall
-void guest_inject_nmi(struct cpu_user_regs *regs);
 struct guest_callback;
 void guest_inject_syscall(struct cpu_user_regs *regs, const struct guest_callback *c);
 

@@ -23,10 +23,9 @@ struct guest_callback {
 };
 
 struct vcpu_traps {
-    struct trap_info table[256]; // the virtual IDT; address 0 means no handler
+    struct trap_info table[256]; // the virtual IDT; address 0: no handler. NMIs use entry 2
     uint64_t kernel_ss, kernel_sp;
     struct guest_callback event, failsafe, syscall, syscall32, sysenter;
-    uint64_t nmi_address;
     bool nmi_pending; // atomic: set by anybody, looked at on the way to the guest
     bool nmi_masked;  // from delivery until the guest's iret
     bool nmi_latched; // one has arrived while masked
