@@ -64,9 +64,11 @@ static enum refusal increase_one(struct reservation *s, uint64_t i)
     struct frame *f;
     enum refusal r = domain_alloc_frames(s->domain, s->r->extent_order,
                                          memory_address_bits(s->r->mem_flags), &f);
-    if (r == REFUSE_NONE && s->list && !extent_write(s, i, frame_to_mfn(f).v))
-        r = REFUSE_BAD_POINTER;
-    return r;
+    if (r)
+        return r;
+    for (uint64_t j = 0; j < 1ull << s->r->extent_order; j++)
+        m2p_set(MFN(frame_to_mfn(f).v + j), ~0ull); // no pseudo-physical frame yet
+    return !s->list || extent_write(s, i, frame_to_mfn(f).v) ? REFUSE_NONE : REFUSE_BAD_POINTER;
 }
 
 static enum refusal decrease_one(struct reservation *s, uint64_t i)

@@ -19,6 +19,7 @@
 
 #define ZONES 2
 #define ZONE_LOW 0
+#define SCAN_MAX 1000
 #define LOW_ZONE_BITS 32
 #define LOW_ZONE_FRAMES (1ull << (LOW_ZONE_BITS - PAGE_SHIFT))
 
@@ -105,13 +106,16 @@ void frames_add_range(uint64_t start, uint64_t end)
     }
 }
 
-// A free block of at least `order` in the zone, below `limit` frames; NULL if there is none.
+// A free block of at least `order` in the zone, below `limit` frames; NULL if there is none, or none
+// among the first few of a list (a guest's odd limit must not keep the lock for long).
 static struct frame *block_find(unsigned zone, unsigned order, uint64_t limit, unsigned *found)
 {
+    if (zone != ZONE_LOW && limit <= LOW_ZONE_FRAMES)
+        return NULL;
     for (*found = order; *found <= PAGE_ORDER_MAX; ++*found) {
         struct frame *f = page_list_first(&free_blocks[zone][*found]);
-        while (f && number_of(f) + (1ull << order) > limit)
-            f = page_list_next(f);
+        for (unsigned tries = SCAN_MAX; f && number_of(f) + (1ull << order) > limit; tries--)
+            f = tries ? page_list_next(f) : NULL;
         if (f)
             return f;
     }

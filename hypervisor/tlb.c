@@ -33,6 +33,10 @@
 // is a complete flush of everything that a guest has mapped. A memory clear of a freed frame comes
 // after the filter, not before.
 //
+// The idle root maps nothing of a guest, so a CPU that is on it has nothing to flush: its stamp then is
+// TLB_NOTHING_CACHED, later than all others. It gets an ordinary one before it loads a guest's root:
+// that value was taken before anything could be cached, so every later stamp of a frame finds it.
+//
 // Wrap. The clock has 32 bits, stamps as well. When it wraps it stays 0: flushes at 0 publish 0, stamps
 // at 0 are 0, and tlb_filter() flushes all CPUs, after which it lets the clock go on at 1. A stamp from
 // before the wrap is large, so it may only cause a flush too many; no CPU has a stamp from before the
@@ -41,6 +45,7 @@
 #include "hypervisor/tlb.h"
 
 #include "hypervisor/asm.h"
+#include "hypervisor/paging.h"
 #include "hypervisor/smp.h"
 
 uint32_t tlb_clock = 1;
@@ -57,12 +62,21 @@ static uint32_t clock_tick(void)
     return now + 1;
 }
 
+static void stamp_publish(uint64_t stamp)
+{
+    __atomic_store_n(&this_cpu()->tlb_stamp, stamp, __ATOMIC_SEQ_CST);
+}
+
 void tlb_load_root(maddr_t root)
 {
     uint64_t flags = irq_save();
     uint32_t tick = clock_tick();
+    bool to_idle = root.v == idle_l4_maddr().v;
+
+    if (this_cpu()->tlb_stamp == TLB_NOTHING_CACHED && !to_idle)
+        stamp_publish(tick);
     write_cr3(root.v);
-    __atomic_store_n(&this_cpu()->tlb_stamp, tick, __ATOMIC_RELEASE);
+    stamp_publish(to_idle ? TLB_NOTHING_CACHED : tick);
     irq_restore(flags);
 }
 

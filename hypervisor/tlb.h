@@ -9,6 +9,9 @@
 extern uint32_t
     tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap
 
+// Stamp of a CPU that is on the idle root.
+#define TLB_NOTHING_CACHED (~0ull)
+
 // What a frame records when its last writable or table use ends, or when it is freed. The entries
 // that mapped it have been removed before by locked writes, which are full barriers, so the clock is
 // not read before the removal is visible; pairs with the increment in clock_tick().

@@ -14,6 +14,7 @@
 #define FIRST 8u
 #define END 40u
 #define CPUS 4
+#define SOME_ROOT 0x1000
 
 static struct domain *dom, *other;
 static struct type_work work;
@@ -31,11 +32,18 @@ static void flush_on(unsigned cpu)
     host_cpu_current = 0;
 }
 
-// All CPUs have flushed; from here on flushes are counted.
+static void load_on(unsigned cpu, maddr_t root)
+{
+    host_cpu_current = cpu;
+    tlb_load_root(root);
+    host_cpu_current = 0;
+}
+
+// All CPUs are on some guest's root and have flushed; from here on flushes are counted.
 static void start(void)
 {
     for (unsigned cpu = 0; cpu < CPUS; cpu++)
-        flush_on(cpu);
+        load_on(cpu, MADDR(SOME_ROOT));
     for (unsigned cpu = 0; cpu < CPUS; cpu++)
         flushed[cpu] = 0;
 }
@@ -79,6 +87,42 @@ static void cpus_that_are_off_are_left_alone(void)
     tlb_filter(tlb_stamp_now());
     CU_ASSERT_EQUAL(flushed[3], 0);
     cpu_table[3].is_online = true;
+}
+
+// A CPU on the idle root remembers nothing, until it is on a guest's root again.
+static void idle_cpus_are_left_alone(void)
+{
+    start();
+    load_on(2, idle_l4_maddr());
+    flushed[2] = 0;
+    uint32_t stamp = tlb_stamp_now();
+    CU_ASSERT_EQUAL(tlb_stale_cpus(stamp).bits, 0xb);
+    tlb_filter(stamp);
+    CU_ASSERT_EQUAL(flushed[2], 0);
+    flush_on(2);
+    CU_ASSERT_EQUAL(tlb_stale_cpus(tlb_stamp_now()).bits, 0xb);
+    load_on(2, MADDR(SOME_ROOT));
+    CU_ASSERT_EQUAL(tlb_stale_cpus(tlb_stamp_now()).bits, 0xf);
+}
+
+static uint32_t stamp_seen;
+static void look_at_stamp(unsigned cpu)
+{
+    stamp_seen = (uint32_t)cpu_table[cpu].tlb_stamp;
+}
+
+// At the moment when a root of a guest is loaded after idling, others see an ordinary stamp already;
+// when one is loaded after another one, they still see the old one.
+static void stamps_around_a_load(void)
+{
+    start();
+    load_on(1, idle_l4_maddr());
+    host_root_loaded = look_at_stamp;
+    load_on(1, MADDR(SOME_ROOT));
+    CU_ASSERT_EQUAL(stamp_seen, tlb_clock);
+    load_on(1, MADDR(SOME_ROOT));
+    CU_ASSERT_EQUAL(stamp_seen, tlb_clock - 1);
+    host_root_loaded = count_flush;
 }
 
 static void the_clock_wraps(void)
@@ -276,6 +320,8 @@ int main(void)
         REPORT_CASE(only_stale_cpus_are_flushed),
         REPORT_CASE(a_flush_that_begins_later_counts),
         REPORT_CASE(cpus_that_are_off_are_left_alone),
+        REPORT_CASE(idle_cpus_are_left_alone),
+        REPORT_CASE(stamps_around_a_load),
         REPORT_CASE(the_clock_wraps),
         REPORT_CASE(writable_to_table),
         REPORT_CASE(table_to_writable),
