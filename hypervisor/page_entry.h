@@ -18,7 +18,7 @@ struct entry_context {
     const struct domain *table_owner;
     const struct domain *frame_owner;
     struct type_work *work; // NULL: level-1 tables only
-    bool keep_ad; // take over the accessed and dirty bits of the old entry
+    bool keep_ad;           // take over the accessed and dirty bits of the old entry
 };
 
 // Replace entry `index` of a table on which the caller holds a reference. TABLE_NOT_VALID when it is

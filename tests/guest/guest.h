@@ -76,16 +76,29 @@ bool probe_read(const void *address, uint64_t *value);
 bool probe_write(void *address, uint64_t value);
 
 // Suites, one file each family; main.c lists them.
-#define GUEST_SUITES(X)                                                                            \
-    X(version)                                                                                     \
-    X(memory)                                                                                      \
-    X(mmu)                                                                                         \
-    X(stores)                                                                                      \
-    X(mmuext)                                                                                      \
-    X(types)                                                                                       \
-    X(segments)                                                                                    \
-    X(traps) X(callbacks) X(events) X(grants) X(grant_entries) X(sched) X(vcpu) X(multicall)       \
-        X(devices) X(control) X(compat) X(why) X(random)
+// clang-format off
+#define GUEST_SUITES(X) \
+    X(version) \
+    X(memory) \
+    X(mmu) \
+    X(stores) \
+    X(mmuext) \
+    X(types) \
+    X(segments) \
+    X(traps) \
+    X(callbacks) \
+    X(events) \
+    X(grants) \
+    X(grant_entries) \
+    X(sched) \
+    X(vcpu) \
+    X(multicall) \
+    X(devices) \
+    X(control) \
+    X(compat) \
+    X(why) \
+    X(random)
+// clang-format on
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \
     extern const size_t family##_suite_count;
