@@ -6,6 +6,7 @@
 // stays a #GP. Only port I/O, RDTSC and CLI/STI may come from user mode, by the rules of the I/O
 // privilege level.
 #include "hypervisor/emulate.h"
+#include "hypervisor/canonical.h"
 #include "hypervisor/context.h"
 #include "hypervisor/debugreg.h"
 #include "hypervisor/descriptors.h"
@@ -310,16 +311,50 @@ static enum emulated emulate_xsetbv(struct emulation *e)
     return EMULATED_DONE;
 }
 
-// It faults in ring 3 only where the processor has UMIP.
-static enum emulated emulate_smsw(struct emulation *e)
-{
-    uint64_t cr0 = guest_cr0(e->v);
+// --- what UMIP hides: without it these do not fault in ring 3. Guests get answers, not our addresses.
 
-    if (e->insn.mod == 3) {
-        emulate_register_write(emulate_register(e->regs, e->insn.rm), e->insn.operand_bytes, cr0);
+static enum emulated operand_write(struct emulation *e, const void *value, size_t bytes)
+{
+    uint64_t address = emulate_operand_address(e);
+
+    if (!is_canonical(address))
+        return EMULATED_REFUSED;
+    if (guest_write(address, value, bytes))
         return EMULATED_DONE;
-    }
-    return guest_write(emulate_operand_address(e), &cr0, 2) ? EMULATED_DONE : EMULATED_REFUSED;
+    guest_inject_page_fault(e->regs, PFEC_WRITE, address);
+    return EMULATED_STAYS;
+}
+
+// smsw, sldt, str: a register of the operand's size, or two bytes of memory.
+static enum emulated store_word(struct emulation *e, uint64_t value)
+{
+    if (e->insn.mod != 3)
+        return operand_write(e, &value, sizeof(uint16_t));
+    emulate_register_write(emulate_register(e->regs, e->insn.rm), e->insn.operand_bytes, value);
+    return EMULATED_DONE;
+}
+
+// sgdt, sidt: an empty table at the start of the range that belongs to the hypervisor.
+static enum emulated store_table(struct emulation *e)
+{
+    struct descriptor_pointer pointer = {.limit = 0, .base = HV_VIRT_START};
+
+    return operand_write(e, &pointer, e->insn.is_64bit ? sizeof(pointer) : 6);
+}
+
+static enum emulated emulate_umip(struct emulation *e)
+{
+    unsigned reg = e->insn.reg & 7;
+
+    if (!cpu_features.umip)
+        return EMULATED_REFUSED;
+    if (e->insn.opcode == OPCODE_0F(0x00) && reg < 2)
+        return store_word(e, reg == 0 ? (e->v->traps.ldt_entries ? SEL_LDT : 0) : SEL_TSS);
+    if (e->insn.opcode == OPCODE_0F(0x01) && reg < 2 && e->insn.mod != 3)
+        return store_table(e);
+    if (e->insn.opcode == OPCODE_0F(0x01) && reg == 4)
+        return store_word(e, guest_cr0(e->v));
+    return EMULATED_REFUSED;
 }
 
 // 0x0f01: the ModRM byte tells the instruction.
@@ -334,13 +369,9 @@ static enum emulated emulate_group_0f01(struct emulation *e)
             e->regs->rcx = e->v->traps.tsc_aux;
         return r;
     }
-    if (!e->v->in_kernel)
-        return EMULATED_REFUSED;
     if (in_register && reg == 2 && rm == 1)
-        return emulate_xsetbv(e);
-    if (reg == 4)
-        return emulate_smsw(e);
-    return EMULATED_REFUSED;
+        return e->v->in_kernel ? emulate_xsetbv(e) : EMULATED_REFUSED;
+    return emulate_umip(e);
 }
 
 static const struct emulator {
@@ -359,6 +390,7 @@ static const struct emulator {
     {OPCODE_0F(0x23), OPCODE_0F(0x23), false, mov_to_dr          },
     {OPCODE_0F(0x06), OPCODE_0F(0x06), false, emulate_clts       },
     {OPCODE_0F(0x01), OPCODE_0F(0x01), true,  emulate_group_0f01 },
+    {OPCODE_0F(0x00), OPCODE_0F(0x00), true,  emulate_umip       },
     {OPCODE_0F(0x31), OPCODE_0F(0x31), true,  emulate_rdtsc      },
     {OPCODE_0F(0x09), OPCODE_0F(0x09), false, emulate_wbinvd     },
     {OPCODE_0F(0xa2), OPCODE_0F(0xa2), true,  emulate_cpuid      },

@@ -204,6 +204,28 @@ static void privileged_instructions(void)
     EXPECT(probe_run(invalidate_caches, NULL), PROBE_TRAP + 13);
 }
 
+// Where the processor lets only ring 0 read these (UMIP), a guest still gets an answer.
+static void table_registers_can_be_read(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) pointer = {0};
+    uint64_t word = ~0UL;
+    uint16_t stored = 0xffff;
+
+    __asm__ volatile("sgdt %0" : "=m"(pointer));
+    EXPECT_TRUE(pointer.base >= 0xffff800000000000UL);
+    __asm__ volatile("sidt %0" : "=m"(pointer));
+    EXPECT_TRUE(pointer.base >= 0xffff800000000000UL);
+    __asm__ volatile("str %k0" : "=r"(word));
+    EXPECT_TRUE(word <= 0xffff);
+    __asm__ volatile("sldt %0" : "=m"(stored));
+    EXPECT(stored, 0);
+    __asm__ volatile("smsw %k0" : "=r"(word));
+    EXPECT(word & 1, 1);
+}
+
 static void use_fpu(void *arg)
 {
     (void)arg;
@@ -289,6 +311,7 @@ static const struct report_case emulation_cases[] = {
     REPORT_CASE(model_specific_registers),
     REPORT_CASE(msr_writes_do_nothing),
     REPORT_CASE(privileged_instructions),
+    REPORT_CASE(table_registers_can_be_read),
 };
 
 static const struct report_case fpu_cases[] = {
