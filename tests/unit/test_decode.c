@@ -58,15 +58,16 @@ static void known_instructions(void)
 
 static void foreign_instructions(void)
 {
+    // nop, syscall, int3, iret, ud2, lar, call, popf
     static const uint8_t codes[][4] = {
         {0x90 },
         {0x0f,  0x05},
         {0xcc    },
         {0xcf},
         {0x0f,     0x0b},
-        {0x0f,0x00, 0xc0},
+        {0x0f,0x02},
         {0xff,  0xd0},
-        {0x9d},
+        {0x9d    }
     };
     uint8_t prefixes[20];
     struct instruction i;
