@@ -2,7 +2,6 @@
 // Binding: what a port can stand for. Each operation claims a free port, checks everything with the
 // locks held, and only then fills it in.
 #include "event/port.h"
-#include "hypervisor/domain.h"
 
 const struct event_pirq_hooks *event_pirq_hooks;
 

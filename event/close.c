@@ -5,7 +5,6 @@
 // the first lock held, so the peer is referenced, both locks are taken in order, and the port is
 // looked at again.
 #include "event/port.h"
-#include "hypervisor/domain.h"
 
 // The domain whose lock is missing to close the port, NULL if none.
 static struct domain *lock_missing(const struct event_lock *held, const struct event_port *port)

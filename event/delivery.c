@@ -7,7 +7,6 @@
 // The bits lie in memory that the guest may write at any time. What it can spoil that way is only
 // whether it gets its own upcalls.
 #include "event/port.h"
-#include "hypervisor/domain.h"
 
 #define BITS_PER_WORD 64
 
@@ -56,7 +55,9 @@ void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct
         return;
     if (!test_bit(&s->evtchn_mask[word], bit))
         notify(d, word, __atomic_load_n(&port->vcpu, __ATOMIC_RELAXED));
-    sched_poll_notify(d, number); // polls look at masked ports too
+    // Polls look at masked ports too. The look pairs with the fence in sched_poll().
+    if (__atomic_load_n(&d->sched.poll_mask, __ATOMIC_SEQ_CST))
+        sched_poll_notify(d, number);
 }
 
 void event_port_clear_pending(struct domain *d, evtchn_port_t number)
@@ -106,11 +107,10 @@ enum refusal event_unmask(struct domain *d, evtchn_port_t number)
 
 enum refusal event_send(struct domain *d, evtchn_port_t number)
 {
-    struct event_lock lock;
     enum refusal r = REFUSE_NONE;
-
-    event_lock_take(&lock, d, NULL);
+    uint64_t flags = spin_lock_irqsave(&d->events.lock);
     const struct event_port *port = event_port_get(d, number);
+
     if (!port) {
         r = REFUSE_EVENT_BAD_PORT;
     } else if (port->state == EVENT_INTERDOMAIN) {
@@ -123,7 +123,7 @@ enum refusal event_send(struct domain *d, evtchn_port_t number)
     } else if (port->state != EVENT_UNBOUND) { // nobody listens yet: the event is dropped
         r = port->state == EVENT_FREE ? REFUSE_EVENT_BAD_PORT : REFUSE_EVENT_WRONG_KIND;
     }
-    event_lock_drop(&lock);
+    spin_unlock_irqrestore(&d->events.lock, flags);
     return r;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The ports of a domain: memory for them, free ones, and the locks.
 #include "event/port.h"
-#include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
 
 _Static_assert(sizeof(struct event_port) * EVENT_BUCKET_PORTS <= PAGE_SIZE, "a bucket is one page");
@@ -27,14 +26,6 @@ void event_domain_free(struct domain *d)
             page_free(d->events.bucket[i], 0);
         d->events.bucket[i] = NULL;
     }
-}
-
-struct event_port *event_port_get(const struct domain *d, evtchn_port_t port)
-{
-    if (port >= d->events.max_ports)
-        return NULL;
-    struct event_port *bucket = d->events.bucket[port / EVENT_BUCKET_PORTS];
-    return bucket ? &bucket[port % EVENT_BUCKET_PORTS] : NULL;
 }
 
 bool event_port_exists(const struct domain *d, evtchn_port_t port)

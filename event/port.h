@@ -4,9 +4,16 @@
 #define EVENT_PORT_H
 
 #include "event/event.h"
+#include "hypervisor/domain.h"
 
 // The port, or NULL when it is out of range or has no memory yet. Lock held.
-struct event_port *event_port_get(const struct domain *d, evtchn_port_t port);
+static inline struct event_port *event_port_get(const struct domain *d, evtchn_port_t port)
+{
+    if (port >= d->events.max_ports)
+        return NULL;
+    struct event_port *bucket = d->events.bucket[port / EVENT_BUCKET_PORTS];
+    return bucket ? &bucket[port % EVENT_BUCKET_PORTS] : NULL;
+}
 
 // The lock of `a`, and of `b` if it is another domain (NULL: none), in the order of their ids.
 struct event_lock {

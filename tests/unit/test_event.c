@@ -63,6 +63,7 @@ static struct domain *make(domid_t id, unsigned vcpus)
     event_domain_init(d, -1);
     for (unsigned i = 0; i < vcpus; i++)
         event_vcpu_init(d->vcpu[i]);
+    d->sched.poll_mask = 1; // somebody polls
     return d;
 }
 
