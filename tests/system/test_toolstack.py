@@ -192,6 +192,22 @@ def check_store(shell):
     shell.check("store-result", "sleep 1; xl console store-check", r"^RESULT \d+ passed, 0 failed")
 
 
+def misuse(kind):
+    return f'xl create -q store-check.cfg extra=\\"hostile={kind}\\"; sleep 1'
+
+
+def check_hostile(shell):
+    """Who misuses the pages shared with dom0 loses that service; dom0 and others go on."""
+    broke = r"^xenstored: domain \d+ broke the protocol"
+    for kind in ("store", "length"):
+        shell.check(f"misuse-{kind}", f"{misuse(kind)}; xenstore-read /local/domain/0/name", broke, r"^Domain-0$")
+        shell.run("xl destroy store-check")
+    shell.check("misuse-replies", f"{misuse('replies')}; {stay()}; xl list", r"^store-check +\d+", r"^hello +\d+")
+    shell.run("xl destroy store-check; xl destroy hello")
+    shell.check("misuse-console", f"{misuse('console')}; xl destroy store-check; xl console store-check",
+                r"console ring broken by the guest")
+
+
 def check_rounds(shell):
     """Nothing is lost: the first rounds warm up what is kept for good."""
     shell.run(f"repeat 20 '{stay()}; xl destroy hello'")
@@ -216,6 +232,7 @@ def run(hv):
         check_life(shell)
         check_ends(shell)
         check_store(shell)
+        check_hostile(shell)
         check_rounds(shell)
 
 

@@ -2,13 +2,24 @@
 /*
  * Uses the store as any guest can: libxenstore's calls below the guest's own node, and what the
  * permissions do not let it do. One line a case, the number of failures at the end.
+ *
+ * With hostile=KIND on its command line it misuses the pages that it shares with dom0 instead, and
+ * stays: store (an index that is out of range), length (a message that is too long), replies (many
+ * requests whose answers it never takes), console (an index that is out of range).
  */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xen/io/console.h>
 #include <xenstore.h>
+
+#include "pvguest/event.h"
+#include "pvguest/memory.h"
+#include "pvguest/start.h"
+#include "pvguest/thread.h"
+#include "pvguest/time.h"
 
 static struct xs_handle *xs;
 static unsigned int passed, failed;
@@ -133,8 +144,55 @@ static void watches(void)
     check(!xs_unwatch(xs, "data/w", "token") && errno == ENOENT, "unwatch-twice");
 }
 
+/* Puts as much of a request as fits, whatever else happens on the ring. */
+static void request_put(struct xenstore_domain_interface *ring, const void *bytes, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++) {
+        while (ring->req_prod - ring->req_cons >= XENSTORE_RING_SIZE) {
+            event_send(start_info_page->store_evtchn);
+            thread_sleep(NSEC_PER_MSEC);
+            if (ring->error != XENSTORE_ERROR_NONE || ring->rsp_prod - ring->rsp_cons > 1000) {
+                return;
+            }
+        }
+        ring->req[MASK_XENSTORE_IDX(ring->req_prod)] = ((const char *)bytes)[i];
+        ring->req_prod++;
+    }
+}
+
+static void misuse(const char *kind)
+{
+    struct xenstore_domain_interface *ring = mfn_to_virt(start_info_page->store_mfn);
+    struct xencons_interface *console = mfn_to_virt(start_info_page->console.domU.mfn);
+    struct xsd_sockmsg request = {.type = XS_DIRECTORY, .len = 2};
+
+    thread_sleep(100 * NSEC_PER_MSEC); /* what start-up has sent is answered */
+    printf("misuse: %s\n", kind);
+    if (strcmp(kind, "store") == 0) {
+        ring->req_prod += 5000;
+    } else if (strcmp(kind, "length") == 0) {
+        request.len = XENSTORE_PAYLOAD_MAX + 1;
+        request_put(ring, &request, sizeof(request));
+    } else if (strcmp(kind, "replies") == 0) {
+        event_attach(start_info_page->store_evtchn, NULL, NULL);
+        for (unsigned int i = 0; i < 2000; i++) {
+            request_put(ring, &request, sizeof(request));
+            request_put(ring, "/", 2);
+        }
+    } else if (strcmp(kind, "console") == 0) {
+        console->out_prod += 5000;
+        event_send(start_info_page->console.domU.evtchn);
+    }
+    event_send(start_info_page->store_evtchn);
+    thread_sleep(1000 * NSEC_PER_SEC);
+}
+
 int main(void)
 {
+    if (start_option("hostile")) {
+        misuse(start_option("hostile"));
+        return 0;
+    }
     xs = xs_open(0);
     check(xs != NULL, "open");
     if (xs) {
