@@ -59,21 +59,13 @@ static void known_instructions(void)
 static void foreign_instructions(void)
 {
     // nop, syscall, int3, iret, ud2, lar, call, popf
-    static const uint8_t codes[][4] = {
-        {0x90 },
-        {0x0f,  0x05},
-        {0xcc    },
-        {0xcf},
-        {0x0f,     0x0b},
-        {0x0f,0x02},
-        {0xff,  0xd0},
-        {0x9d    }
-    };
+    static const char codes[][4] = {"\x90",     "\x0f\x05", "\xcc",     "\xcf",
+                                    "\x0f\x0b", "\x0f\x02", "\xff\xd0", "\x9d"};
     uint8_t prefixes[20];
     struct instruction i;
 
     for (unsigned n = 0; n < ARRAY_SIZE(codes); n++)
-        CU_ASSERT_EQUAL(decode_exact(&i, codes[n], 4, true), DECODE_UNKNOWN);
+        CU_ASSERT_EQUAL(decode_exact(&i, (const uint8_t *)codes[n], 4, true), DECODE_UNKNOWN);
     memset(prefixes, 0x66, sizeof(prefixes));
     CU_ASSERT_EQUAL(decode_exact(&i, prefixes, sizeof(prefixes), true), DECODE_UNKNOWN);
 }
