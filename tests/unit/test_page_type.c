@@ -127,7 +127,8 @@ static void entry_bits(void)
     CU_ASSERT_EQUAL(page_type_pin(t[4], dom[1], 4, &work), REFUSE_NONE);
     uint64_t page = entry(t[0], RW);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PCD | PTE_PAT, NULL), REFUSE_NONE);
-    CU_ASSERT_EQUAL(((uint64_t *)frame_to_virt(t[1]))[9] & (PTE_PCD | PTE_PAT), 0); // RAM: write-back
+    CU_ASSERT_EQUAL(((uint64_t *)frame_to_virt(t[1]))[9] & (PTE_PCD | PTE_PAT),
+                    0); // RAM: write-back
     CU_ASSERT_EQUAL(page_entry_write(&c, t[2], 9, page | PTE_PSE, NULL), REFUSE_ENTRY_BAD_FLAGS);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 256, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 271, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
