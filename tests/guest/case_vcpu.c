@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// vcpu_op: states, per-vcpu areas and timers, and bringing a second vcpu up and down.
+// vcpu_op: states, per-vcpu areas and timers, and a second vcpu: up, down, woken.
 #include "tests/guest/guest.h"
 
 #include <string.h>
+#include <xen/event_channel.h>
+#include <xen/sched.h>
 #include <xen/vcpu.h>
 
 #include "pvguest/start.h"
@@ -98,10 +100,14 @@ static void bad_context(void)
 static volatile unsigned long second_ran;
 static unsigned char second_stack[4096] __attribute__((aligned(16)));
 
-// The second vcpu: reports, then takes itself down.
+// The second vcpu: works, reports, then takes itself down.
+static void (*volatile second_work)(void);
+
 static void second_main(void)
 {
     for (;;) {
+        if (second_work)
+            second_work();
         __atomic_add_fetch(&second_ran, 1, __ATOMIC_SEQ_CST);
         hypercall_vcpu_op(VCPUOP_down, 1, NULL);
     }
@@ -144,6 +150,72 @@ static void second_vcpu(void)
     EXPECT(OP(down, 1, NULL), 0);
 }
 
+// Two vcpus wake each other by turns, each out of a poll: not one event may be lost on the way.
+#define TURNS 3000
+static evtchn_port_t ports[2]; // [i] wakes vcpu i
+static volatile unsigned long turns[2], polls_that_timed_out;
+
+static bool take_event(evtchn_port_t port)
+{
+    uint64_t bit = 1UL << port % 64;
+
+    return __atomic_fetch_and(&shared_info_page->evtchn_pending[port / 64], ~bit,
+                              __ATOMIC_SEQ_CST) &
+           bit;
+}
+
+static void play(unsigned int me)
+{
+    struct evtchn_send send = {.port = ports[!me]};
+
+    while (turns[me] < TURNS) {
+        struct sched_poll poll = {.nr_ports = 1, .timeout = time_now() + 2 * NSEC_PER_SEC};
+
+        set_xen_guest_handle(poll.ports, &ports[me]);
+        hypercall_sched_op(SCHEDOP_poll, &poll);
+        if (take_event(ports[me])) {
+            turns[me]++;
+            hypercall_event_channel_op(EVTCHNOP_send, &send);
+        } else if (time_now() >= poll.timeout) {
+            polls_that_timed_out++;
+            return;
+        }
+    }
+}
+
+static void second_plays(void)
+{
+    play(1);
+}
+
+static void no_wakeup_is_lost(void)
+{
+    struct evtchn_send first = {.port = 0};
+    unsigned long before = second_ran;
+
+    for (unsigned int i = 0; i < 2; i++) {
+        struct evtchn_bind_ipi bind = {.vcpu = i};
+        REQUIRE(EXPECT(hypercall_event_channel_op(EVTCHNOP_bind_ipi, &bind), 0));
+        ports[i] = bind.port;
+        __atomic_fetch_or(&shared_info_page->evtchn_mask[bind.port / 64], 1UL << bind.port % 64,
+                          __ATOMIC_SEQ_CST);
+    }
+    second_work = second_plays;
+    EXPECT(OP(up, 1, NULL), 0);
+    first.port = ports[0];
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_send, &first), 0);
+    play(0);
+    EXPECT_TRUE(second_reached(before + 1));
+    EXPECT(turns[0], TURNS);
+    EXPECT(turns[1], TURNS);
+    EXPECT(polls_that_timed_out, 0);
+    second_work = NULL;
+    for (unsigned int i = 0; i < 2; i++) {
+        struct evtchn_close close = {.port = ports[i]};
+        EXPECT(hypercall_event_channel_op(EVTCHNOP_close, &close), 0);
+    }
+}
+
 static void unknown_command(void)
 {
     EXPECT(hypercall_vcpu_op(99, 0, NULL), -XEN_ENOSYS);
@@ -155,7 +227,8 @@ static const struct report_case cases[] = {
     REPORT_CASE(runstate_area),   REPORT_CASE(singleshot_timer),
     REPORT_CASE(periodic_timer),  REPORT_CASE(info_refused),
     REPORT_CASE(not_initialised), REPORT_CASE(bad_context),
-    REPORT_CASE(second_vcpu),     REPORT_CASE(unknown_command),
+    REPORT_CASE(second_vcpu),     REPORT_CASE(no_wakeup_is_lost),
+    REPORT_CASE(unknown_command),
 };
 
 GUEST_FAMILY(vcpu, REPORT_SUITE("vcpu_op", cases));
