@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What `make check` looks at: check.py [CHECK ...]. Prints each fault as FILE:LINE: text.
 
-The checks: format, headers, layers, sizes, coverage, text, python. Compiler options come from the
+The checks: format, headers, layers, sizes, coverage, docs, text, python. Compiler options come from the
 makefile through HV_CFLAGS, GUEST_CFLAGS and UNIT_CFLAGS.
 """
 
@@ -151,6 +151,13 @@ UNFINISHED = re.compile(r"\b(TO" + "DO|FIX" + "ME|XX" + r"X)\b")
 SOURCES = (".c", ".h", ".S", ".py", ".sh", ".mk", ".ld", ".def")
 
 
+def check_docs():
+    """docs/abi.md is what the sources say."""
+    done = subprocess.run([sys.executable, "tools/abi.py", "--check"], capture_output=True, text=True,
+                          check=False)
+    return done.stdout.split("\n")[:-1] + done.stderr.split("\n")[-2:-1]
+
+
 def check_text():
     """One SPDX line in each source; no paths of somebody's machine; nothing marked unfinished."""
     faults = []
@@ -190,6 +197,7 @@ CHECKS = {
     "layers": check_layers,
     "sizes": check_sizes,
     "coverage": check_coverage,
+    "docs": check_docs,
     "text": check_text,
     "python": check_python,
 }
