@@ -91,8 +91,8 @@ struct xenstore {
     struct xenstore_connection *connections;
     struct xenstore_watch *watches[XENSTORE_HASH];
     struct xenstore_domain *domains[XENSTORE_HASH];
-    /* Rights to the special watches, as XS_SET_PERMS sets them. */
-    struct xenstore_perm special[2];
+    /* Rights to the special watches: nobody's but dom0's, and one domain's that XS_SET_PERMS named. */
+    struct xenstore_perm special[2][2];
     /* INTRODUCE and RELEASE of a domain, from the protocol: map the ring, or let it go. 0 or
      * -XEN_E*. NULL: refused with -XEN_ENOSYS. */
     int (*introduce)(struct xenstore *store, uint16_t domid, uint64_t gfn, uint32_t port);

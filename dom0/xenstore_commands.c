@@ -6,8 +6,13 @@
 #include <xenstore.h>
 
 #include "dom0/xenstore_commands.h"
+#include "pvguest/console.h"
+#include "pvguest/thread.h"
+#include "pvguest/time.h"
 
 #define DEPTH_MAX 24U
+#define INTERRUPT 3 /* ^C */
+#define WATCH_POLL_NS (20 * NSEC_PER_MSEC)
 
 struct options {
     bool full;          /* -f: whole paths */
@@ -16,7 +21,7 @@ struct options {
     bool raw;           /* -R: values as they are */
     bool tidy;          /* rm -t: empty parents too */
     bool recurse;       /* chmod -r */
-    unsigned int count; /* watch -n: 0: for ever */
+    unsigned int count; /* watch -n; 0: until ^C */
 };
 
 static int fail(const char *command, const char *what, const char *path)
@@ -262,14 +267,18 @@ static int do_watch(struct xs_handle *xs, const struct options *options, int arg
             return fail("watch", "could not watch", argv[i]);
         }
     }
-    for (unsigned int seen = 0; options->count == 0 || seen < options->count; seen++) {
-        unsigned int count;
-        char **event = xs_read_watch(xs, &count);
-        if (!event) {
-            return 1;
+    for (unsigned int seen = 0; options->count == 0 || seen < options->count;) {
+        char **event = xs_check_watch(xs);
+        char key[16];
+        if (event) {
+            printf("%s\n", event[XS_WATCH_PATH]);
+            free(event);
+            seen++;
+        } else if (memchr(key, INTERRUPT, console_read(key, sizeof(key)))) {
+            break;
+        } else {
+            thread_sleep(WATCH_POLL_NS);
         }
-        printf("%s\n", event[XS_WATCH_PATH]);
-        free(event);
     }
     return 0;
 }

@@ -280,8 +280,7 @@ static int do_set_perms(struct request *r)
         int special = special_index(strings[0]);
         rc = special < 0 ? -XEN_ENOENT : r->connection->privileged ? 0 : -XEN_EACCES;
         if (rc == 0) {
-            r->connection->store->special[special] = perms[count > 2 ? 1 : 0];
-            r->connection->store->special[special].domid = perms[count > 2 ? 1 : 0].domid;
+            r->connection->store->special[special][1] = perms[count - 2];
         }
     } else if (rc == 0) {
         rc = path_resolve(r, strings[0]);

@@ -174,7 +174,7 @@ void xenstore_watch_fire_exact(struct xenstore *store, const char *path,
 void xenstore_watch_fire_special(struct xenstore *store, unsigned int which, uint16_t domid)
 {
     const char *name = special_names[which];
-    const struct xenstore_perm *perm = &store->special[which];
+    const struct xenstore_perm *perms = store->special[which];
     uint32_t hash = hash_path(name);
     char path[32];
 
@@ -182,7 +182,7 @@ void xenstore_watch_fire_special(struct xenstore *store, unsigned int which, uin
     for (struct xenstore_watch *watch = store->watches[hash % XENSTORE_HASH]; watch;
          watch = watch->next_hash) {
         if (watch->hash == hash && strcmp(watch->path, name) == 0 &&
-            (xenstore_rights(watch->connection, perm, 1) & XENSTORE_READ)) {
+            (xenstore_rights(watch->connection, perms, 2) & XENSTORE_READ)) {
             event_send(watch, watch->depth == 1 ? path : name);
         }
     }
@@ -191,7 +191,7 @@ void xenstore_watch_fire_special(struct xenstore *store, unsigned int which, uin
     for (struct xenstore_watch *watch = store->watches[hash % XENSTORE_HASH]; watch;
          watch = watch->next_hash) {
         if (watch->hash == hash && strcmp(watch->path, path) == 0 &&
-            (xenstore_rights(watch->connection, perm, 1) & XENSTORE_READ)) {
+            (xenstore_rights(watch->connection, perms, 2) & XENSTORE_READ)) {
             event_send(watch, path);
         }
     }

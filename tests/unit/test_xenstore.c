@@ -294,6 +294,15 @@ static void watches_of_domains(void)
     CU_ASSERT_EQUAL(errno, EAGAIN);
     CU_ASSERT_PTR_NULL(g->output);
     CU_ASSERT_FALSE(xs_is_domain_introduced(h, 9));
+    struct xenstore_connection *other = xenstore_connect(&store, 4);
+    CU_ASSERT_EQUAL(ASK(other, XS_WATCH, "@releaseDomain\0r"), XS_WATCH);
+    CU_ASSERT_TRUE(event_is(other, "@releaseDomain", "r"));
+    struct xenstore_connection *root = xenstore_connect(&store, 0);
+    CU_ASSERT_EQUAL(ASK(root, XS_SET_PERMS, "@releaseDomain\0n0\0r3"), XS_SET_PERMS);
+    CU_ASSERT_EQUAL(ASK(other, XS_SET_PERMS, "@releaseDomain\0n0\0r4"), XS_ERROR);
+    xenstore_domain_release(&store, 9, true);
+    CU_ASSERT_TRUE(event_is(g, "@releaseDomain", "r"));
+    CU_ASSERT_PTR_NULL(other->output);
     CU_ASSERT_EQUAL(ASK(g, XS_RESET_WATCHES, ""), XS_RESET_WATCHES);
     CU_ASSERT_EQUAL(g->watch_count, 0);
     xs_close(h);
