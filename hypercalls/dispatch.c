@@ -6,7 +6,6 @@
 // SYSCALL instruction, so that the guest repeats the call after whatever was pending.
 #include "hypercalls/call.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 #include "hypervisor/time.h"
 #include "hypervisor/traps.h"
@@ -49,8 +48,6 @@ long refuse(struct hypercall *c, enum refusal r, unsigned index)
         .call = (uint8_t)c->number,
         .subop = c->subop,
     };
-    log_debug("d%uv%u %s(%#x) argument %u: %s\n", c->domain->id, c->vcpu->id,
-              hypercall_name(c->number), c->subop, index, refusal_words(r));
     return refusal_errno(r);
 }
 

@@ -21,6 +21,7 @@
 _Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain fits into one page");
 _Static_assert(DOMAIN_MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "every vcpu_info fits into shared_info");
 
+#define REFUSALS_SHOWN 5
 #define VCPU_ORDER 1
 _Static_assert(sizeof(struct vcpu) <= (PAGE_SIZE << VCPU_ORDER), "a vcpu fits into its pages");
 
@@ -437,6 +438,18 @@ static void dom0_has_ended(uint8_t code)
     }
 }
 
+// What a domain that crashed was refused last often says why.
+static void print_last_refusals(const struct domain *d)
+{
+    uint64_t head = d->refusals.head, n = MIN(head, (uint64_t)REFUSALS_SHOWN);
+
+    for (uint64_t i = head - n; i < head; i++) {
+        const struct refusal_record *r = &d->refusals.record[i % REFUSAL_RING];
+        log_info("d%uv%u was refused hypercall %u(%u), argument %u, at %#lx: %s", d->id, r->vcpu,
+                 r->call, r->subop, r->index, r->rip, refusal_words((enum refusal)r->refusal));
+    }
+}
+
 void domain_shutdown(struct domain *d, uint8_t code)
 {
     spin_lock(&d->lock);
@@ -445,6 +458,8 @@ void domain_shutdown(struct domain *d, uint8_t code)
         d->shutdown_code = code;
     d->is_shutdown = true;
     spin_unlock(&d->lock);
+    if (first && d->shutdown_code == SHUTDOWN_crash)
+        print_last_refusals(d);
     if (d == domain_dom0)
         dom0_has_ended(d->shutdown_code);
     if (!first)
