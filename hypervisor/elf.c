@@ -139,13 +139,19 @@ static void note_apply(struct elf_image *image, uint32_t type, const uint8_t *va
     case XEN_ELFNOTE_SUSPEND_CANCEL:
         image->suspend_cancel = note_number(value, bytes) != 0;
         break;
+    case XEN_ELFNOTE_BSD_SYMTAB:
+        image->wants_symtab = bytes >= 3 && !memcmp(value, "yes", 3);
+        break;
+    case XEN_ELFNOTE_HV_START_LOW:
+        image->hv_start_low = note_number(value, bytes);
+        break;
     case XEN_ELFNOTE_INIT_P2M:
         image->init_p2m = note_number(value, bytes);
         break;
     case XEN_ELFNOTE_MOD_START_PFN:
         image->mod_start_pfn = note_number(value, bytes) != 0;
         break;
-    default: // LOADER, PAE_MODE, BSD_SYMTAB, ... do not matter to a 64-bit PV guest
+    default: // LOADER, PAE_MODE, L1_MFN_VALID, ... do not matter to a 64-bit PV guest
         break;
     }
 }
@@ -207,6 +213,8 @@ static const char *read_notes(struct elf_image *image)
         return "the kernel has no Xen notes";
     if (image->xen_version[0] && memcmp(image->xen_version, "xen-3.0", 7))
         return "the kernel is for another version of the Xen interface";
+    if (image->hv_start_low > HV_VIRT_START)
+        return "the kernel leaves the hypervisor too small an address range";
     return NULL;
 }
 

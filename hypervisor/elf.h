@@ -21,6 +21,8 @@ struct elf_image {
     uint64_t init_p2m;       // ELF_NO_ADDRESS: inside the initial mapping
     bool mod_start_pfn;      // the module is passed by frame number and not mapped
     bool suspend_cancel;
+    bool wants_symtab;     // BSD_SYMTAB: it would like its symbol table loaded
+    uint64_t hv_start_low; // lowest start of the hypervisor's range that it can live with; 0: any
     uint32_t features_supported, features_required; // 1 << XENFEAT_*
     char guest_os[32], xen_version[16];
 

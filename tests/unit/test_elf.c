@@ -162,6 +162,22 @@ static void no_notes(void)
     expect_refused("version", sizeof(file));
 }
 
+static void notes_that_refuse(void)
+{
+    struct elf_image image;
+
+    make();
+    note_number(XEN_ELFNOTE_HV_START_LOW, 0xffff820000000000ull);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    expect_refused("too small an address range", sizeof(file));
+    make();
+    note_number(XEN_ELFNOTE_HV_START_LOW, 0xffff800000000000ull);
+    note(XEN_ELFNOTE_BSD_SYMTAB, "yes", 4);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT(image.wants_symtab);
+}
+
 static void truncated(void)
 {
     make();
@@ -216,9 +232,9 @@ static void random_damage(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(good_image),    REPORT_CASE(sparse_notes),  REPORT_CASE(not_elf),
-    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),      REPORT_CASE(truncated),
-    REPORT_CASE(bad_layout),    REPORT_CASE(random_damage),
+    REPORT_CASE(good_image),    REPORT_CASE(sparse_notes), REPORT_CASE(not_elf),
+    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),     REPORT_CASE(notes_that_refuse),
+    REPORT_CASE(truncated),     REPORT_CASE(bad_layout),   REPORT_CASE(random_damage),
 };
 
 int main(void)
