@@ -102,6 +102,8 @@ void grant_unmap_finish(struct domain *d, const struct grant_unmap *unmap);
 
 // --- copying and the rest
 enum refusal grant_copy(struct domain *caller, const struct gnttab_copy *op);
+// The frame goes to another domain for good (or is lost, when refused after it was given up).
+enum refusal grant_transfer(struct domain *d, const struct gnttab_transfer *op);
 enum refusal grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
 
 // The GNTST_* value of a refusal, for the status fields of the operations.

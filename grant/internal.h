@@ -5,6 +5,9 @@
 
 #include "grant/grant.h"
 
+// The shared entry, NULL if there is no such reference. Lock held; it stays as long as the domain.
+grant_entry_v1_t *grant_shared_entry(struct domain *d, grant_ref_t ref);
+
 // --- handles (track.c)
 // Get a handle for a new mapping; nobody else sees it until grant_track_publish.
 enum refusal grant_track_alloc(struct domain *d, grant_handle_t *handle);

@@ -109,6 +109,11 @@ static bool ref_exists(const struct grant_domain *g, grant_ref_t ref)
     return ref / GRANT_ENTRIES_PER_FRAME < g->frames;
 }
 
+grant_entry_v1_t *grant_shared_entry(struct domain *d, grant_ref_t ref)
+{
+    return ref_exists(&d->grants, ref) ? shared_entry(&d->grants, ref) : NULL;
+}
+
 // The active state of an entry, NULL when it has no memory.
 static struct grant_active *active_entry(struct grant_domain *g, grant_ref_t ref)
 {

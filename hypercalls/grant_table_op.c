@@ -56,12 +56,10 @@ static void swap_one(struct hypercall *c, void *element, unsigned index)
     op->status = status_of(c, grant_swap(c->domain, op->ref_a, op->ref_b), index);
 }
 
-// Moving a frame to another domain is older than copying and not offered: the status says that the
-// frame stays.
 static void transfer_one(struct hypercall *c, void *element, unsigned index)
 {
     struct gnttab_transfer *op = element;
-    op->status = status_of(c, REFUSE_GRANT_BAD_PAGE, index);
+    op->status = status_of(c, grant_transfer(c->domain, op), index);
 }
 
 // --- unmapping, in batches with one flush each

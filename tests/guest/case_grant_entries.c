@@ -246,13 +246,68 @@ static void cache_flushes(void)
     EXPECT(hypercall_grant_table_op(GNTTABOP_cache_flush, HYPERVISOR_ADDRESS, 1), -XEN_EFAULT);
 }
 
-static void transfer_refused(void)
+static int16_t transfer_status(uint64_t mfn, domid_t to, grant_ref_t ref)
 {
-    struct gnttab_transfer t = {.mfn = ABSENT_FRAME, .domid = OWN_DOMAIN};
+    struct gnttab_transfer t = {.mfn = mfn, .domid = to, .ref = ref};
 
     t.status = 77;
     EXPECT(OP(transfer, t), 0);
-    EXPECT(t.status, GNTST_bad_page);
+    return t.status;
+}
+
+static bool can_be_mapped(void *window, uint64_t mfn)
+{
+    return hypercall_update_va_mapping(window, pte_make(mfn, PTE_RAM | PTE_RW),
+                                       UVMF_INVLPG | UVMF_LOCAL) == 0;
+}
+
+static void transfer_refused(void)
+{
+    uint64_t *page = page_alloc(0), *window = memory_reserve(1), mfn = virt_to_mfn(page);
+
+    REQUIRE(page && window);
+    EXPECT(transfer_status(ABSENT_FRAME, OWN_DOMAIN, 0), GNTST_bad_page);
+    EXPECT(transfer_status(mfn, OWN_DOMAIN, 0), GNTST_bad_page); // it is mapped
+    EXPECT(page_set_absent(page), 0);
+    EXPECT(transfer_status(mfn, ABSENT_DOMAIN, 0), GNTST_bad_domain);
+    EXPECT_TRUE(!can_be_mapped(window, mfn)); // it had been given up before
+}
+
+static void transfer_without_slot(void)
+{
+    uint64_t *page = page_alloc(0), *window = memory_reserve(1), mfn = virt_to_mfn(page);
+    int ref = grant_access(OTHER_DOMAIN, mfn, false);
+
+    REQUIRE(page && window && ref > 0);
+    EXPECT(page_set_absent(page), 0);
+    EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_general_error);
+    EXPECT_TRUE(!can_be_mapped(window, mfn));
+}
+
+static void transfer_to_self(void)
+{
+    uint64_t *page = page_alloc(0), *window = memory_reserve(1), mfn = virt_to_mfn(page);
+    int ref = grant_access(OTHER_DOMAIN, 0, false);
+
+    REQUIRE(page && window && ref > 0 && entries_map());
+    page[0] = 0x4321;
+    EXPECT(page_set_absent(page), 0);
+    entries[ref].flags = 0;
+    entries[ref].domid = OWN_DOMAIN;
+    entries[ref].frame = 0;
+    entries[ref].flags = GTF_accept_transfer;
+    EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_okay);
+    EXPECT(entries[ref].flags,
+           GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
+    EXPECT_TRUE(entries[ref].frame != 0);
+    EXPECT(can_be_mapped(window, entries[ref].frame), 1);
+    EXPECT(window[0], 0x4321);
+    EXPECT(entries[ref].frame, mfn);
+    EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_bad_page); // mapped again
+    EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG | UVMF_LOCAL), 0);
+    EXPECT(page_set_writable(page), 0); // it is the same frame
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
 }
 
 static const struct report_case cases[] = {
@@ -260,6 +315,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(unmap_and_replace),      REPORT_CASE(swap_refs),
     REPORT_CASE(page_table_entry_given), REPORT_CASE(requests_for_one),
     REPORT_CASE(cache_flushes),          REPORT_CASE(transfer_refused),
+    REPORT_CASE(transfer_without_slot),  REPORT_CASE(transfer_to_self),
     REPORT_CASE(overwritten_mapping),
 };
 

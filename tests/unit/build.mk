@@ -78,7 +78,7 @@ UNIT_sched_CFLAGS := -Itests/unit/host
 UNIT_sched_LIBS := -Wl,--wrap=spin_trylock
 
 UNIT_TESTS += grant
-UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map.c grant/copy.c \
+UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map.c grant/copy.c grant/transfer.c \
 	$(MEMORY_CORE_SRCS)
 UNIT_grant_CFLAGS := -Itests/unit/host
 UNIT_grant_LIBS := -lpthread

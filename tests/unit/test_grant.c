@@ -298,6 +298,38 @@ static void table_grows(void)
     teardown();
 }
 
+static void transfers(void)
+{
+    setup();
+    struct gnttab_transfer op = {.mfn = frame_to_mfn(frames[0][4]).v, .domid = 2, .ref = 9};
+    uint64_t pages = dom[0]->tot_pages;
+    *entry(1, 9) = (grant_entry_v1_t){.flags = GTF_accept_transfer, .domid = 1};
+    CU_ASSERT(frame_get(frames[0][4], dom[0]) == REFUSE_NONE);
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_BAD_PAGE); // somebody uses it
+    frame_put(frames[0][4]);
+    dom[1]->max_pages = dom[1]->tot_pages + 1;
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(entry(1, 9)->flags,
+                    GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
+    CU_ASSERT_EQUAL(entry(1, 9)->frame, op.mfn);
+    CU_ASSERT_PTR_EQUAL(frames[0][4]->owner, dom[1]);
+    CU_ASSERT_EQUAL(frame_refs(frames[0][4]), 1);
+    CU_ASSERT_EQUAL(dom[0]->tot_pages, pages - 1);
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_BAD_PAGE); // not its own any more
+    op.mfn = frame_to_mfn(frames[0][5]).v;
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_NO_ROOM);
+    dom[1]->max_pages++;
+    op.mfn = frame_to_mfn(frames[0][6]).v;
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_NO_SLOT); // used up
+    *entry(1, 9) = (grant_entry_v1_t){.flags = GTF_accept_transfer, .domid = 3};
+    op.mfn = frame_to_mfn(frames[0][7]).v;
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_OTHER_DOMAIN);
+    op.mfn = frame_to_mfn(frames[0][8]).v, op.domid = 99;
+    CU_ASSERT_EQUAL(grant_transfer(dom[0], &op), REFUSE_GRANT_NO_DOMAIN);
+    CU_ASSERT_EQUAL(dom[0]->tot_pages, pages - 5);
+    teardown();
+}
+
 // --- random sequences
 
 #define REFS 12
@@ -442,10 +474,9 @@ static void scribbling_owner(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),
-    REPORT_CASE(refusals_of_map),  REPORT_CASE(handles_run_out),
-    REPORT_CASE(owner_dies_first), REPORT_CASE(copies),
-    REPORT_CASE(table_grows),      REPORT_CASE(random_against_model),
+    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),        REPORT_CASE(refusals_of_map),
+    REPORT_CASE(handles_run_out),  REPORT_CASE(owner_dies_first), REPORT_CASE(copies),
+    REPORT_CASE(table_grows),      REPORT_CASE(transfers),        REPORT_CASE(random_against_model),
     REPORT_CASE(scribbling_owner),
 };
 
