@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <xen/grant_table.h>
+#include <xen/memory.h>
 
 #include "pvguest/grant.h"
 #include "pvguest/start.h"
@@ -261,6 +262,19 @@ static bool can_be_mapped(void *window, uint64_t mfn)
                                        UVMF_INVLPG | UVMF_LOCAL) == 0;
 }
 
+// A frame has been lost: get another one in its place.
+static void refill(void *page)
+{
+    xen_pfn_t frame = virt_to_pfn(page);
+    struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
+
+    set_xen_guest_handle(r.extent_start, &frame);
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 1);
+    memory_p2m[virt_to_pfn(page)] = frame;
+    EXPECT(page_set_writable(page), 0);
+    page_free(page, 0);
+}
+
 static void transfer_refused(void)
 {
     uint64_t *page = page_alloc(0), *window = memory_reserve(1), mfn = virt_to_mfn(page);
@@ -271,6 +285,7 @@ static void transfer_refused(void)
     EXPECT(page_set_absent(page), 0);
     EXPECT(transfer_status(mfn, ABSENT_DOMAIN, 0), GNTST_bad_domain);
     EXPECT_TRUE(!can_be_mapped(window, mfn)); // it had been given up before
+    refill(page);
 }
 
 static void transfer_without_slot(void)
@@ -282,6 +297,8 @@ static void transfer_without_slot(void)
     EXPECT(page_set_absent(page), 0);
     EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_general_error);
     EXPECT_TRUE(!can_be_mapped(window, mfn));
+    refill(page);
+    EXPECT_TRUE(grant_end(ref));
 }
 
 static void transfer_to_self(void)
@@ -306,6 +323,7 @@ static void transfer_to_self(void)
     EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_bad_page); // mapped again
     EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG | UVMF_LOCAL), 0);
     EXPECT(page_set_writable(page), 0); // it is the same frame
+    entries[ref].flags = 0;
     EXPECT_TRUE(grant_end(ref));
     page_free(page, 0);
 }
