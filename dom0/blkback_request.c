@@ -42,6 +42,7 @@ static enum blkback_verdict decode_indirect(const struct blkif_request *entry,
     struct blkif_request_indirect indirect;
     memcpy(&indirect, entry, sizeof(indirect));
     request->id = indirect.id;
+    request->operation = indirect.indirect_op; /* front ends expect this one in the answer */
     request->sector = indirect.sector_number;
     request->segment_count = indirect.nr_segments;
     request->indirect = indirect.indirect_grefs[0];

@@ -30,7 +30,7 @@ enum blkback_verdict {
 
 struct blkback_request {
     uint64_t id;
-    uint8_t operation; /* as it came, for the answer */
+    uint8_t operation; /* for the answer: as it came, of an indirect request the inner one */
     bool write;
     bool flush;
     uint64_t sector;

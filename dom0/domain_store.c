@@ -93,7 +93,17 @@ static void write_vm(struct writer *w, const char *uuid)
 
 static void write_home(struct writer *w, const char *uuid)
 {
-    static const char *const owned[] = {"data", "drivers", "attr", "error", "feature"};
+    /* What the guest writes itself; of control/ what its kernel says that it obeys. */
+    static const char *const owned[] = {"control/shutdown",
+                                        "control/feature-poweroff",
+                                        "control/feature-reboot",
+                                        "control/feature-suspend",
+                                        "control/sysrq",
+                                        "data",
+                                        "drivers",
+                                        "attr",
+                                        "error",
+                                        "feature"};
     const struct xl_config *config = w->store->config;
     const domid_t domid = w->store->domid;
     char node[32];
@@ -113,7 +123,6 @@ static void write_home(struct writer *w, const char *uuid)
     put(w, "control/platform-feature-xs_reset_watches", "1");
     put(w, "store/ring-ref", "%llu", (unsigned long long)w->store->store_mfn);
     put(w, "store/port", "%u", (unsigned int)w->store->store_port);
-    base(w, GUEST_OWNS, "/local/domain/%u/control/shutdown", domid);
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
         base(w, GUEST_OWNS, "/local/domain/%u/%s", domid, owned[i]);
     }
