@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Front ends that mean harm: nonsense in rings and in the store. The back ends, dom0 and the web guest go
+on; when the attacker is destroyed, all its memory comes back."""
+
+import os
+import re
+import sys
+import time
+
+import chain
+from chain import Chain, Report
+
+
+def attacks():
+    with open("pvguest/examples/hostile/hostile.c", encoding="utf-8") as file:
+        return re.findall(r'\{"((?:net|blk|store)-\w+)"', file.read())
+
+
+def archive():
+    with open("pvguest/examples/hostile/hostile.cfg", encoding="utf-8") as file:
+        config = file.read()
+    with open("build/guests/hostile.elf", "rb") as file:
+        files = {"/guests/hostile.elf": file.read()}
+    for attack in attacks():
+        text = re.sub(r"attack=[\w-]+", f"attack={attack}", config)
+        files[f"/t/{attack}.cfg"] = text.encode()
+    return chain.make_initrd("hostile", files)
+
+
+def attack(c, name):
+    c.shell(f"xl create /t/{name}.cfg")
+    time.sleep(15 if name == "store-flood" else 2)  # longer than the attack takes
+    assert "web" in c.fetch().decode()
+    c.shell("xl destroy hostile")
+    text = c.text("xl console hostile")
+    assert f"hostile: {name} is over" in text, text[-300:]
+    assert "no limit found" not in text, text
+    assert c.fetch("files/hello.txt") == b"hello\n"
+
+
+def main():
+    os.chdir(chain.boot.ROOT)
+    report = Report("hostile")
+    try:
+        with Chain("hostile", cpus=2, initrd=archive()) as c:
+            c.fetch()
+            attack_names = sys.argv[1:] or attacks()
+            report.run("first", attack, c, attack_names[0])
+            before = c.free_pages()
+            for name in attack_names:
+                report.run(name, attack, c, name)
+            after = c.free_pages()
+            report.case("memory", after == before, f"{before} pages free before, {after} after")
+    except (chain.qemu.QemuTimeout, OSError) as error:
+        report.case("machine", False, str(error))
+    return report.result()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
