@@ -65,8 +65,18 @@ bool memory_batch_begin(const struct hypercall *c, struct memory_batch *b)
     return true;
 }
 
+// A call that ends with an error may have a table on its way down. It would go on with the next memory
+// call of the vcpu; if nothing else is waiting, it does so now.
+static void leftovers_finish(struct type_work *w)
+{
+    while (type_work_is_pending(w) && !call_should_yield())
+        type_work_begin(w, MEMORY_CALL_BUDGET);
+}
+
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result)
 {
+    if (result < 0 && result != CALL_CONTINUE)
+        leftovers_finish(&c->vcpu->type_work);
     if (b->done_address && !guest_write(b->done_address, &b->done, sizeof(b->done)))
         return refuse(c, REFUSE_BAD_POINTER, 2);
     if (result == CALL_CONTINUE) {

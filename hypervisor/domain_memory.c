@@ -174,6 +174,8 @@ void domain_free_stolen(mfn_t mfn)
 
 // --- roots
 
+#define ROOT_BUDGET 4096 // entries that may be looked at for a new root in one call
+
 void vcpu_load_root(struct vcpu *v)
 {
     mfn_t root = v->in_kernel ? v->root_kernel : v->root_user;
@@ -194,6 +196,8 @@ enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
 {
     mfn_t *root = user ? &v->root_user : &v->root_kernel, old = *root;
 
+    if (type_work_begin(&v->type_work, ROOT_BUDGET))
+        return REFUSE_CONTINUE;
     if (mfn_is_valid(mfn)) {
         struct frame *f = frame_from_mfn(mfn);
         enum refusal r = f ? frame_get_and_type(f, v->domain, PAGE_TYPE_L4, &v->type_work)
