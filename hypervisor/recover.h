@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Instructions that a guest's values can make fault, with a way out (recover.S).
+// Instructions that a guest's values can make fault, with a way out (recover_copy.S).
 //
 // Each notes its address and its recovery in the .extable section of the image; trap_from_hypervisor()
 // looks there. All return false when the instruction faulted.
