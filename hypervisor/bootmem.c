@@ -209,7 +209,10 @@ void boot_module_free(unsigned index)
     uint64_t start = (m->start + PAGE_SIZE - 1) & PAGE_MASK,
              end = (m->start + m->bytes) & PAGE_MASK;
     BUG_ON(index >= boot_info.module_count || !is_finished);
-    if (start < end)
+    if (start < end) {
+        // Under UEFI GRUB's own memory, and so a module, may lie between the ranges of RAM.
+        frame_table_add(start >> PAGE_SHIFT, end >> PAGE_SHIFT);
         frames_add_range(start, end);
+    }
     m->bytes = 0;
 }
