@@ -31,6 +31,11 @@
 #include "hypervisor/panic.h"
 #include "hypervisor/x86.h"
 
+// Linear addresses: an index of 9 bits a level, from bit 47 down.
+#define INDEX_BITS 9
+#define INDEX_TOP_SHIFT 16
+#define INDEX_DOWN_SHIFT (64 - INDEX_BITS)
+
 #define PTE_AD (PTE_ACCESSED | PTE_DIRTY)
 #define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PAT)
 #define PTE_AVAIL_HIGH 0x7ff0000000000000
@@ -261,25 +266,30 @@ enum refusal page_entry_write(const struct entry_context *c, struct frame *table
 
 // --- by linear address
 
-// The address of the entry of `level` in the table that holds it, by going down from the root of `v`.
-// Tables on the way may change under us; what is found is checked when it is used.
+// The level-1 entry that maps a canonical address, found by going down from the root of `v`, and its
+// table; NULL if there is none. Tables on the way may change under us: frames are looked up as RAM
+// before they are read, and what is found is checked when it is used.
 static uint64_t *walk(const struct vcpu *v, uint64_t address, mfn_t *table)
 {
-    *table = v->in_kernel ? v->root_kernel : v->root_user;
-    for (unsigned level = PAGE_TYPE_L4;; level--) {
-        struct frame *f = frame_from_mfn(*table);
-        if (!f)
-            return NULL;
-        unsigned index = address >> (PAGE_SHIFT + 9 * (level - 1)) & (PAGE_ENTRIES - 1);
-        uint64_t *slot = (uint64_t *)frame_to_virt(f) + index;
-        if (level == PAGE_TYPE_L1)
+    mfn_t mfn = v->in_kernel ? v->root_kernel : v->root_user;
+    uint64_t indices =
+        address << INDEX_TOP_SHIFT; // the index of each level comes to the top in turn
+
+    if (page_entry_slot_is_ours(indices >> INDEX_DOWN_SHIFT))
+        return NULL;
+    for (unsigned level = PAGE_TYPE_L4; frame_from_mfn(mfn); level--) {
+        uint64_t *slot = (uint64_t *)mfn_to_virt(mfn) + (indices >> INDEX_DOWN_SHIFT);
+        if (level == PAGE_TYPE_L1) {
+            *table = mfn;
             return slot;
+        }
         uint64_t e = __atomic_load_n(slot, __ATOMIC_RELAXED);
-        if (!(e & PTE_PRESENT) || e & PTE_PSE ||
-            (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(index)))
+        if ((e & (PTE_PRESENT | PTE_PSE)) != PTE_PRESENT)
             return NULL;
-        *table = entry_mfn(e);
+        mfn = entry_mfn(e);
+        indices <<= INDEX_BITS;
     }
+    return NULL;
 }
 
 enum refusal page_entry_find(const struct vcpu *v, uint64_t address, struct frame **table,
