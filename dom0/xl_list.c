@@ -17,7 +17,7 @@
 #include "pvguest/time.h"
 #include "pvguest/xenbus.h"
 
-#define LIST_MAX 512U
+#define LIST_CHUNK 32 /* domains asked for at a time */
 
 static const char *name_of(domid_t domid)
 {
@@ -26,24 +26,32 @@ static const char *name_of(domid_t domid)
     return domain ? domain->config.name : domid == 0 ? "Domain-0" : "(null)";
 }
 
+static bool is_wanted(const struct xen_domctl_getdomaininfo *info, const char *wanted)
+{
+    char number[8];
+
+    snprintf(number, sizeof(number), "%u", info->domain);
+    return !wanted || strcmp(wanted, number) == 0 || strcmp(wanted, name_of(info->domain)) == 0;
+}
+
 /* Calls fn for each domain, or for the one that is named; false (after a message) if there is no
  * such domain. */
 static bool for_each(const struct xl_arguments *arguments,
                      void (*fn)(const struct xen_domctl_getdomaininfo *info, void *context),
                      void *context)
 {
-    struct xen_domctl_getdomaininfo *infos = malloc(LIST_MAX * sizeof(*infos));
+    struct xen_domctl_getdomaininfo infos[LIST_CHUNK];
     const char *wanted = arguments->argc > 1 ? arguments->argv[1] : NULL;
     bool found = !wanted;
-    int count = infos ? sysctl_list_domains(0, infos, LIST_MAX) : -XEN_ENOMEM;
+    int count = LIST_CHUNK;
 
-    for (int i = 0; i < count; i++) {
-        char number[8];
-        snprintf(number, sizeof(number), "%u", infos[i].domain);
-        if (!wanted || strcmp(wanted, number) == 0 ||
-            strcmp(wanted, name_of(infos[i].domain)) == 0) {
-            found = true;
-            fn(&infos[i], context);
+    for (domid_t first = 0; count == LIST_CHUNK; first = infos[LIST_CHUNK - 1].domain + 1) {
+        count = sysctl_list_domains(first, infos, LIST_CHUNK);
+        for (int i = 0; i < count; i++) {
+            if (is_wanted(&infos[i], wanted)) {
+                found = true;
+                fn(&infos[i], context);
+            }
         }
     }
     if (count < 0) {
@@ -51,7 +59,6 @@ static bool for_each(const struct xl_arguments *arguments,
     } else if (!found) {
         printf("%s is an invalid domain identifier\n", wanted);
     }
-    free(infos);
     return count >= 0 && found;
 }
 
