@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes a cpio archive ("newc" format), dom0's initrd: mkinitrd.py OUT /path/in/archive=file ...
 
-ELF files go in without their debugging sections; "raw:file" goes in as it is."""
+ELF files go in without their debugging sections; "raw:file" goes in as it is, "x:file" executable."""
 
 import os
 import sys
@@ -43,11 +43,13 @@ def main():
             if folder not in folders:
                 folders.add(folder)
                 archive += record(folder, 0o040755, b"")
+        mode = 0o100755 if path.startswith("x:") else 0o100644
+        path = path.removeprefix("x:")
         raw = path.startswith("raw:")
         path = path.removeprefix("raw:")
         with open(path, "rb") as file:
             data = file.read()
-        archive += record(name, 0o100644, data if raw else strip_debug(path, data))
+        archive += record(name, mode, data if raw else strip_debug(path, data))
     archive += record("TRAILER!!!", 0, b"")
     with open(out + ".new", "wb") as file:
         file.write(archive)
