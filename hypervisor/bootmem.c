@@ -206,7 +206,7 @@ void boot_memory_finish(void)
 void boot_module_free(unsigned index)
 {
     struct boot_module *m = &boot_info.module[index];
-    uint64_t start = (m->start + PAGE_SIZE - 1) & PAGE_MASK,
+    uint64_t start = MAX((m->start + PAGE_SIZE - 1) & PAGE_MASK, LOW_MEMORY_END),
              end = (m->start + m->bytes) & PAGE_MASK;
     BUG_ON(index >= boot_info.module_count || !is_finished);
     if (start < end) {
