@@ -216,6 +216,83 @@ static void no_wakeup_is_lost(void)
     }
 }
 
+// What a vcpu has read through an address, another must not read there after it was told to flush.
+#define REMAPS 200
+static uint64_t *volatile watched;
+static volatile uint64_t watched_value;
+static volatile unsigned long watched_times;
+static volatile bool watch_ends;
+
+static void second_watches(void)
+{
+    while (!watch_ends) {
+        watched_value = *(volatile uint64_t *)watched;
+        watched_times++;
+    }
+}
+
+// Lets the other vcpu look again, from the start of a look.
+static bool watched_again(void)
+{
+    unsigned long seen = watched_times;
+    uint64_t limit = time_now() + 2 * NSEC_PER_SEC;
+
+    while (watched_times < seen + 2 && time_now() < limit)
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+    return watched_times >= seen + 2;
+}
+
+// Maps a frame at the watched address in one of the ways that flush the other vcpu.
+static long remap(uint64_t mfn, unsigned int way)
+{
+    static unsigned long both = 3;
+    uint64_t entry = pte_make(mfn, PTE_RAM);
+    struct mmu_update request = {memory_pte_maddr(watched) | MMU_NORMAL_PT_UPDATE, entry};
+    struct mmuext_op flush = {.cmd = MMUEXT_INVLPG_ALL};
+
+    switch (way) {
+    case 0:
+        return hypercall_update_va_mapping(watched, entry, UVMF_INVLPG | UVMF_ALL);
+    case 1:
+        return hypercall_update_va_mapping(watched, entry, UVMF_TLB_FLUSH | UVMF_ALL);
+    case 2:
+        return hypercall_update_va_mapping(watched, entry, UVMF_INVLPG | (unsigned long)&both);
+    default:
+        if (hypercall_mmu_update(&request, 1, NULL, DOMID_SELF) != 0)
+            return -1;
+        flush.arg1.linear_addr = (unsigned long)watched;
+        return hypercall_mmuext_op(&flush, 1, NULL, DOMID_SELF);
+    }
+}
+
+static void no_stale_translation(void)
+{
+    uint64_t *pages[2] = {page_alloc(0), page_alloc(0)};
+    uint64_t mfns[2] = {virt_to_mfn(pages[0]), virt_to_mfn(pages[1])};
+    unsigned long before = second_ran;
+    unsigned int stale = 0;
+
+    REQUIRE(pages[0] && pages[1]);
+    pages[0][0] = 0;
+    pages[1][0] = 1;
+    watched = pages[0];
+    watch_ends = false;
+    second_work = second_watches;
+    EXPECT(OP(up, 1, NULL), 0);
+    EXPECT_TRUE(watched_again());
+    for (unsigned int i = 0; i < REMAPS; i++) {
+        REQUIRE(EXPECT(remap(mfns[i & 1], i / 2 % 4), 0) && EXPECT_TRUE(watched_again()));
+        stale += watched_value != (i & 1);
+    }
+    EXPECT(stale, 0);
+    watch_ends = true;
+    EXPECT_TRUE(second_reached(before + 1));
+    second_work = NULL;
+    EXPECT(page_set_writable(pages[0]), 0);
+    page_free(pages[0], 0);
+    page_free(pages[1], 0);
+}
+
 static void unknown_command(void)
 {
     EXPECT(hypercall_vcpu_op(99, 0, NULL), -XEN_ENOSYS);
@@ -223,11 +300,17 @@ static void unknown_command(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(is_up),           REPORT_CASE(runstate),
-    REPORT_CASE(runstate_area),   REPORT_CASE(singleshot_timer),
-    REPORT_CASE(periodic_timer),  REPORT_CASE(info_refused),
-    REPORT_CASE(not_initialised), REPORT_CASE(bad_context),
-    REPORT_CASE(second_vcpu),     REPORT_CASE(no_wakeup_is_lost),
+    REPORT_CASE(is_up),
+    REPORT_CASE(runstate),
+    REPORT_CASE(runstate_area),
+    REPORT_CASE(singleshot_timer),
+    REPORT_CASE(periodic_timer),
+    REPORT_CASE(info_refused),
+    REPORT_CASE(not_initialised),
+    REPORT_CASE(bad_context),
+    REPORT_CASE(second_vcpu),
+    REPORT_CASE(no_wakeup_is_lost),
+    REPORT_CASE(no_stale_translation),
     REPORT_CASE(unknown_command),
 };
 
