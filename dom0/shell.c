@@ -36,8 +36,17 @@ struct editor {
 static struct editor editor;
 static bool editing; /* a prompt stands on the screen */
 
+/* Lines that came while a guest's console was shown; printed before the next prompt. */
+static char held[1024];
+
 void shell_notice(const char *line)
 {
+    size_t used = strlen(held);
+
+    if (xl_console_attached()) {
+        snprintf(held + used, sizeof(held) - used, "%s\n", line);
+        return;
+    }
     if (editing) {
         console_print("\r\033[K");
     }
@@ -111,6 +120,8 @@ static void line_read(void)
     static size_t pending_at, pending_length;
 
     editor.length = editor.back = editor.escape = 0;
+    console_print(held);
+    held[0] = '\0';
     console_print(PROMPT);
     editing = true;
     for (;;) {

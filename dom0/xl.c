@@ -200,17 +200,20 @@ static int xl_domname(struct xl_arguments *arguments)
 
 /* --- console --------------------------------------------------------------------------------- */
 
-int xl_console_attach(const char *name)
+static bool attached;
+
+bool xl_console_attached(void)
 {
-    struct guest_console *console = guest_console_find(name);
+    return attached;
+}
+
+/* Passes text both ways until the guest has ended and all is shown, or ^] is typed. */
+static void console_relay(struct guest_console *console)
+{
     char text[256];
     uint64_t position = 0;
     size_t length;
 
-    if (!console) {
-        printf("%s is an invalid domain identifier\n", name);
-        return 1;
-    }
     for (;;) {
         bool open = guest_console_is_open(console);
         uint64_t before = position;
@@ -219,7 +222,7 @@ int xl_console_attach(const char *name)
         }
         if (!open) {
             if (position == before) {
-                return 0;
+                return;
             }
             continue;
         }
@@ -228,13 +231,27 @@ int xl_console_attach(const char *name)
         guest_console_write(console, text, detach ? (size_t)(detach - text) : length);
         if (detach) {
             console_print("\n");
-            return 0;
+            return;
         }
         wait_event_timeout(guest_console_queue(console),
                            guest_console_has_text(console, position) ||
                                !guest_console_is_open(console),
                            INPUT_POLL_NS);
     }
+}
+
+int xl_console_attach(const char *name)
+{
+    struct guest_console *console = guest_console_find(name);
+
+    if (!console) {
+        printf("%s is an invalid domain identifier\n", name);
+        return 1;
+    }
+    attached = true;
+    console_relay(console);
+    attached = false;
+    return 0;
 }
 
 static int xl_console(struct xl_arguments *arguments)

@@ -15,6 +15,8 @@
 void xl_start(const struct archive *files);
 /* argv[0] is the sub-command; the result is the exit status. */
 int xl_main(int argc, char **argv);
+/* True while the terminal shows a guest's console. */
+bool xl_console_attached(void);
 
 /* --- for the parts of xl --- */
 

@@ -34,8 +34,8 @@ static bool is_wanted(const struct xen_domctl_getdomaininfo *info, const char *w
     return !wanted || strcmp(wanted, number) == 0 || strcmp(wanted, name_of(info->domain)) == 0;
 }
 
-/* Calls fn for each domain, or for the one that is named; false (after a message) if there is no
- * such domain. */
+/* Calls fn (NULL: nothing) for each domain, or for the one that is named; false (after a message)
+ * if there is no such domain. */
 static bool for_each(const struct xl_arguments *arguments,
                      void (*fn)(const struct xen_domctl_getdomaininfo *info, void *context),
                      void *context)
@@ -50,7 +50,9 @@ static bool for_each(const struct xl_arguments *arguments,
         for (int i = 0; i < count; i++) {
             if (is_wanted(&infos[i], wanted)) {
                 found = true;
-                fn(&infos[i], context);
+                if (fn) {
+                    fn(&infos[i], context);
+                }
             }
         }
     }
@@ -60,6 +62,12 @@ static bool for_each(const struct xl_arguments *arguments,
         printf("%s is an invalid domain identifier\n", wanted);
     }
     return count >= 0 && found;
+}
+
+/* Before anything is printed: false, after a message, if the domain that is named does not exist. */
+static bool check_named(const struct xl_arguments *arguments)
+{
+    return arguments->argc < 2 || for_each(arguments, NULL, NULL);
 }
 
 /* --- list ------------------------------------------------------------------------------------ */
@@ -180,6 +188,9 @@ int xl_list(struct xl_arguments *arguments)
     bool whole = xl_take_option(arguments, 'l', "long");
     bool good;
 
+    if (!check_named(arguments)) {
+        return 1;
+    }
     if (whole || arguments->json) {
         json_open(&json, NULL, '[');
         good = for_each(arguments, whole ? list_long : list_json, &json);
@@ -230,6 +241,9 @@ int xl_uptime(struct xl_arguments *arguments)
     struct json json = JSON_INIT;
     bool good;
 
+    if (!check_named(arguments)) {
+        return 1;
+    }
     if (arguments->json) {
         json_open(&json, NULL, '[');
         good = for_each(arguments, uptime_json, &json);
@@ -290,6 +304,9 @@ int xl_vcpu_list(struct xl_arguments *arguments)
     struct json json = JSON_INIT;
     bool good;
 
+    if (!check_named(arguments)) {
+        return 1;
+    }
     if (arguments->json) {
         json_open(&json, NULL, '[');
         good = for_each(arguments, vcpu_json, &json);
