@@ -98,7 +98,7 @@ bool event_port_is_pending(const struct domain *d, evtchn_port_t port);
 // --- interrupts of devices: the code that owns them registers itself here
 struct event_pirq_hooks {
     // Route `pirq` to `port` of `d`: from now on it may call event_raise_pirq(). Called without locks.
-    // Refuses with EVENT_BAD_PIRQ, EVENT_PIRQ_DENIED, EVENT_PIRQ_BOUND.
+    // Refuses with EVENT_BAD_PIRQ, BAD_PIRQ, PIRQ_IN_USE.
     enum refusal (*bind)(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port);
     void (*unbind)(struct domain *d, unsigned pirq);
 };

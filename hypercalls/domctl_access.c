@@ -2,6 +2,7 @@
 // domctl operations that pass dom0's access to device memory, ports and interrupts on to others. A
 // controller can only give what it may use itself.
 #include "hypercalls/domctl.h"
+#include "hypervisor/irq.h"
 
 static enum refusal change(struct domain *d, struct range_set *set, const struct range *r,
                            bool allow)
@@ -18,6 +19,8 @@ enum refusal domctl_irq_permission(struct hypercall *c, struct domain *d, struct
     const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
     const struct range r = {p->pirq, p->pirq};
 
+    if (p->pirq >= PIRQ_COUNT)
+        return REFUSE_BAD_ARGUMENT;
     if (!access_pirq_permitted(c->domain, p->pirq))
         return REFUSE_NOT_PERMITTED;
     return change(d, &d->access.pirqs, &r, p->allow_access);

@@ -65,9 +65,20 @@ static long op_maximum_gpfn(struct hypercall *c, void *argument)
 // Guests of this kind have no translated physical memory of which a frame could become a part.
 static long op_not_translated(struct hypercall *c, void *argument)
 {
-    (void)argument;
+    domid_t id = *(const domid_t *)argument; // each of the structures begins with it
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, id, &d);
+
+    if (r)
+        return refuse(c, r, 0);
+    domain_put(d);
     return refuse(c, REFUSE_NOT_TRANSLATED, 0);
 }
+
+_Static_assert(offsetof(struct xen_add_to_physmap, domid) == 0 &&
+                   offsetof(struct xen_add_to_physmap_batch, domid) == 0 &&
+                   offsetof(struct xen_remove_from_physmap, domid) == 0,
+               "op_not_translated() finds the domain");
 
 // No memory is shared between domains by the hypervisor: none has been saved.
 static long op_sharing(struct hypercall *c, void *argument)

@@ -155,8 +155,8 @@ long memory_op_claim(struct hypercall *c, void *argument)
     if (r->extent_start.p || r->extent_order || r->mem_flags)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
     enum refusal refused = domain_lookup_remote(c->domain, r->domid, &d);
-    if (refused)
-        return refuse(c, refused, 0);
+    if (refused) // not "no such domain", as Xen has it
+        return refuse(c, REFUSE_BAD_ARGUMENT, 0);
     refused = domain_claim(d, r->nr_extents);
     domain_put(d);
     return refuse(c, refused, 0);

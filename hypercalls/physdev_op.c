@@ -55,13 +55,12 @@ static long apic_read(struct hypercall *c, void *argument)
     return 0;
 }
 
-// Vectors are ours to choose; the call only names a line that exists.
+// Vectors are ours to choose; the call is a relic that refuses nothing, as on Xen.
 static long alloc_irq_vector(struct hypercall *c, void *argument)
 {
     struct physdev_irq *op = argument;
 
-    if (op->irq >= ioapic_gsi_count())
-        return refuse(c, REFUSE_BAD_PIRQ, 1);
+    (void)c;
     op->vector = op->irq;
     return 0;
 }
@@ -179,9 +178,18 @@ static const struct subop subops[] = {
     ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, SUBOP_IN, SUBOP_PRIVILEGED, mmcfg_reserved),
 };
 
+// Ends all interrupts of the caller that wait for it: a command of old that has no argument.
+static long run(struct hypercall *c, uint32_t command, uint64_t argument)
+{
+    if (command != PHYSDEVOP_IRQ_UNMASK_NOTIFY)
+        return subop_run(c, subops, ARRAY_SIZE(subops), command, argument);
+    irq_eoi_all(c->domain);
+    return 0;
+}
+
 long hypercall_physdev_op(struct hypercall *c)
 {
-    return subop_run(c, subops, ARRAY_SIZE(subops), (uint32_t)c->arg[0], c->arg[1]);
+    return run(c, (uint32_t)c->arg[0], c->arg[1]);
 }
 
 // The old form carries the command at the start of one structure.
@@ -191,10 +199,5 @@ long hypercall_physdev_op_compat(struct hypercall *c)
 
     if (!guest_read(&command, c->arg[0], sizeof(command)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
-    if (command == PHYSDEVOP_IRQ_UNMASK_NOTIFY) {
-        irq_eoi_all(c->domain);
-        return 0;
-    }
-    return subop_run(c, subops, ARRAY_SIZE(subops), command,
-                     c->arg[0] + offsetof(struct physdev_op, u));
+    return run(c, command, c->arg[0] + offsetof(struct physdev_op, u));
 }

@@ -100,9 +100,7 @@ enum refusal domain_claim(struct domain *d, uint64_t pages)
     enum refusal r = REFUSE_NONE;
 
     spin_lock(&d->lock);
-    if (pages > d->max_pages)
-        r = REFUSE_RESERVATION_FULL;
-    else if (pages && (d->is_dying || d->claimed || pages < d->tot_pages))
+    if (pages && (d->is_dying || d->claimed || pages < d->tot_pages || pages > d->max_pages))
         r = REFUSE_BAD_ARGUMENT;
     else {
         uint64_t claimed = pages ? pages - d->tot_pages : 0;

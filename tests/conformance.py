@@ -32,6 +32,7 @@ FATAL = {
     "fatal/shutdown_poweroff": {"paravane": r"dom0 has powered off",
                                 "xen": r"Dom(ain |)0 halted"},
 }
+FATAL["fatal/old_shutdown"] = FATAL["fatal/shutdown_poweroff"]
 
 
 def boot_suite(hv, only, cpu):

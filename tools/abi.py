@@ -2,137 +2,277 @@
 # SPDX-License-Identifier: MIT
 """Writes docs/abi.md from the sources: abi.py [--check].
 
-Rows come from hypercalls/table.h, numbers and sub-operations from Xen's public headers, what is offered
-and which refusals are named from the handlers' files, words from hypervisor/refusals.def. The part on
-differences from Xen is docs/differences.md, written by hand.
+What is there comes from the code: rows from hypercalls/table.h, sub-operations from the tables and
+switches of the handlers, errors and words from hypervisor/refusals.def, numbers from Xen's public
+headers, proofs from the cases in tests/guest. What it means is in hypercalls/abi/NAME.txt, one file for
+each row (README.md there has the form). --check prints what does not fit together: a row or
+sub-operation without text or case, text about nothing, unknown refusals, refusals that no text names, a
+docs/abi.md that is out of date.
 """
 
 import os
 import re
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import abicode  # noqa: E402
+import abicases  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-XEN = "/usr/include/xen"
 OUT = "docs/abi.md"
-
-# hypercall: (files with its handlers, prefix of its sub-operations, header that defines them)
-FAMILIES = {
-    "set_trap_table": (["traps_ops.c"], None, None),
-    "mmu_update": (["mmu_update.c"], None, None),
-    "set_gdt": (["segment_ops.c"], None, None),
-    "stack_switch": (["segment_ops.c"], None, None),
-    "set_callbacks": (["callback_op.c"], None, None),
-    "fpu_taskswitch": (["traps_ops.c"], None, None),
-    "sched_op_compat": (["sched_op.c"], None, None),
-    "platform_op": (["platform_op.c"], "XENPF_", "platform.h"),
-    "set_debugreg": (["debugreg.c"], None, None),
-    "get_debugreg": (["debugreg.c"], None, None),
-    "update_descriptor": (["segment_ops.c"], None, None),
-    "memory_op": (["memory_op.c", "memory_call.c", "memory_exchange.c", "memory_map.c",
-                   "memory_reservation.c"], "XENMEM_", "memory.h"),
-    "multicall": (["dispatch.c"], None, None),
-    "update_va_mapping": (["mmu_update.c"], None, None),
-    "set_timer_op": (["set_timer_op.c"], None, None),
-    "event_channel_op_compat": (["event_channel_op.c"], None, None),
-    "xen_version": (["xen_version.c"], "XENVER_", "version.h"),
-    "console_io": (["console_io.c"], "CONSOLEIO_", "xen.h"),
-    "physdev_op_compat": (["physdev_op.c"], None, None),
-    "grant_table_op": (["grant_table_op.c"], "GNTTABOP_", "grant_table.h"),
-    "vm_assist": (["vm_assist.c"], None, None),
-    "update_va_mapping_otherdomain": (["mmu_update.c"], None, None),
-    "iret": (["iret.c"], None, None),
-    "vcpu_op": (["vcpu_op.c"], "VCPUOP_", "vcpu.h"),
-    "set_segment_base": (["segment_ops.c"], None, None),
-    "mmuext_op": (["mmuext_op.c"], "MMUEXT_", "xen.h"),
-    "nmi_op": (["callback_op.c"], "XENNMI_", "nmi.h"),
-    "sched_op": (["sched_op.c"], "SCHEDOP_", "sched.h"),
-    "callback_op": (["callback_op.c"], "CALLBACKOP_", "callback.h"),
-    "event_channel_op": (["event_channel_op.c"], "EVTCHNOP_", "event_channel.h"),
-    "physdev_op": (["physdev_op.c"], "PHYSDEVOP_", "physdev.h"),
-    "sysctl": (["sysctl.c"], "XEN_SYSCTL_", "sysctl.h"),
-    "domctl": (["domctl.c", "domctl_vcpu.c", "domctl_access.c"], "XEN_DOMCTL_", "domctl.h"),
-    "paravane_op": (["paravane_op.c"], "PARAVANE_", None),
-}
+TEXTS = "hypercalls/abi"
+LISTS = ("error", "differs")  # fields that may stand several times
+FIELDS = {"source", "table", "function", "commands", "header", "words", "about", "returns", "rights", "continues",
+          "does", *LISTS}
+RIGHTS = {"SUBOP_PRIVILEGED": "control domains only"}
+DIRECTIONS = {"SUBOP_IN": "in", "SUBOP_OUT": "out", "SUBOP_INOUT": "in and out"}
 
 
-def read(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
+class Text:
+    """One text file: fields of the call, and of each sub-operation, in the order of the file."""
+
+    def __init__(self, path, faults):
+        self.path = path
+        self.call = {}
+        self.subops = {}
+        fields, last = self.call, None
+        for number, line in enumerate(abicode.read(path).split("\n"), 1):
+            section = re.fullmatch(r"\[(\w+)\]", line)
+            field = re.match(r"(\w+): ?(.*)", line)
+            if not line.strip() or line.startswith("#"):
+                last = None
+            elif section:
+                fields, last = self.subops.setdefault(section.group(1), {}), None
+            elif line.startswith("  ") and last:
+                self.add(fields, last, " " + line.strip(), True)
+            elif field and field.group(1) in FIELDS:
+                last = field.group(1)
+                self.add(fields, last, field.group(2), False)
+            else:
+                faults.append(f"{path}:{number}: neither a field nor a section: {line[:40]}")
+
+    @staticmethod
+    def add(fields, name, words, goes_on):
+        if name not in LISTS:
+            fields[name] = fields.get(name, "") + words
+        elif goes_on:
+            fields[name][-1] += words
+        else:
+            fields.setdefault(name, []).append(words)
 
 
-def hypercall_number(name):
-    match = re.search(rf"#define __HYPERVISOR_{name}\s+(\d+)", read(f"{XEN}/xen.h"))
-    if not match:
-        match = re.search(rf"#define __HYPERVISOR_{name}\s+(\d+)", read("hypercalls/paravane.h"))
-    return int(match.group(1)) if match else None
+class Abi:
+    """All that is known, and the faults found while it was put together."""
 
+    def __init__(self):
+        self.faults = []
+        self.rows = abicode.rows()
+        self.refusals = abicode.refusals()
+        self.numbers = abicode.header_numbers()
+        self.cases = abicases.Cases()
+        self.groups = Text(f"{TEXTS}/groups.txt", self.faults).subops
+        self.texts = {}
+        self.code = {}
+        self.named = set()
+        for name, _, _ in self.rows:
+            path = f"{TEXTS}/{name}.txt"
+            if not os.path.exists(path):
+                self.faults.append(f"hypercalls/table.h:1: {name} has no text {path}")
+                continue
+            text = self.texts[name] = Text(path, self.faults)
+            self.code[name] = abicode.subops(text.call)
+            self.check_text(name, text)
+        self.check_names()
 
-def public_subops(prefix, header):
-    """{name without prefix: number} of the commands that a header defines."""
-    path = f"{XEN}/{header}" if header else "hypercalls/paravane.h"
-    found = re.findall(rf"^#define {prefix}([a-zA-Z]\w*)\s+(\d+)\b", read(path), re.M)
-    return {name: int(number) for name, number in found if not name.startswith("resource_")}
+    def check_text(self, name, text):
+        for subop in self.code[name]:
+            if subop not in text.subops:
+                self.faults.append(f"{text.path}:1: no text for {text.call.get('commands', '')}{subop}")
+            elif not self.proofs(name, subop):
+                self.faults.append(f"{text.path}:1: no case in tests/guest calls {subop}")
+        for subop in text.subops:
+            if subop not in self.code[name]:
+                self.faults.append(f"{text.path}:1: {subop} is not in {text.call.get('source')}")
+        if not self.code[name] and not self.proofs(name, None):
+            self.faults.append(f"{text.path}:1: no case in tests/guest calls {name}")
+        for fields in [text.call, *text.subops.values(), *self.groups.values()]:
+            for error, _ in self.errors(fields):
+                if error[0] != "@" and error not in self.refusals:
+                    self.faults.append(f"{text.path}:1: {error} is not in hypervisor/refusals.def")
 
+    def check_names(self):
+        for path in os.listdir(TEXTS):
+            if path.endswith(".txt") and path[:-4] not in [r[0] for r in self.rows] + ["groups"]:
+                self.faults.append(f"{TEXTS}/{path}:1: no such row in hypercalls/table.h")
+        for name in self.refusals:
+            if name not in self.named and name not in abicode.AUTOMATIC:
+                self.faults.append(f"hypervisor/refusals.def:1: no text names {name}")
 
-def is_offered(name, prefix, source):
-    """A handler's file names the command, by itself or as the first word of a table row."""
-    return bool(re.search(rf"\b{prefix}{name}\b", source)
-                or re.search(rf"\b[A-Z][A-Z0-9_]*\(\s*{name}\b", source))
+    def errors(self, fields):
+        """(refusal or @group, condition) of a call or sub-operation."""
+        for line in fields.get("error", []):
+            first, _, condition = line.partition(" ")
+            if not first.startswith("@"):
+                self.named.add(first)
+                yield first, condition
+            elif first[1:] in self.groups:
+                yield first, condition
+            else:
+                yield first[1:], "no such group"
 
+    def proofs(self, name, subop):
+        text = self.texts[name]
+        if subop is None:
+            return self.cases.calling(name, None)
+        return self.cases.calling(name, text.call["commands"] + subop)
 
-def sub_operations(prefix, header, source):
-    """Those that are offered, by number. Constants of other kinds are written in capitals."""
-    names = sorted(public_subops(prefix, header).items(), key=lambda item: item[1])
-    if any(name[0].islower() for name, _ in names):
-        names = [item for item in names if item[0][0].islower()]
-    return [f"{name} ({number})" for name, number in names if is_offered(name, prefix, source)]
+    # --- the document
 
+    def error_lines(self, fields, row=None):
+        errors = list(self.errors(fields))
+        if row and row.right == "SUBOP_PRIVILEGED":
+            errors.insert(0, ("NOT_PRIVILEGED", "the caller is no control domain"))
+        if row and row.copy in DIRECTIONS:
+            errors.insert(0, ("BAD_POINTER", "the structure cannot be accessed"))
+        if not errors:
+            return []
+        lines = ["| error | refusal | when |", "|---|---|---|"]
+        for error, condition in errors:
+            if error[0] == "@":
+                title = self.groups[error[1:]]["about"].strip()
+                lines.append(f"| ... | [{title}](#errors-{title.replace(' ', '-')}) | |")
+                continue
+            number = self.refusals.get(error, ("?", ""))[0]
+            lines.append(f"| -{number} | {error} | {condition} |")
+        return [*lines, ""]
 
-def refusal_table():
-    rows = re.findall(r'^REFUSAL\((\w+),\s*(?:XEN_)?(\w+),\s*"((?:[^"\\]|\\.)*)"', read("hypervisor/refusals.def"),
-                      re.M)
-    return {name: (error, words) for name, error, words in rows}
+    def proof_line(self, name, subop):
+        found = self.proofs(name, subop)
+        more = f", and {len(found) - 8} more" if len(found) > 8 else ""
+        return [f"Proven by: {', '.join(found[:8])}{more}.", ""] if found else []
 
+    @staticmethod
+    def plain(fields, *names):
+        lines = []
+        for field in names:
+            if field in fields:
+                words = fields[field].strip()
+                lines += [f"{field.capitalize()}: {words}{'' if words.endswith('.') else '.'}", ""]
+        for words in fields.get("differs", []):
+            lines += [f"**Differs from Xen**: {words}", ""]
+        return lines
 
-def hypercall_section(name, arguments, summary, refusals):
-    files, prefix, header = FAMILIES[name]
-    source = "".join(read(f"hypercalls/{file}") for file in files)
-    named = sorted(set(re.findall(r"\bREFUSE_(\w+)", source)) & set(refusals))
-    lines = [f"### {name}, number {hypercall_number(name)}, {arguments} argument{'' if arguments == '1' else 's'}", "",
-             summary[0].upper() + summary[1:] + ".", ""]
-    if prefix:
-        lines += [f"Handled (some only to refuse them as Xen does): {', '.join(sub_operations(prefix, header, source))}.", ""]
-    if named:
-        lines += ["Refusals that its handlers name: " + ", ".join(named) + ".", ""]
-    return lines
+    @staticmethod
+    def field_words(header, struct):
+        words = [f"`{name}` {kind}{f' ({way})' if way else ''}" for kind, name, way in
+                 abicode.struct_fields(header, struct)]
+        return f" Fields: {', '.join(words)}." if words else ""
 
+    def subop_section(self, name, subop, row):
+        text = self.texts[name]
+        fields = text.subops.get(subop, {})
+        number = self.numbers.get(text.call["commands"] + subop)
+        shape = []
+        header = text.call.get("header", "")
+        struct = row.struct or (abicode.union_member(header, subop) if header.startswith("xen/") else "")
+        if struct:
+            way = DIRECTIONS.get(row.copy, "read by the handler") if row.struct else "in the union of the argument"
+            shape.append(f"`{struct}`, {way}")
+        if row.right in RIGHTS:
+            shape.append(RIGHTS[row.right])
+        lines = [f"#### {name} {subop}{'' if number is None else f' ({number})'}", ""]
+        if shape:
+            lines += ["; ".join(shape) + "." + self.field_words(header, struct), ""]
+        does = fields.get("does", "").strip()
+        lines += [does[:1].upper() + does[1:], ""]
+        lines += self.error_lines(fields, row) + self.plain(fields, "returns", "continues")
+        return lines + self.proof_line(name, subop)
 
-def document():
-    refusals = refusal_table()
-    rows = re.findall(r'^HYPERCALL\((\w+),\s*(\d+),\s*"(.*)"\)', read("hypercalls/table.h"), re.M)
-    lines = ["# The ABI", "", "Generated by `tools/abi.py` (`make docs`): change the sources, not this file.", "",
-             "The ABI is that of Xen 4.17, as its public headers give it; numbers in brackets are theirs.",
-             "A hypercall or sub-operation that is not listed answers -ENOSYS or what Xen answers for it.",
-             "Each refusal leaves its name, the argument and the caller's address in a record (`xl why DOMAIN`).",
-             "", "## Hypercalls", ""]
-    for name, arguments, summary in rows:
-        lines += hypercall_section(name, arguments, summary, refusals)
-    lines += ["## Refusals", "", "Handlers also pass on what the cores refuse.", "",
-              "| name | error | words |", "|---|---|---|"]
-    lines += [f"| {name} | {error} | {words} |" for name, (error, words) in refusals.items()]
-    return "\n".join(lines) + "\n\n" + read("docs/differences.md")
+    def call_section(self, name, arguments, summary):
+        text = self.texts[name]
+        fields = text.call
+        number = abicode.call_number(name)
+        lines = [f"### {name} ({number})", "", f"{summary[0].upper()}{summary[1:]}. `{fields.get('header', '')}`.", ""]
+        words = [w.strip() for w in fields.get("words", "none").split(";")]
+        lines += [f"{arguments} argument{'' if arguments == '1' else 's'}: "
+                  + "; ".join(f"({i}) {w}" for i, w in enumerate(words, 1)) + "."
+                  if arguments != "0" else "No arguments: " + "; ".join(words) + ".", ""]
+        lines += [fields.get("about", "").strip(), ""]
+        if self.code[name] and not any(e == "NO_SUBOP" for e, _ in self.errors(fields)):
+            fields = dict(fields, error=[*fields.get("error", []), "NO_SUBOP unknown command"])
+        lines += self.error_lines(fields) + self.plain(fields, "rights", "returns", "continues")
+        if not self.code[name]:
+            lines += self.proof_line(name, None)
+        prefix = text.call.get("commands", "")
+        for subop, row in sorted(self.code[name].items(), key=lambda item: self.numbers.get(prefix + item[0], 0)):
+            lines += self.subop_section(name, subop, row)
+        return lines
+
+    def absent(self):
+        """What Xen's headers have and no handler takes."""
+        have = {name for name, _, _ in self.rows}
+        calls = [f"{name} ({number})" for name, number in abicode.header_calls() if name not in have]
+        lines = ["## What Xen's headers have and Paravane does not", "",
+                 abicode.read(f"{TEXTS}/absent.md").strip(), "",
+                 "| call | answer | absent |", "|---|---|---|",
+                 f"| (whole calls) | -ENOSYS | {', '.join(calls)} |"]
+        for name, text in self.texts.items():
+            prefix = text.call.get("commands")
+            # The old forms share the list of the new ones; single bits and the like are no commands.
+            if not prefix or name.endswith("_compat") or prefix in ("MMU_", "VMASST_CMD_"):
+                continue
+            missing = [f"{n[len(prefix):]} ({v})" for n, v in self.numbers.items()
+                       if n.startswith(prefix) and n[len(prefix):] not in self.code[name]
+                       and abicode.is_command(prefix, n, text.call.get("header", ""))]
+            if missing:
+                lines.append(f"| {name} | -ENOSYS | {', '.join(missing)} |")
+        return [*lines, ""]
+
+    def group_section(self):
+        lines = ["## Errors that many calls share", ""]
+        for group in self.groups.values():
+            lines += [f"### Errors: {group['about'].strip()}", "", *self.error_lines(group)]
+        return lines
+
+    def differences(self):
+        lines = [abicode.read("docs/differences.md").strip(), "", "Differences of single calls, with their reasons:", ""]
+        for name, text in self.texts.items():
+            for subop, fields in [("", text.call), *text.subops.items()]:
+                for words in fields.get("differs", []):
+                    lines.append(f"- **{name}{' ' if subop else ''}{subop}**: {words}")
+        return [*lines, ""]
+
+    def refusal_section(self):
+        lines = ["## Refusals", "", "What stands behind each error, in the words of `xl why`.", "",
+                 "| name | error | words |", "|---|---|---|"]
+        return lines + [f"| {n} | -{e} | {w} |" for n, (e, w) in self.refusals.items()] + [""]
+
+    def document(self):
+        lines = ["# The ABI", "", "Generated by `tools/abi.py` (`make docs`) from the code, `hypercalls/abi/*.txt` and the "
+                 "conformance cases: change those, not this file.", "", abicode.read(f"{TEXTS}/preface.md").strip(), "",
+                 "## Hypercalls", ""]
+        lines += [f"- [{name}](#{name}-{abicode.call_number(name)}): {summary}" for name, _, summary in self.rows] + [""]
+        for name, arguments, summary in self.rows:
+            lines += self.call_section(name, arguments, summary)
+        return "\n".join([*lines, *self.group_section(), *self.absent(), *self.differences(), *self.refusal_section()]).rstrip() + "\n"
 
 
 def main():
     os.chdir(ROOT)
-    text = document()
-    if "--check" not in sys.argv[1:]:
+    abi = Abi()
+    if any("has no text" in fault for fault in abi.faults):
+        print("\n".join(abi.faults))
+        return 1
+    text = abi.document()
+    if "--check" in sys.argv[1:]:
+        if not os.path.exists(OUT) or abicode.read(OUT) != text:
+            abi.faults.append(f"{OUT}:1: not what tools/abi.py writes (make docs)")
+    else:
         with open(OUT, "w", encoding="utf-8") as file:
             file.write(text)
-    elif not os.path.exists(OUT) or read(OUT) != text:
-        print(f"{OUT}:1: not what tools/abi.py writes (make docs)")
-        return 1
-    return 0
+    for fault in abi.faults:
+        print(fault)
+    return 1 if abi.faults else 0
 
 
 if __name__ == "__main__":

@@ -219,6 +219,8 @@ static void register_all(void)
     EXPECT(callback(CALLBACKTYPE_failsafe, failsafe_upcall, 0), 0);
     EXPECT(callback(CALLBACKTYPE_syscall, user_syscall_entry, CALLBACKF_mask_events), 0);
     EXPECT(callback(CALLBACKTYPE_nmi, user_interrupt_entry, 0), 0);
+    EXPECT(callback(CALLBACKTYPE_syscall32, user_syscall_entry, 0), 0);
+    EXPECT(callback(CALLBACKTYPE_sysenter, user_syscall_entry, 0), 0);
 }
 
 static void register_refused(void)

@@ -8,12 +8,19 @@
 #include <xen/physdev.h>
 #include <xen/sched.h>
 
+#include "pvguest/event.h"
 #include "tests/guest/user.h"
 
 static void old_sched(void)
 {
+    unsigned long saved;
+
     EXPECT(HYPERCALL2(__HYPERVISOR_sched_op_compat, SCHEDOP_yield, 0), 0);
     EXPECT(HYPERCALL2(__HYPERVISOR_sched_op_compat, 99, 0), -XEN_ENOSYS);
+    saved = event_save(); // the event stays pending until the block
+    EXPECT(hypercall_set_timer_op(1), 0);
+    EXPECT(HYPERCALL2(__HYPERVISOR_sched_op_compat, SCHEDOP_block, 0), 0);
+    event_restore(saved);
 }
 
 static void old_events(void)
@@ -41,6 +48,7 @@ static void old_physdev(void)
     memset(&old, 0, sizeof(old));
     old.cmd = PHYSDEVOP_IRQ_UNMASK_NOTIFY;
     EXPECT(HYPERCALL1(__HYPERVISOR_physdev_op_compat, &old), 0);
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_IRQ_UNMASK_NOTIFY, NULL), 0);
     old.cmd = 99;
     EXPECT(HYPERCALL1(__HYPERVISOR_physdev_op_compat, &old), -XEN_ENOSYS);
     EXPECT(HYPERCALL1(__HYPERVISOR_physdev_op_compat, HYPERVISOR_ADDRESS), -XEN_EFAULT);
@@ -62,6 +70,14 @@ static void assists(void)
     EXPECT(hypercall_vm_assist(VMASST_CMD_disable, VMASST_TYPE_4gb_segments), 0);
     EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag), 0);
     EXPECT(hypercall_vm_assist(VMASST_CMD_disable, VMASST_TYPE_runstate_update_flag), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_pae_extended_cr3), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_architectural_iopl), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_disable, VMASST_TYPE_architectural_iopl), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_m2p_strict), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_disable, VMASST_TYPE_m2p_strict), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_4gb_segments_notify), 0);
+    EXPECT(hypercall_vm_assist(VMASST_CMD_disable, VMASST_TYPE_4gb_segments_notify), 0);
     EXPECT(hypercall_vm_assist(VMASST_CMD_enable, 100), -XEN_EINVAL);
     EXPECT(hypercall_vm_assist(99, VMASST_TYPE_runstate_update_flag), -XEN_ENOSYS);
 }

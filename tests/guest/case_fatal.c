@@ -32,6 +32,11 @@ static void trap_without_handler(void)
     __asm__ volatile("ud2");
 }
 
+static void old_shutdown(void)
+{
+    HYPERCALL2(__HYPERVISOR_sched_op_compat, SCHEDOP_shutdown, SHUTDOWN_poweroff);
+}
+
 // An exception finds no stack to be delivered on.
 static void stack_unmapped(void)
 {
@@ -70,6 +75,7 @@ static const struct {
 } fatal_cases[] = {
     {"shutdown_crash",       shutdown_crash      },
     {"shutdown_poweroff",    shutdown_poweroff   },
+    {"old_shutdown",         old_shutdown        },
     {"trap_without_handler", trap_without_handler},
     {"stack_unmapped",       stack_unmapped      },
     {"stack_in_hypervisor",  stack_in_hypervisor },

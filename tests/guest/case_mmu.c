@@ -61,6 +61,19 @@ static void preserve_accessed_dirty(void)
     give_page();
 }
 
+// There is nothing to translate for a guest of this kind: an update as any other.
+static void no_translation(void)
+{
+    struct mmu_update request;
+
+    REQUIRE(take_page());
+    request.ptr = entry | MMU_PT_UPDATE_NO_TRANSLATE;
+    request.val = pte_make(page_mfn, PTE_P | PTE_US);
+    EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), 0);
+    EXPECT(pte_read(page) & PTE_RW, 0);
+    give_page();
+}
+
 static void machphys_update(void)
 {
     const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
@@ -255,6 +268,7 @@ static const struct report_case update_cases[] = {
     REPORT_CASE(normal_update),
     REPORT_CASE(user_bit_is_added),
     REPORT_CASE(preserve_accessed_dirty),
+    REPORT_CASE(no_translation),
     REPORT_CASE(machphys_update),
     REPORT_CASE(done_counts),
     REPORT_CASE(long_batch),

@@ -152,6 +152,15 @@ static void clear_and_copy(void)
     page_free(to, 0);
 }
 
+// Superpages are not for guests: the marks on their frames are refused.
+static void superpage_marks(void)
+{
+    memset(&op, 0, sizeof(op));
+    op.arg1.mfn = own_root();
+    EXPECT(run_op(MMUEXT_MARK_SUPER), -XEN_EOPNOTSUPP);
+    EXPECT(run_op(MMUEXT_UNMARK_SUPER), -XEN_EOPNOTSUPP);
+}
+
 static void done_counts(void)
 {
     struct mmuext_op ops[3];
@@ -199,10 +208,11 @@ static void descriptor_table(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(pin_each_level), REPORT_CASE(pin_twice),     REPORT_CASE(pin_needs_readonly),
-    REPORT_CASE(pin_bad_frame),  REPORT_CASE(new_roots),     REPORT_CASE(root_must_be_l4),
-    REPORT_CASE(flushes),        REPORT_CASE(cache_flush),   REPORT_CASE(clear_and_copy),
-    REPORT_CASE(done_counts),    REPORT_CASE(bad_arguments), REPORT_CASE(descriptor_table),
+    REPORT_CASE(pin_each_level),   REPORT_CASE(pin_twice),   REPORT_CASE(pin_needs_readonly),
+    REPORT_CASE(pin_bad_frame),    REPORT_CASE(new_roots),   REPORT_CASE(root_must_be_l4),
+    REPORT_CASE(flushes),          REPORT_CASE(cache_flush), REPORT_CASE(clear_and_copy),
+    REPORT_CASE(superpage_marks),  REPORT_CASE(done_counts), REPORT_CASE(bad_arguments),
+    REPORT_CASE(descriptor_table),
 };
 
 GUEST_FAMILY(mmuext, REPORT_SUITE("mmuext_op", cases));

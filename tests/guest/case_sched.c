@@ -114,6 +114,20 @@ static void watchdog(void)
     EXPECT(hypercall_sched_op(SCHEDOP_watchdog, &w), -XEN_EINVAL);
 }
 
+static void pin_override(void)
+{
+    struct sched_pin_override p = {.pcpu = -1};
+
+    EXPECT(hypercall_sched_op(SCHEDOP_pin_override, &p), -XEN_EINVAL); // not pinned
+    p.pcpu = 0x7fffffff;
+    EXPECT(hypercall_sched_op(SCHEDOP_pin_override, &p), -XEN_EINVAL);
+    p.pcpu = 0;
+    EXPECT(hypercall_sched_op(SCHEDOP_pin_override, &p), 0);
+    p.pcpu = -1;
+    EXPECT(hypercall_sched_op(SCHEDOP_pin_override, &p), 0);
+    EXPECT(hypercall_sched_op(SCHEDOP_pin_override, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
 // Timers: in the future, in the past, off, and at the end of time.
 static void timer_values(void)
 {
@@ -182,6 +196,7 @@ static const struct report_case sched_cases[] = {
     REPORT_CASE(poll_refused),
     REPORT_CASE(bad_arguments),
     REPORT_CASE(watchdog),
+    REPORT_CASE(pin_override),
 };
 
 static const struct report_case timer_cases[] = {

@@ -67,6 +67,52 @@ static void periodic_timer(void)
     EXPECT(OP(stop_periodic_timer, ABSENT_VCPU, NULL), -XEN_ENOENT);
 }
 
+static void periodic_timer_limits(void)
+{
+    struct vcpu_set_periodic_timer timer = {.period_ns = NSEC_PER_MSEC - 1};
+
+    EXPECT(OP(set_periodic_timer, 0, &timer), -XEN_EINVAL);
+    timer.period_ns = ~0UL;
+    EXPECT(OP(set_periodic_timer, 0, &timer), -XEN_EINVAL);
+    timer.period_ns = NSEC_PER_SEC;
+    EXPECT(OP(set_periodic_timer, 0, &timer), 0);
+    EXPECT(OP(stop_periodic_timer, 0, NULL), 0);
+    EXPECT(OP(set_periodic_timer, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+static void time_area(void)
+{
+    static struct vcpu_time_info info __attribute__((aligned(64)));
+    struct vcpu_register_time_memory_area area;
+    struct vcpu_time_info *nowhere = NULL;
+
+    area.addr.v = &info;
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), 0);
+    EXPECT_TRUE(info.version != 0 && (info.version & 1) == 0);
+    EXPECT_TRUE(info.tsc_to_system_mul != 0);
+    area.addr.v = nowhere;
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), 0);
+    area.addr.v = HYPERVISOR_ADDRESS;
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), -XEN_EFAULT);
+    EXPECT(OP(register_vcpu_time_memory_area, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+// Without a handler the interrupt waits for one, unseen.
+static void nmi_without_handler(void)
+{
+    EXPECT(OP(send_nmi, 1, HYPERVISOR_ADDRESS), -XEN_EINVAL);
+    EXPECT(OP(send_nmi, ABSENT_VCPU, NULL), -XEN_ENOENT);
+    EXPECT(OP(send_nmi, 1, NULL), 0);
+}
+
+static void physical_identifier(void)
+{
+    struct vcpu_get_physid id;
+
+    EXPECT(OP(get_physid, 0, &id), -XEN_EINVAL);
+    EXPECT(OP(get_physid, ABSENT_VCPU, &id), -XEN_ENOENT);
+}
+
 static void info_refused(void)
 {
     struct vcpu_register_vcpu_info info = {.mfn = ABSENT_FRAME, .offset = 0};
@@ -320,6 +366,10 @@ static const struct report_case cases[] = {
     REPORT_CASE(no_wakeup_is_lost),
     REPORT_CASE(no_stale_translation),
     REPORT_CASE(unknown_command),
+    REPORT_CASE(periodic_timer_limits),
+    REPORT_CASE(time_area),
+    REPORT_CASE(nmi_without_handler),
+    REPORT_CASE(physical_identifier),
 };
 
 GUEST_FAMILY(vcpu, REPORT_SUITE("vcpu_op", cases));

@@ -80,6 +80,7 @@ bool probe_write(void *address, uint64_t value);
 #define GUEST_SUITES(X) \
     X(version) \
     X(memory) \
+    X(memory_ops) \
     X(mmu) \
     X(stores) \
     X(mmuext) \
@@ -95,6 +96,7 @@ bool probe_write(void *address, uint64_t value);
     X(multicall) \
     X(devices) \
     X(control) \
+    X(control_ops) \
     X(compat) \
     X(why) \
     X(random)

@@ -38,7 +38,7 @@ static enum refusal pirq_bind(struct domain *d, unsigned pirq, bool will_share, 
     if (pirq >= PIRQS)
         return REFUSE_EVENT_BAD_PIRQ;
     if (pirqs[pirq].bound)
-        return REFUSE_EVENT_PIRQ_BOUND;
+        return REFUSE_PIRQ_IN_USE;
     pirqs[pirq].bound = true;
     pirqs[pirq].port = port;
     if (raise_while_binding) {
@@ -222,7 +222,7 @@ static void pirqs_are_connected_outside_the_lock(void)
     CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &port), REFUSE_NONE);
     raise_while_binding = false;
     CU_ASSERT(pending_bit(d, port)); // not lost
-    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &other), REFUSE_EVENT_PIRQ_BOUND);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &other), REFUSE_PIRQ_IN_USE);
     CU_ASSERT_EQUAL(event_close(d, port), REFUSE_NONE);
     CU_ASSERT_FALSE(pending_bit(d, port));
     CU_ASSERT_FALSE(pirqs[1].bound);

@@ -89,7 +89,7 @@ static void reservations(void)
 static void claims(void)
 {
     struct frame *f;
-    CU_ASSERT_EQUAL(domain_claim(a, a->max_pages + 1), REFUSE_RESERVATION_FULL);
+    CU_ASSERT_EQUAL(domain_claim(a, a->max_pages + 1), REFUSE_BAD_ARGUMENT);
     CU_ASSERT_EQUAL(domain_claim(a, 100), REFUSE_NONE);
     CU_ASSERT_EQUAL(domain_claim(a, 100), REFUSE_BAD_ARGUMENT);
     CU_ASSERT_EQUAL(page_alloc_claimed(), 100);

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Which conformance cases call what: reads tests/guest without running it.
+
+A case calls what its function names, and what the functions of its file (and the helpers of guest.c) name
+that it calls, directly or not. Macros that paste a prefix to their argument are undone.
+"""
+
+import glob
+import re
+
+import csource
+from abicode import expand, macros, read
+
+
+def bodies(text):
+    """{function: its source} of a file, with pasting macros expanded."""
+    known = {name: value for name, value in macros(text).items() if "##" in value[1]}
+    for name in known:
+        text = re.sub(rf"(?<!define )\b{name}\(([^()]*(?:\([^()]*\)[^()]*)*)\)",
+                      lambda m: expand(m.group(0), known), text)
+    lines = text.split("\n")
+    found = list(csource.functions(text))
+    ends = [line - 1 for _, line, _ in found[1:]] + [len(lines)]
+    sources = {name: "\n".join(lines[line - 1:end]) for (name, line, _), end in zip(found, ends)}
+    return {name: source.split("\n}\n")[0] for name, source in sources.items()}
+
+
+def reach(name, functions, seen):
+    """The source of a function and of all that it calls."""
+    if name in seen or name not in functions:
+        return ""
+    seen.add(name)
+    body = functions[name]
+    return body + "".join(reach(other, functions, seen) for other in sorted(set(re.findall(r"\b\w+\b", body)))
+                          if other != name)
+
+
+class Cases:
+    """{suite/case: all source that it reaches}."""
+
+    def __init__(self):
+        helpers = bodies(csource.without_comments(read("tests/guest/guest.c")))
+        self.sources = {}
+        for path in sorted(glob.glob("tests/guest/case_*.c")):
+            text = csource.without_comments(read(path))
+            functions = {**helpers, **bodies(text)}
+            for suite, array in re.findall(r'REPORT_SUITE\("(\w+)",\s*(\w+)\)', text):
+                listed = re.search(rf"\b{array}\[\]\s*=\s*\{{(.*?)\}};", text, re.S)
+                for case in re.findall(r"REPORT_CASE\((\w+)\)", listed.group(1) if listed else ""):
+                    self.sources[f"{suite}/{case}"] = reach(case, functions, set())
+            if path.endswith("case_fatal.c"):
+                for case, run in re.findall(r'\{"(\w+)",\s*(\w+)\s*\}', text):
+                    self.sources[f"fatal/{case}"] = reach(run, functions, set())
+
+    def calling(self, call, constant):
+        """Cases that make the call (with the command), those of its own suite first."""
+        wanted = re.compile(rf"\bhypercall_{call}\b|\b__HYPERVISOR_{call}\b")
+        exact = re.compile(rf"\b{constant or ''}\b")
+        found = [case for case, source in self.sources.items() if wanted.search(source) and exact.search(source)]
+        return sorted(found, key=lambda case: (not case.startswith(call + "/"), case))
