@@ -5,8 +5,9 @@
  * Addresses are learnt into a direct-mapped table with an age; a collision replaces the older entry,
  * which costs a flood and nothing else. A frame to a known address goes out of one port, everything
  * else out of all others: the last port gets the packet itself, those before it copies.
- * Group addresses are never learnt. A guest can claim any address: what it gains is frames of its
- * own bridge, as on a switch.
+ * Group addresses are never learnt, and dom0's own is not learnt from others. A guest can claim any
+ * other address: what it gains is frames of its own bridge, as on a switch. Frames larger than a
+ * port's MTU are not sent there, so that no guest can fill other ports' queues with huge ones.
  */
 #include "dom0/bridge.h"
 
@@ -21,6 +22,7 @@
 #define TABLE_SIZE 1024U /* a power of 2 */
 #define AGE_MAX (300 * NSEC_PER_SEC)
 #define GROUP_BIT 0x01U
+#define VLAN_TAG_LENGTH 4U
 
 struct station {
     uint8_t mac[NET_ADDRESS_LENGTH];
@@ -48,9 +50,14 @@ static struct station *station_slot(struct bridge *bridge, const uint8_t *mac)
     return &bridge->table[hash & (TABLE_SIZE - 1)];
 }
 
+static bool is_local(const struct bridge *bridge, const uint8_t *mac)
+{
+    return memcmp(mac, bridge->local.mac, NET_ADDRESS_LENGTH) == 0;
+}
+
 static void learn(struct bridge *bridge, const uint8_t *mac, struct net_device *from)
 {
-    if ((mac[0] & GROUP_BIT) != 0) {
+    if ((mac[0] & GROUP_BIT) != 0 || is_local(bridge, mac)) {
         return;
     }
     struct station *s = station_slot(bridge, mac);
@@ -63,6 +70,9 @@ static struct net_device *look_up(struct bridge *bridge, const uint8_t *mac)
 {
     struct station *s = station_slot(bridge, mac);
 
+    if (is_local(bridge, mac)) {
+        return &bridge->local;
+    }
     if (s->device == NULL || memcmp(s->mac, mac, NET_ADDRESS_LENGTH) != 0 ||
         time_now() - s->seen > AGE_MAX) {
         return NULL;
@@ -72,7 +82,10 @@ static struct net_device *look_up(struct bridge *bridge, const uint8_t *mac)
 
 static void port_send(struct bridge *bridge, struct net_device *to, struct net_packet *packet)
 {
-    if (to == &bridge->local) {
+    if (packet->length > to->mtu + NET_HEADER_LENGTH + VLAN_TAG_LENGTH) {
+        to->tx_dropped++;
+        net_packet_free(packet);
+    } else if (to == &bridge->local) {
         net_deliver(to, packet);
     } else {
         net_transmit(to, packet);
@@ -154,7 +167,6 @@ struct bridge *bridge_create(const char *name, const uint8_t mac[NET_ADDRESS_LEN
         return NULL;
     }
     bridge->ports[bridge->port_count++] = local;
-    learn(bridge, mac, local);
     bridge->next = bridges;
     bridges = bridge;
     return bridge;

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/netback_request.h"
+
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
 #include "pvguest/memory.h"
@@ -24,11 +26,13 @@
 
 #define BATCH 64U /* copies in one hypercall */
 #define QUEUE_MAX 512U
+/* Free pages below which no packet waits for a front end: the front ends that take nothing must not
+ * use up dom0's memory together. */
+#define PAGES_KEPT 1024U
 
 /* A packet of the guest on its way through a batch. */
 struct tx_packet {
-    struct netif_tx_request requests[NET_FRAGMENTS_MAX];
-    unsigned int count;
+    struct netback_request request;
     unsigned int first_copy, copy_count; /* in the batch */
     struct net_packet *packet;           /* NULL: dropped */
 };
@@ -62,49 +66,11 @@ static void ring_break(struct netback_ring *ring, const char *why)
 }
 
 /* From the guest ------------------------------------------------------------------------------------ */
-/* Takes the requests of one packet off the ring; false when there is no whole packet yet. */
-static bool tx_collect(struct netback_ring *ring, struct tx_packet *p, RING_IDX producer)
-{
-    RING_IDX at = ring->tx.req_cons;
-
-    p->count = 0;
-    do {
-        if (at == producer) {
-            return false;
-        }
-        if (p->count == NET_FRAGMENTS_MAX) {
-            ring_break(ring, "a packet of too many fragments");
-            return false;
-        }
-        RING_COPY_REQUEST(&ring->tx, at, &p->requests[p->count]);
-        at++;
-        if ((p->requests[p->count].flags & NETTXF_extra_info) != 0) {
-            ring_break(ring, "extra information that was not negotiated");
-            return false;
-        }
-    } while ((p->requests[p->count++].flags & NETTXF_more_data) != 0);
-    ring->tx.req_cons = at;
-    return true;
-}
-
-/* Length of fragment i: the first entry tells the size of the whole packet. 0: nonsense. */
-static uint32_t tx_fragment_length(const struct tx_packet *p, unsigned int i)
-{
-    uint32_t length = p->requests[i].size;
-
-    if (i == 0) {
-        for (unsigned int k = 1; k < p->count; k++) {
-            length = length > p->requests[k].size ? length - p->requests[k].size : 0;
-        }
-    }
-    return length <= PAGE_SIZE && p->requests[i].offset <= PAGE_SIZE - length ? length : 0;
-}
-
 /* Copies that bring `length` bytes of one request to `offset` of the packet; false: batch full. */
 static bool tx_add_copies(struct netback_ring *ring, struct tx_packet *p, unsigned int i,
                           uint32_t offset, uint32_t length)
 {
-    uint32_t from = p->requests[i].offset;
+    uint32_t from = p->request.entries[i].offset;
 
     while (length != 0) {
         if (ring->copy_count == BATCH) {
@@ -117,7 +83,7 @@ static bool tx_add_copies(struct netback_ring *ring, struct tx_packet *p, unsign
                                                             : length;
         uint64_t maddr = virt_to_maddr(f->address);
         ring->copies[ring->copy_count++] = (struct gnttab_copy){
-            .source = {.u.ref = p->requests[i].gref,
+            .source = {.u.ref = p->request.entries[i].gref,
                        .domid = ring->options.domid,
                        .offset = (uint16_t)from                            },
             .dest = {.u.gmfn = maddr >> PAGE_SHIFT,
@@ -137,45 +103,57 @@ static bool tx_add_copies(struct netback_ring *ring, struct tx_packet *p, unsign
 /* Prepares the packet and its copies. False: the batch has no room for it. */
 static bool tx_prepare(struct netback_ring *ring, struct tx_packet *p)
 {
-    uint32_t total = p->requests[0].size, offset = 0;
+    uint32_t offset = 0;
 
-    p->packet = NULL;
-    p->first_copy = ring->copy_count;
-    p->copy_count = 0;
-    for (unsigned int i = 0; i < p->count; i++) {
-        if (tx_fragment_length(p, i) == 0) {
-            ring_break(ring, "a fragment that does not fit its page or its packet");
-            return true;
-        }
-    }
-    if (total < NET_HEADER_LENGTH) {
+    p->packet = net_packet_alloc_large(p->request.total);
+    if (p->packet == NULL) {
         return true; /* answered as an error */
     }
-    p->packet = net_packet_alloc_large(total);
-    if (p->packet == NULL) {
-        return true;
-    }
-    uint16_t flags = p->requests[0].flags;
+    uint16_t flags = p->request.entries[0].flags;
     p->packet->checksum = (flags & NETTXF_csum_blank) != 0       ? NET_CHECKSUM_BLANK
                           : (flags & NETTXF_data_validated) != 0 ? NET_CHECKSUM_VALID
                                                                  : NET_CHECKSUM_NONE;
-    for (unsigned int i = 0; i < p->count; i++) {
-        uint32_t length = tx_fragment_length(p, i);
-        if (!tx_add_copies(ring, p, i, offset, length)) {
+    for (unsigned int i = 0; i < p->request.count; i++) {
+        if (!tx_add_copies(ring, p, i, offset, p->request.lengths[i])) {
             net_packet_free(p->packet);
             ring->copy_count = p->first_copy;
             return false;
         }
-        offset += length;
+        offset += p->request.lengths[i];
     }
     return true;
 }
 
+/* Takes the next packet off the ring into the batch; false: there is none, or no room. */
+static bool tx_next(struct netback_ring *ring, struct tx_packet *p, RING_IDX producer)
+{
+    RING_IDX start = ring->tx.req_cons;
+
+    p->packet = NULL;
+    p->first_copy = ring->copy_count;
+    p->copy_count = 0;
+    switch (netback_request_take(&ring->tx, producer, &p->request)) {
+    case NETBACK_GO:
+        if (!tx_prepare(ring, p)) {
+            ring->tx.req_cons = start;
+            return false;
+        }
+        return true;
+    case NETBACK_DROP:
+        return true;
+    case NETBACK_NONSENSE:
+        ring_break(ring, p->request.why);
+        return false;
+    default:
+        return false;
+    }
+}
+
 static void tx_answer(struct netback_ring *ring, const struct tx_packet *p, int16_t status)
 {
-    for (unsigned int i = 0; i < p->count; i++) {
+    for (unsigned int i = 0; i < p->request.count; i++) {
         *RING_GET_RESPONSE(&ring->tx, ring->tx.rsp_prod_pvt) = (struct netif_tx_response){
-            .id = p->requests[i].id, .status = status};
+            .id = p->request.entries[i].id, .status = status};
         ring->tx.rsp_prod_pvt++;
     }
 }
@@ -208,15 +186,7 @@ static bool tx_run(struct netback_ring *ring)
     }
     ring->tx_seen = producer;
     ring->copy_count = 0;
-    while (count < BATCH / 2) {
-        RING_IDX start = ring->tx.req_cons;
-        if (!tx_collect(ring, &packets[count], producer)) {
-            break;
-        }
-        if (!tx_prepare(ring, &packets[count])) {
-            ring->tx.req_cons = start;
-            break;
-        }
+    while (count < BATCH / 2 && tx_next(ring, &packets[count], producer)) {
         count++;
     }
     if (ring->broken || count == 0) {
@@ -416,7 +386,8 @@ int netback_ring_send(struct netback_ring *ring, struct net_packet *packet)
         net_packet_free(packet);
         return -XEN_ENODEV;
     }
-    if (ring->queued == QUEUE_MAX || (rx_slots_for(packet) > 1 && !ring->options.can_sg)) {
+    if (ring->queued == QUEUE_MAX || page_free_count() < PAGES_KEPT ||
+        (rx_slots_for(packet) > 1 && !ring->options.can_sg)) {
         net_packet_free(packet);
         return -XEN_ENOBUFS;
     }

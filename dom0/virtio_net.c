@@ -21,6 +21,7 @@
 #include "pvguest/memory.h"
 #include "pvguest/net.h"
 #include "pvguest/thread.h"
+#include "pvguest/time.h"
 
 #define FEATURE_CSUM (1ULL << 0)
 #define FEATURE_GUEST_CSUM (1ULL << 1)
@@ -43,7 +44,9 @@ _Static_assert(sizeof(struct header) == 12, "virtio 1.1, 5.1.6");
 #define QUEUE_RX 0U
 #define QUEUE_TX 1U
 #define RX_BUFFERS 128U
-#define RX_BUDGET 64U /* frames between two yields */
+#define RX_BUDGET 64U  /* frames between two yields */
+#define RX_STARVED 16U /* buffers: so few that the next interrupt may not come */
+#define REFILL_NS (20 * NSEC_PER_MSEC)
 #define MTU_DEFAULT 1500U
 #define CHAIN_MAX (NET_FRAGMENTS_MAX + 1)
 
@@ -79,6 +82,11 @@ static bool rx_add_page(struct card *card)
         return false;
     }
     return true;
+}
+
+static bool rx_starved(const struct card *card)
+{
+    return card->rx.size < card->rx.free_count + RX_STARVED;
 }
 
 static void rx_refill(struct card *card)
@@ -142,7 +150,7 @@ static bool rx_run(struct card *card)
         rx_frame(card, page, written);
         count++;
     }
-    if (count != 0) {
+    if (count != 0 || rx_starved(card)) {
         rx_refill(card);
     }
     return count == RX_BUDGET;
@@ -242,7 +250,11 @@ static void card_thread(void *arg)
     struct card *card = arg;
 
     while (!card->virtio.broken) {
-        wait_event(&card->wait, card->work);
+        if (rx_starved(card)) {
+            (void)wait_event_timeout(&card->wait, card->work, REFILL_NS);
+        } else {
+            wait_event(&card->wait, card->work);
+        }
         card->work = false;
         virtio_queue_interrupt_disable(&card->rx);
         tx_reap(card);

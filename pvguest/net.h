@@ -37,6 +37,7 @@ struct net_packet {
     struct net_packet *next; /* for the owner's queues */
     uint32_t length;         /* sum of the fragments */
     uint16_t fragment_count; /* 1..NET_FRAGMENTS_MAX */
+    uint16_t pending;        /* for the owner: fragments that are with a device */
     enum net_checksum checksum;
     struct net_fragment fragments[NET_FRAGMENTS_MAX];
     /* Gives back memory (pages, grants, the struct itself). */

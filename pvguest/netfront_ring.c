@@ -8,9 +8,11 @@
 
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
+#include "pvguest/time.h"
 #include "pvguest/xenbus_device.h"
 
 #define BUDGET 64U /* packets between two yields */
+#define REFILL_NS (20 * NSEC_PER_MSEC)
 
 struct wait_queue netfront_state_queue;
 
@@ -25,22 +27,67 @@ static void front_break(struct netfront *front, const char *why)
 }
 
 /* Transmit ------------------------------------------------------------------------------------------ */
+/* A page that the peer still has mapped although it has answered, or the card is gone. */
+struct kept {
+    struct kept *next;
+    grant_ref_t grant;
+    struct net_packet *packet;
+};
+
+static struct kept *kept_list;
+
+/* One fragment less is with the back end. */
+static void packet_put(struct net_packet *packet)
+{
+    if (--packet->pending == 0) {
+        net_packet_free(packet);
+    }
+}
+
+/* Ends the grant of a fragment. The packet lives for as long as the peer sees a page of it: if it
+ * does not let go now, this is tried again whenever a card has work. False: it has not let go. */
+static bool fragment_release(grant_ref_t grant, struct net_packet *packet)
+{
+    if (grant_end(grant)) {
+        packet_put(packet);
+        return true;
+    }
+    struct kept *kept = malloc(sizeof(*kept));
+    if (kept != NULL) { /* else both are lost, but nothing is corrupted */
+        *kept = (struct kept){kept_list, grant, packet};
+        kept_list = kept;
+    }
+    return false;
+}
+
+static void kept_retry(void)
+{
+    struct kept **link = &kept_list;
+
+    while (*link != NULL) {
+        struct kept *kept = *link;
+        if (!grant_end(kept->grant)) {
+            link = &kept->next;
+            continue;
+        }
+        *link = kept->next;
+        packet_put(kept->packet);
+        free(kept);
+    }
+}
+
 static void tx_slot_release(struct netfront *front, uint16_t id)
 {
     struct netfront_tx_slot *slot = &front->tx_slots[id];
     struct net_packet *packet = slot->packet;
 
-    if (!grant_end(slot->grant)) {
-        front_break(front, "the back end keeps a page that it has answered");
-        grant_end_later(slot->grant, NULL);
-    }
     slot->in_use = false;
     slot->packet = NULL;
     slot->next_free = front->tx_free;
     front->tx_free = id;
     front->tx_free_count++;
-    if (packet != NULL) {
-        net_packet_free(packet);
+    if (!fragment_release(slot->grant, packet)) {
+        front_break(front, "the back end keeps a page that it has answered");
     }
 }
 
@@ -71,9 +118,9 @@ static void tx_reap(struct netfront *front)
     } while (more);
 }
 
-static int tx_add_fragment(struct netfront *front, const struct net_fragment *f, uint16_t flags,
-                           uint32_t size)
+static int tx_add_fragment(struct netfront *front, struct net_packet *packet, unsigned int index)
 {
+    const struct net_fragment *f = &packet->fragments[index];
     uint64_t maddr = f->maddr != 0 ? f->maddr : virt_to_maddr(f->address);
     int grant = grant_access(front->device->peer_domid, maddr >> PAGE_SHIFT, true);
 
@@ -86,47 +133,44 @@ static int tx_add_fragment(struct netfront *front, const struct net_fragment *f,
     front->tx_free_count--;
     slot->in_use = true;
     slot->grant = (grant_ref_t)grant;
-    slot->packet = NULL;
+    slot->packet = packet;
+    packet->pending++;
+    uint16_t flags = index + 1U < packet->fragment_count ? NETTXF_more_data : 0;
+    if (index == 0 && packet->checksum == NET_CHECKSUM_BLANK) {
+        flags |= NETTXF_csum_blank | NETTXF_data_validated;
+    }
     *RING_GET_REQUEST(&front->tx, front->tx.req_prod_pvt) = (struct netif_tx_request){
         .gref = (grant_ref_t)grant,
         .offset = (uint16_t)(maddr & ~PAGE_MASK),
         .flags = flags,
         .id = id,
-        .size = (uint16_t)size,
+        /* The first entry tells the size of the whole packet, the others that of their fragment. */
+        .size = (uint16_t)(index == 0 ? packet->length : f->length),
     };
     front->tx.req_prod_pvt++;
     return id;
 }
 
-/* Takes back entries that were added but not pushed yet. */
-static void tx_undo(struct netfront *front, RING_IDX from)
-{
-    while (front->tx.req_prod_pvt != from) {
-        front->tx.req_prod_pvt--;
-        tx_slot_release(front, RING_GET_REQUEST(&front->tx, front->tx.req_prod_pvt)->id);
-    }
-}
-
+/* Takes the packet in every case. */
 static int tx_add(struct netfront *front, struct net_packet *packet)
 {
     RING_IDX start = front->tx.req_prod_pvt;
-    int id = -1;
+    uint16_t ids[NET_FRAGMENTS_MAX]; /* the ring's own copies are the peer's to write */
+    unsigned int count = 0;
+    int id = 0;
 
-    for (unsigned int i = 0; i < packet->fragment_count; i++) {
-        uint16_t flags = i + 1U < packet->fragment_count ? NETTXF_more_data : 0;
-        if (i == 0 && packet->checksum == NET_CHECKSUM_BLANK) {
-            flags |= NETTXF_csum_blank | NETTXF_data_validated;
-        }
-        /* The first entry tells the size of the whole packet, the others that of their fragment. */
-        uint32_t size = i == 0 ? packet->length : packet->fragments[i].length;
-        id = tx_add_fragment(front, &packet->fragments[i], flags, size);
-        if (id < 0) {
-            tx_undo(front, start);
-            return id;
+    packet->pending = 1; /* ours */
+    while (count < packet->fragment_count && (id = tx_add_fragment(front, packet, count)) >= 0) {
+        ids[count++] = (uint16_t)id;
+    }
+    if (id < 0) { /* nothing was pushed yet */
+        front->tx.req_prod_pvt = start;
+        while (count != 0) {
+            tx_slot_release(front, ids[--count]);
         }
     }
-    front->tx_slots[id].packet = packet;
-    return 0;
+    packet_put(packet);
+    return id < 0 ? id : 0;
 }
 
 int netfront_transmit(struct net_device *net, struct net_packet *packet)
@@ -137,12 +181,15 @@ int netfront_transmit(struct net_device *net, struct net_packet *packet)
         net_packet_free(packet);
         return -XEN_ENODEV;
     }
+    kept_retry();
     if (front->tx_free_count < packet->fragment_count) {
         tx_reap(front);
     }
-    if (packet->length > XEN_NETIF_MAX_TX_SIZE || front->tx_free_count < packet->fragment_count ||
-        tx_add(front, packet) != 0) {
+    if (packet->length > XEN_NETIF_MAX_TX_SIZE || front->tx_free_count < packet->fragment_count) {
         net_packet_free(packet);
+        return -XEN_ENOBUFS;
+    }
+    if (tx_add(front, packet) != 0) {
         return -XEN_ENOBUFS;
     }
     int notify;
@@ -186,6 +233,11 @@ void netfront_rx_refill(struct netfront *front)
     if (notify) {
         event_send(front->port);
     }
+}
+
+static bool rx_starved(const struct netfront *front)
+{
+    return front->rx.req_prod_pvt - front->rx.rsp_cons < front->rx_target / 4;
 }
 
 static void rx_release(struct net_packet *packet)
@@ -313,11 +365,17 @@ void netfront_thread(void *arg)
     struct netfront *front = arg;
 
     for (;;) {
-        wait_event(&front->wait, front->work || !front->connected);
+        /* With few pages posted for lack of memory there may be no event to post more. */
+        if (rx_starved(front)) {
+            (void)wait_event_timeout(&front->wait, front->work || !front->connected, REFILL_NS);
+        } else {
+            wait_event(&front->wait, front->work || !front->connected);
+        }
         if (!front->connected || front->broken) {
             break;
         }
         front->work = false;
+        kept_retry();
         tx_reap(front);
         if (!front->broken && rx_run(front)) {
             front->work = true;
@@ -333,11 +391,8 @@ void netfront_slots_release(struct netfront *front)
     for (uint16_t i = 0; i < TX_SLOTS; i++) {
         struct netfront_tx_slot *slot = &front->tx_slots[i];
         if (slot->in_use) {
-            grant_end_later(slot->grant, NULL);
+            (void)fragment_release(slot->grant, slot->packet);
             slot->in_use = false;
-        }
-        if (slot->packet != NULL) {
-            net_packet_free(slot->packet);
             slot->packet = NULL;
         }
     }

@@ -19,7 +19,7 @@
 struct netfront_tx_slot {
     bool in_use;
     grant_ref_t grant;
-    struct net_packet *packet; /* of the last entry of a packet, else NULL */
+    struct net_packet *packet; /* freed when all its entries are back */
     uint16_t next_free;
 };
 

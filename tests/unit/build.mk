@@ -90,3 +90,8 @@ UNIT_TESTS += console_ring
 UNIT_console_ring_SRCS := tests/unit/test_console_ring.c dom0/console_ring.c
 UNIT_TESTS += virtio_queue
 UNIT_virtio_queue_SRCS := tests/unit/test_virtio_queue.c dom0/virtio_queue.c
+
+# The network path.
+UNIT_TESTS += bridge netback
+UNIT_bridge_SRCS := tests/unit/test_bridge.c dom0/bridge.c pvguest/net.c pvguest/net_checksum.c
+UNIT_netback_SRCS := tests/unit/test_netback.c dom0/netback_request.c

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/* The bridge on the host: ports that keep what they are sent. Every frame is freed once, whoever it
+ * goes to; the sanitizer and the count of live frames watch. */
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dom0/bridge.h"
+#include "pvguest/memory.h"
+#include "pvguest/time.h"
+#include "tests/report.h"
+#include <xen/errno.h>
+
+#define PORTS 4U
+#define LOCAL PORTS
+#define LENGTH 60U
+
+static uint64_t now;
+static size_t pages_out;
+
+uint64_t time_now(void)
+{
+    return now;
+}
+
+void *page_alloc_dirty(unsigned int order)
+{
+    pages_out++;
+    return order == 0 ? aligned_alloc(PAGE_SIZE, PAGE_SIZE) : NULL;
+}
+
+void page_free(void *pages, unsigned int order)
+{
+    (void)order;
+    pages_out--;
+    free(pages);
+}
+
+uint64_t virt_to_maddr(const void *address)
+{
+    return (uint64_t)address;
+}
+
+struct port {
+    struct net_device net;
+    unsigned int frames;
+};
+
+static struct bridge *bridge;
+static struct port ports[PORTS];
+static unsigned int local_frames;
+static const uint8_t local_mac[] = {2, 0, 0, 0, 0, 0xff};
+static const uint8_t everybody[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static int port_transmit(struct net_device *net, struct net_packet *packet)
+{
+    struct port *port = net->driver;
+    port->frames++;
+    net_packet_free(packet);
+    return 0;
+}
+
+static void local_receive(struct net_device *net, struct net_packet *packet)
+{
+    (void)net;
+    local_frames++;
+    net_packet_free(packet);
+}
+
+static const uint8_t *mac_of(unsigned int i)
+{
+    static uint8_t macs[256][NET_ADDRESS_LENGTH];
+    memcpy(macs[i], (const uint8_t[]){2, 0, 0, 0, 0, (uint8_t)i}, NET_ADDRESS_LENGTH);
+    return macs[i];
+}
+
+static void setup(void)
+{
+    static unsigned int number;
+    char name[16];
+
+    now += 1000 * NSEC_PER_SEC;
+    snprintf(name, sizeof(name), "br%u", number++);
+    bridge = bridge_create(name, local_mac);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bridge);
+    bridge_local(bridge)->receive = local_receive;
+    memset(ports, 0, sizeof(ports));
+    local_frames = 0;
+    for (unsigned int i = 0; i < PORTS; i++) {
+        ports[i].net.transmit = port_transmit;
+        ports[i].net.driver = &ports[i];
+        ports[i].net.features = NET_FEATURE_SG | NET_FEATURE_CSUM_TX;
+        ports[i].net.mtu = 1500;
+        ports[i].net.up = true;
+        CU_ASSERT_EQUAL(bridge_add(bridge, &ports[i].net), 0);
+    }
+}
+
+static void teardown(void)
+{
+    for (unsigned int i = 0; i < PORTS; i++) {
+        bridge_remove(&ports[i].net);
+    }
+    CU_ASSERT_EQUAL(pages_out, 0);
+}
+
+static void send_sized(unsigned int from, const uint8_t *to, const uint8_t *source, uint32_t length)
+{
+    struct net_packet *packet = net_packet_alloc_large(length);
+    net_packet_write(packet, 0, to, NET_ADDRESS_LENGTH);
+    if (length >= NET_HEADER_LENGTH) {
+        net_packet_write(packet, NET_ADDRESS_LENGTH, source, NET_ADDRESS_LENGTH);
+    }
+    if (from == LOCAL) {
+        net_transmit(bridge_local(bridge), packet);
+    } else {
+        net_deliver(&ports[from].net, packet);
+    }
+}
+
+static void send(unsigned int from, const uint8_t *to)
+{
+    send_sized(from, to, from == LOCAL ? local_mac : mac_of(from), LENGTH);
+}
+
+/* Frames of ports 0..3 and of the local one since the last look, as a number of digits. */
+static unsigned int seen(void)
+{
+    unsigned int digits = 0;
+    for (unsigned int i = 0; i < PORTS; i++) {
+        digits = digits * 10 + ports[i].frames;
+        ports[i].frames = 0;
+    }
+    digits = digits * 10 + local_frames;
+    local_frames = 0;
+    return digits;
+}
+
+static void floods_and_learns(void)
+{
+    setup();
+    send(0, mac_of(1)); /* unknown: all but the sender */
+    CU_ASSERT_EQUAL(seen(), 1111);
+    send(1, mac_of(0));
+    CU_ASSERT_EQUAL(seen(), 10000);
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1000);
+    send(0, everybody);
+    CU_ASSERT_EQUAL(seen(), 1111);
+    send(0, mac_of(0)); /* to its own side */
+    CU_ASSERT_EQUAL(seen(), 0);
+    send(LOCAL, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1000);
+    send(LOCAL, everybody);
+    CU_ASSERT_EQUAL(seen(), 11110);
+    send(2, local_mac);
+    CU_ASSERT_EQUAL(seen(), 1);
+    teardown();
+}
+
+static void forgets(void)
+{
+    setup();
+    send(1, everybody);
+    (void)seen();
+    now += 299 * NSEC_PER_SEC;
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1000);
+    now += 2 * NSEC_PER_SEC;
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1111);
+    send(2, local_mac); /* dom0's own does not age */
+    CU_ASSERT_EQUAL(seen(), 1);
+    teardown();
+}
+
+static void moves(void)
+{
+    setup();
+    send_sized(1, everybody, mac_of(9), LENGTH);
+    send_sized(2, everybody, mac_of(9), LENGTH);
+    (void)seen();
+    send(0, mac_of(9));
+    CU_ASSERT_EQUAL(seen(), 100);
+    teardown();
+}
+
+/* A guest cannot take dom0's address, nor teach a group address. */
+static void forged_sources(void)
+{
+    setup();
+    send_sized(1, everybody, local_mac, LENGTH);
+    send_sized(1, mac_of(7), everybody, LENGTH);
+    (void)seen();
+    send(0, local_mac);
+    CU_ASSERT_EQUAL(seen(), 1);
+    send(0, everybody);
+    CU_ASSERT_EQUAL(seen(), 1111);
+    teardown();
+}
+
+static void removed_ports(void)
+{
+    setup();
+    send(1, everybody);
+    (void)seen();
+    bridge_remove(&ports[1].net);
+    CU_ASSERT_PTR_NULL(bridge_of(&ports[1].net));
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 111);
+    send(1, mac_of(0)); /* from a port that is gone: freed */
+    CU_ASSERT_EQUAL(seen(), 0);
+    bridge_remove(&ports[1].net);
+    CU_ASSERT_EQUAL(bridge_add(bridge, &ports[1].net), 0);
+    CU_ASSERT_EQUAL(bridge_add(bridge, &ports[1].net), -XEN_EBUSY);
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1111);
+    teardown();
+}
+
+static void ports_down(void)
+{
+    setup();
+    send(1, everybody);
+    (void)seen();
+    ports[1].net.up = ports[3].net.up = false;
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 0);
+    send(0, everybody);
+    CU_ASSERT_EQUAL(seen(), 101);
+    teardown();
+}
+
+static void sizes(void)
+{
+    setup();
+    send_sized(0, everybody, mac_of(0), 1518);
+    CU_ASSERT_EQUAL(seen(), 1111);
+    send_sized(0, everybody, mac_of(0), 1519);
+    CU_ASSERT_EQUAL(seen(), 0);
+    send_sized(0, everybody, mac_of(0), 65535);
+    CU_ASSERT_EQUAL(seen(), 0);
+    ports[2].net.mtu = 9000;
+    send_sized(0, everybody, mac_of(0), 5000);
+    CU_ASSERT_EQUAL(seen(), 100);
+    send_sized(0, everybody, mac_of(0), 13); /* no whole header */
+    CU_ASSERT_EQUAL(seen(), 0);
+    send_sized(0, everybody, mac_of(0), NET_HEADER_LENGTH);
+    CU_ASSERT_EQUAL(seen(), 1111);
+    teardown();
+}
+
+static void many_addresses(void)
+{
+    setup();
+    for (unsigned int i = 0; i < 100000; i++) {
+        const uint8_t mac[] = {2, (uint8_t)rand(), (uint8_t)rand(), (uint8_t)rand(), 0, 0};
+        send_sized(i % PORTS, mac_of(i % 256), mac, LENGTH);
+    }
+    (void)seen();
+    send(1, everybody);
+    (void)seen();
+    send(0, mac_of(1));
+    CU_ASSERT_EQUAL(seen(), 1000);
+    teardown();
+}
+
+static void too_many_ports(void)
+{
+    static struct net_device many[300];
+    setup();
+    unsigned int added = 0;
+    while (added < 300 && bridge_add(bridge, &many[added]) == 0) {
+        added++;
+    }
+    CU_ASSERT_EQUAL(added, 256 - 1 - PORTS);
+    for (unsigned int i = 0; i < added; i++) {
+        bridge_remove(&many[i]);
+    }
+    send(0, everybody);
+    CU_ASSERT_EQUAL(seen(), 1111);
+    teardown();
+}
+
+static const struct report_case cases[] = {
+    REPORT_CASE(floods_and_learns),
+    REPORT_CASE(forgets),
+    REPORT_CASE(moves),
+    REPORT_CASE(forged_sources),
+    REPORT_CASE(ports_down),
+    REPORT_CASE(removed_ports),
+    REPORT_CASE(sizes),
+    REPORT_CASE(many_addresses),
+    REPORT_CASE(too_many_ports),
+};
+
+int main(void)
+{
+    return report_run("bridge", cases, sizeof(cases) / sizeof(cases[0]));
+}
