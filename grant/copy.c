@@ -10,9 +10,10 @@
 
 // One side of a copy, as long as it is held.
 struct side {
-    struct domain *owner; // NULL: not held
+    struct domain *owner; // referenced, unless NULL
     grant_ref_t ref;
     bool is_grant, write;
+    bool is_held; // the frame is
     mfn_t mfn;
 };
 
@@ -29,6 +30,14 @@ static enum refusal side_acquire_own(struct side *s, struct domain *d, uint64_t 
     return REFUSE_NONE;
 }
 
+// Whose frame it is; first for both sides, then the frames.
+static enum refusal side_find_owner(struct side *s, struct domain *caller,
+                                    const struct gnttab_copy_ptr *p)
+{
+    s->owner = domain_get_by_id(p->domid == DOMID_SELF ? caller->id : p->domid);
+    return s->owner ? REFUSE_NONE : REFUSE_GRANT_NO_DOMAIN;
+}
+
 static enum refusal side_acquire(struct side *s, struct domain *caller,
                                  const struct gnttab_copy_ptr *p)
 {
@@ -36,33 +45,26 @@ static enum refusal side_acquire(struct side *s, struct domain *caller,
 
     if (p->domid != DOMID_SELF && !s->is_grant)
         return REFUSE_GRANT_NOT_ALLOWED;
-    s->owner = domain_get_by_id(p->domid == DOMID_SELF ? caller->id : p->domid);
-    if (!s->owner)
-        return REFUSE_GRANT_NO_DOMAIN;
     if (s->is_grant) {
         s->ref = p->u.ref;
-        r = grant_use_begin(s->owner, caller->id, s->ref, s->write, &s->mfn);
+        r = grant_use_begin(s->owner, caller->id, s->ref, s->write ? GRANT_USE_WRITE : 0u, &s->mfn);
     } else {
         r = side_acquire_own(s, caller, p->u.gmfn);
     }
-    if (r != REFUSE_NONE) {
-        domain_put(s->owner);
-        s->owner = NULL;
-    }
+    s->is_held = r == REFUSE_NONE;
     return r;
 }
 
 static void side_release(const struct side *s)
 {
-    if (!s->owner)
-        return;
-    if (s->is_grant)
+    if (s->is_held && s->is_grant)
         grant_use_end(s->owner, s->ref, s->write, s->mfn);
-    else if (s->write)
+    else if (s->is_held && s->write)
         frame_put_writable(frame_from_mfn(s->mfn));
-    else
+    else if (s->is_held)
         frame_put(frame_from_mfn(s->mfn));
-    domain_put(s->owner);
+    if (s->owner)
+        domain_put(s->owner);
 }
 
 enum refusal grant_copy(struct domain *caller, const struct gnttab_copy *op)
@@ -70,7 +72,11 @@ enum refusal grant_copy(struct domain *caller, const struct gnttab_copy *op)
     struct side from = {.is_grant = op->flags & GNTCOPY_source_gref};
     struct side to = {.is_grant = op->flags & GNTCOPY_dest_gref, .write = true};
 
-    enum refusal r = side_acquire(&from, caller, &op->source);
+    enum refusal r = side_find_owner(&from, caller, &op->source);
+    if (r == REFUSE_NONE)
+        r = side_find_owner(&to, caller, &op->dest);
+    if (r == REFUSE_NONE)
+        r = side_acquire(&from, caller, &op->source);
     if (r == REFUSE_NONE)
         r = side_acquire(&to, caller, &op->dest);
     if (r == REFUSE_NONE && ((uint32_t)op->source.offset + op->len > PAGE_SIZE ||

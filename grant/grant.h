@@ -71,9 +71,12 @@ void grant_domain_free(struct domain *d);
 mfn_t grant_table_frame(struct domain *d, unsigned index);
 enum refusal grant_table_grow(struct domain *d, unsigned frames);
 
-// --- one use of an entry by domain `user`: refers to the frame, for writing too if `write`. Ended by
-// grant_use_end with the same `write`.
-enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+// --- one use of an entry by domain `user`: refers to the frame, for writing too with GRANT_USE_WRITE.
+// What is granted in part only (GTF_sub_page) can be copied but not mapped. Ended by grant_use_end,
+// `write` as it began.
+#define GRANT_USE_WRITE 1u
+#define GRANT_USE_MAP 2u
+enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, unsigned use,
                              mfn_t *mfn);
 void grant_use_end(struct domain *owner, grant_ref_t ref, bool write, mfn_t mfn);
 

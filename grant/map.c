@@ -31,10 +31,11 @@ static uint64_t entry_flags(uint32_t map_flags)
 static enum refusal begin_parts(struct grant_mapping *m, domid_t user)
 {
     bool write = !(m->parts & GNTMAP_readonly);
-    enum refusal r = grant_use_begin(m->owner, user, m->ref, write, &m->mfn);
+    unsigned use = GRANT_USE_MAP | (write ? GRANT_USE_WRITE : 0u);
+    enum refusal r = grant_use_begin(m->owner, user, m->ref, use, &m->mfn);
     if (r != REFUSE_NONE || (m->parts & PARTS) != PARTS)
         return r;
-    r = grant_use_begin(m->owner, user, m->ref, write, &m->mfn);
+    r = grant_use_begin(m->owner, user, m->ref, use, &m->mfn);
     if (r != REFUSE_NONE)
         grant_use_end(m->owner, m->ref, write, m->mfn);
     return r;

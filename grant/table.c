@@ -17,9 +17,6 @@
 #define TRACK_FRAMES_DEFAULT 1024
 #define HANDLES_PER_TRACK_FRAME 512 // Xen's unit of max_maptrack_frames, whatever ours take
 
-// Flags that say for which use an entry is meant beyond version 1: never to be mapped as a whole.
-#define CLAIM_MASK (GTF_type_mask | GTF_sub_page)
-
 struct grant_active {
     uint32_t frame;
     domid_t user;
@@ -130,14 +127,16 @@ static struct grant_active *active_entry_make(struct grant_domain *g, grant_ref_
 }
 
 // Check type and domid and set our flags, in one step. With `is_first` no use has been checked yet.
-static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, bool write, bool is_first)
+static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, unsigned use, bool is_first)
 {
+    const unsigned kind = GTF_type_mask | (use & GRANT_USE_MAP ? GTF_sub_page : 0u);
+    const bool write = use & GRANT_USE_WRITE;
     uint32_t *word = (uint32_t *)entry; // flags below, domid above
     uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < CLAIM_RETRIES; i++) {
         uint16_t flags = (uint16_t)seen;
-        if (is_first && (flags & CLAIM_MASK) != GTF_permit_access)
+        if (is_first && (flags & kind) != GTF_permit_access)
             return REFUSE_GRANT_NOT_OFFERED;
         if (is_first && (domid_t)(seen >> 16) != user)
             return REFUSE_GRANT_OTHER_DOMAIN;
@@ -167,10 +166,14 @@ static uint16_t flags_unused(const struct grant_active *a)
 static enum refusal frame_reference(struct domain *owner, mfn_t mfn, bool write)
 {
     struct frame *f = frame_from_mfn(mfn);
-    if (!f)
+
+    if (!f || frame_get(f, owner) != REFUSE_NONE)
+        return REFUSE_GRANT_BAD_PAGE;
+    if (write && frame_get_type(f, PAGE_TYPE_WRITABLE, NULL) != REFUSE_NONE) {
+        frame_put(f);
         return REFUSE_GRANT_BAD_FRAME;
-    enum refusal r = write ? frame_get_writable(f, owner) : frame_get(f, owner);
-    return r == REFUSE_NONE ? REFUSE_NONE : REFUSE_GRANT_BAD_FRAME;
+    }
+    return REFUSE_NONE;
 }
 
 static void frame_dereference(mfn_t mfn, bool write)
@@ -182,10 +185,11 @@ static void frame_dereference(mfn_t mfn, bool write)
 }
 
 // Count one more use, with our flags set in the entry. From then on its frame is fixed.
-static enum refusal use_count(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+static enum refusal use_count(struct domain *owner, domid_t user, grant_ref_t ref, unsigned use,
                               mfn_t *mfn)
 {
     struct grant_domain *g = &owner->grants;
+    const bool write = use & GRANT_USE_WRITE;
 
     if (__atomic_load_n(&owner->is_dying, __ATOMIC_ACQUIRE))
         return REFUSE_GRANT_NO_DOMAIN;
@@ -203,7 +207,7 @@ static enum refusal use_count(struct domain *owner, domid_t user, grant_ref_t re
     grant_entry_v1_t *entry = shared_entry(g, ref);
     enum refusal r = REFUSE_NONE;
     if (is_first || (write && !a->writers))
-        r = entry_claim(entry, user, write, is_first);
+        r = entry_claim(entry, user, use, is_first);
     if (r != REFUSE_NONE)
         return r;
     if (is_first) {
@@ -232,11 +236,13 @@ static void use_uncount(struct domain *owner, grant_ref_t ref, bool write)
 
 // References are taken and dropped outside the lock, between counting and uncounting: the last one of
 // a frame frees it, which is the business of its owner's lock.
-enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, bool write,
+enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, unsigned use,
                              mfn_t *mfn)
 {
+    const bool write = use & GRANT_USE_WRITE;
+
     spin_lock(&owner->grants.lock);
-    enum refusal r = use_count(owner, user, ref, write, mfn);
+    enum refusal r = use_count(owner, user, ref, use, mfn);
     spin_unlock(&owner->grants.lock);
     if (r != REFUSE_NONE)
         return r;

@@ -120,6 +120,8 @@ static long op_set_priority(struct hypercall *c, void *argument)
         EVTCHNOP_##name, #name, sizeof(struct evtchn_##name), copy, SUBOP_ANY, op_##name           \
     }
 
+#define EVTCHNOP_reset_cont 14 // how Xen goes on with a reset; for a guest it is a reset
+
 static const struct subop event_ops[] = {
     OP(send, SUBOP_IN),
     OP(unmask, SUBOP_IN),
@@ -132,11 +134,12 @@ static const struct subop event_ops[] = {
     OP(close, SUBOP_IN),
     OP(status, SUBOP_INOUT),
     OP(reset, SUBOP_IN),
+    {EVTCHNOP_reset_cont,   "reset_cont",   sizeof(struct evtchn_reset),        SUBOP_IN, SUBOP_ANY, op_reset},
     OP(set_priority, SUBOP_IN),
     {EVTCHNOP_init_control, "init_control", sizeof(struct evtchn_init_control), SUBOP_IN, SUBOP_ANY,
-                              op_fifo},
+                       op_fifo                                                                                                 },
     {EVTCHNOP_expand_array, "expand_array", sizeof(struct evtchn_expand_array), SUBOP_IN, SUBOP_ANY,
-                              op_fifo},
+                       op_fifo                                                                                                 },
 };
 
 long hypercall_event_channel_op(struct hypercall *c)

@@ -6,6 +6,7 @@
 // page_entry_write() under the condition that the old one is still there; else all over again. So a
 // store that reads (xchg, cmpxchg, and, or, bit operations) is as atomic as on the processor. What is
 // refused there, or is no such store, is a page fault of the guest.
+#include "hypervisor/access.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/page_entry.h"
@@ -212,6 +213,18 @@ static void store_finish(struct store *s)
     emulate_retire(&s->e);
 }
 
+// A plain store to device memory that the domain may only see (a local APIC, an MSI-X table) and so has
+// mapped read-only, whatever it asked for: it has no effect.
+static bool store_is_dropped(struct vcpu *v, struct store *s, uint64_t address)
+{
+    uint64_t entry = page_entry_read(v, address), mfn = (entry & PTE_ADDRESS) >> PAGE_SHIFT;
+
+    return entry & PTE_PRESENT && !(entry & PTE_RW) && !frame_from_mfn(MFN(mfn)) &&
+           access_iomem_readable(v->domain, mfn, mfn) &&
+           !access_iomem_permitted(v->domain, mfn, mfn) && emulate_fetch(&s->e) &&
+           operand_find(s, address) && compute(s) && !s->reads;
+}
+
 bool emulate_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
     struct store s = {
@@ -220,8 +233,12 @@ bool emulate_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t ad
     enum refusal r = REFUSE_ENTRY_CHANGED;
 
     s.table = table_get(v, address);
-    if (!s.table)
-        return false;
+    if (!s.table) {
+        bool is_dropped = store_is_dropped(v, &s, address);
+        if (is_dropped)
+            store_finish(&s);
+        return is_dropped;
+    }
     bool ok = emulate_fetch(&s.e) && operand_find(&s, address);
     for (unsigned n = 0; ok && r == REFUSE_ENTRY_CHANGED && n < TRIES; n++)
         r = store_try(&s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fuzzer: descriptors, segment bases, debug registers, traps, vcpus, assists.
 #include "tests/fuzz/fuzz.h"
+#include <string.h>
 #include <xen/vcpu.h>
 
 static const uint64_t addresses[] = {0,
@@ -127,10 +128,19 @@ static void op_vcpu(void)
     fuzz_log(" c%u v%u = %ld", command, vcpu, result);
 }
 
+// Commands of memory_op that Paravane does not have at all, so that it looks at no argument: populate on
+// demand, paging, access, sharing, virtual NUMA, reserved regions.
+static bool is_left_out(unsigned int command)
+{
+    static const unsigned char missing[] = {16, 17, 20, 21, 22, 26, 27};
+
+    return memchr(missing, (int)command, sizeof(missing)) != NULL;
+}
+
 static void op_bad_pointer(void)
 {
     void *pointer = (void *)pick_address();
-    unsigned int call = fuzz_random(8);
+    unsigned int call = fuzz_random(8), command = fuzz_random(30);
     long result = 0;
 
     switch (call) {
@@ -141,16 +151,17 @@ static void op_bad_pointer(void)
         result = hypercall_mmuext_op(pointer, 1, NULL, DOMID_SELF);
         break;
     case 2:
-        result = hypercall_memory_op(fuzz_random(30), (void *)0xffff830000000000);
+        if (!is_left_out(command))
+            result = hypercall_memory_op(command, (void *)0xffff830000000000);
         break;
     case 3:
-        result = hypercall_event_channel_op(fuzz_random(16), (void *)0xffff830000000000);
+        result = hypercall_event_channel_op(command % 16, (void *)0xffff830000000000);
         break;
     case 4:
-        result = hypercall_grant_table_op(fuzz_random(16), (void *)0xffff830000000000, 1);
+        result = hypercall_grant_table_op(command % 16, (void *)0xffff830000000000, 1);
         break;
     case 5:
-        result = hypercall_sched_op(fuzz_chance(50) ? 3 : 99, (void *)0xffff830000000000);
+        result = hypercall_sched_op(command % 2 ? 3 : 99, (void *)0xffff830000000000);
         break;
     case 6:
         result = hypercall_multicall(pointer, 1);
@@ -159,7 +170,7 @@ static void op_bad_pointer(void)
         result = hypercall_set_gdt(pointer, 512);
         break;
     }
-    fuzz_log(" %u = %ld", call, result);
+    fuzz_log(" %u c%u = %ld", call, command, result);
 }
 
 const struct fuzz_operation fuzz_cpu_operations[] = {

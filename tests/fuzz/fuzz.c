@@ -2,7 +2,9 @@
 // Main program of the differential fuzzer, a dom0 kernel for either hypervisor.
 //
 // Command line: seed=N calls=N; from=A to=B print the calls in between; every=N sets how often the hash
-// of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference).
+// of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference);
+// dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=F tells after
+// each printed call whether frame F can be mapped writable.
 // Output: "H <number> <hash>" and "C <number> <line>", at the end "FUZZ-END <calls>".
 #include "tests/fuzz/fuzz.h"
 
@@ -15,6 +17,8 @@
 #include "pvguest/start.h"
 
 #define LINE_MAX 512U
+#define WATCH_FLAGS 0x67UL // present, writable, user, accessed, dirty
+#define PTE_ADDRESS 0xffffffffff000UL
 #define FNV_OFFSET 0xcbf29ce484222325UL
 #define FNV_PRIME 0x100000001b3UL
 
@@ -59,6 +63,17 @@ uint64_t fuzz_mfn(unsigned int index)
     };
 
     return index < FUZZ_FRAMES ? fuzz_frames[index].mfn : bogus[index - FUZZ_FRAMES];
+}
+
+unsigned int fuzz_frame_of(uint64_t entry)
+{
+    uint64_t mfn = (entry & PTE_ADDRESS) >> PAGE_SHIFT;
+
+    for (unsigned int i = 0; i < FUZZ_FRAMES + FUZZ_BOGUS; i++) {
+        if (fuzz_mfn(i) == mfn)
+            return i;
+    }
+    return ~0U;
 }
 
 void fuzz_log(const char *format, ...)
@@ -147,10 +162,45 @@ static void frames_setup(void)
     }
 }
 
+// An entry by the index of its frame, as in the log; the number itself for frames that are not ours.
+static void dump_entry(unsigned int frame, unsigned int index, uint64_t entry)
+{
+    unsigned int named = fuzz_frame_of(entry);
+
+    if (named != ~0U)
+        printf("D f%u[%u] f%u/%#lx\n", frame, index, named, entry & ~PTE_ADDRESS);
+    else
+        printf("D f%u[%u] %#lx\n", frame, index, entry);
+}
+
+static void dump_frames(void)
+{
+    for (unsigned int f = 0; f < FUZZ_FRAMES; f++) {
+        const uint64_t *words = memory_map_frames(&fuzz_frames[f].mfn, 1, DOMID_SELF, MEMORY_READ,
+                                                  NULL);
+        for (unsigned int i = 0; words && i < PAGE_SIZE / sizeof(*words); i++) {
+            if (words[i] & 1)
+                dump_entry(f, i, words[i]);
+        }
+    }
+}
+
+static void watch_frame(uint64_t index)
+{
+    static uint8_t *window;
+    uint64_t entry = (fuzz_mfn((unsigned int)index) << PAGE_SHIFT) | WATCH_FLAGS;
+
+    if (!window)
+        window = memory_reserve(1);
+    fuzz_log(" | %ld", hypercall_update_va_mapping(window, entry, UVMF_INVLPG));
+    hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
+}
+
 int main(void)
 {
     uint64_t seed = option("seed", 1), calls = option("calls", 1000), every = option("every", 500);
     uint64_t from = option("from", 0), to = option("to", 0), hash = FNV_OFFSET;
+    uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
     const char *keep = start_option("keep");
 
     frames_setup();
@@ -159,8 +209,12 @@ int main(void)
     for (uint64_t i = 0; i < calls; i++) {
         if (!is_kept(keep, i))
             continue;
+        if (i == dump)
+            dump_frames();
         run_call(seed, i);
         hash = hash_line(hash);
+        if (watch < FUZZ_FRAMES && i >= from)
+            watch_frame(watch);
         if (i >= from && i < to)
             printf("C %lu %s\n", i, line);
         if ((i + 1) % every == 0 || i + 1 == calls)

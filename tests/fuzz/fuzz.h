@@ -34,6 +34,8 @@ bool fuzz_chance(uint32_t percent);
 // A frame index, sometimes one of the bogus ones, and its frame number.
 unsigned int fuzz_pick_frame(void);
 uint64_t fuzz_mfn(unsigned int index);
+// The index of the frame of a page-table entry; ~0 if it is none of them.
+unsigned int fuzz_frame_of(uint64_t entry);
 
 // Adds to the line of the running call.
 void fuzz_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

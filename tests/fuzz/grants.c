@@ -16,6 +16,7 @@ static uint8_t *windows;                   // addresses without a mapping
 static struct handle {
     grant_handle_t handle;
     bool is_valid;
+    grant_ref_t ref;
     unsigned int window, flags;
 } handles[HANDLES];
 
@@ -56,6 +57,17 @@ static domid_t pick_domain(void)
     return domain;
 }
 
+static bool ref_is_mapped(grant_ref_t ref)
+{
+    for (unsigned int i = 0; i < HANDLES; i++) {
+        if (handles[i].is_valid && handles[i].ref == ref)
+            return true;
+    }
+    return false;
+}
+
+// An entry in use keeps its frame: on Paravane its uses go on with the frame that it had, on Xen the first
+// copy into it takes the new one.
 static void op_grant(void)
 {
     static const uint16_t flags[] = {GTF_permit_access,
@@ -74,7 +86,8 @@ static void op_grant(void)
     fuzz_log(" g%u f%u %#x was %#x", ref, frame, flags[kind],
              e->flags & (GTF_reading | GTF_writing));
     e->flags = 0;
-    e->frame = (uint32_t)fuzz_mfn(frame);
+    if (!ref_is_mapped((grant_ref_t)(ENTRIES_A_FRAME + ref)))
+        e->frame = (uint32_t)fuzz_mfn(frame);
     e->domid = domain;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     e->flags = flags[kind];
@@ -89,6 +102,19 @@ static uint64_t pick_host_address(unsigned int window, unsigned int flags)
         return (uint64_t)address + 4;
     }
     return flags & GNTMAP_contains_pte ? memory_pte_maddr(address) : (uint64_t)address;
+}
+
+// A mapping that is overwritten without an unmap is the one thing about grants in which the hypervisors
+// differ: on Xen the entry of the page table held the frame, and lets it go, on Paravane the handle does,
+// and keeps it. So nothing is mapped where a mapping is.
+static bool window_is_taken(unsigned int window)
+{
+    for (unsigned int i = 0; i < HANDLES; i++) {
+        if (handles[i].is_valid && handles[i].window == window &&
+            handles[i].flags & GNTMAP_host_map)
+            return true;
+    }
+    return false;
 }
 
 static void op_map(void)
@@ -109,12 +135,12 @@ static void op_map(void)
     op.host_addr = pick_host_address(window, flags);
     op.ref = pick_ref();
     op.dom = pick_domain();
-    if (handles[slot].is_valid)
+    if (handles[slot].is_valid || window_is_taken(window))
         return; // an unmap comes first
     long result = hypercall_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
     fuzz_log(" = %ld %d", result, op.status);
     if (result == 0 && op.status == GNTST_okay)
-        handles[slot] = (struct handle){op.handle, true, window, flags};
+        handles[slot] = (struct handle){op.handle, true, op.ref, window, flags};
 }
 
 static void op_unmap(void)

@@ -5,6 +5,8 @@
 #include <xen/memory.h>
 
 #define BATCH 4U
+#define PTE_GLOBAL (1UL << 8)
+#define PTE_PAT PTE_PSE // in level 1
 
 static const uint64_t entry_flags[] = {
     PTE_RAM,
@@ -25,6 +27,8 @@ static const uint64_t entry_flags[] = {
 };
 #define FLAG_KINDS (sizeof(entry_flags) / sizeof(entry_flags[0]))
 
+static unsigned int last_frame; // of pick_entry
+
 // An entry for some frame, logged as "frame/flags".
 static uint64_t pick_entry(void)
 {
@@ -34,6 +38,7 @@ static uint64_t pick_entry(void)
         fuzz_log(" none");
         return 0;
     }
+    last_frame = frame;
     fuzz_log(" f%u/%#lx", frame, entry_flags[kind]);
     return (fuzz_mfn(frame) << PAGE_SHIFT) | entry_flags[kind];
 }
@@ -44,6 +49,48 @@ static unsigned int pick_index(void)
     static const unsigned short special[] = {255, 256, 257, 271, 272, 511};
 
     return fuzz_chance(80) ? fuzz_random(6) : special[fuzz_random(6)];
+}
+
+// What a table may hold so that the hypervisors agree on it. Two differences are deliberate:
+// - Xen sets the global bit in user entries of level-1 tables and leaves cache bits there, and refuses
+//   both in tables of higher levels; Paravane keeps them out of all. They would tell of a frame that has
+//   been the one and becomes the other.
+// - When level 4 is refused because of the level-2 table in slot 0 of a level-3 table, Xen leaves that
+//   level-2 table typed for good; Paravane takes everything down.
+// So clear these in whatever hangs below `index` and is no table now. `seen` has a bit for each frame, by
+// level.
+#define TOP_LEVEL 4U
+static void clear_differences(unsigned int index, unsigned int level, uint64_t *seen)
+{
+    static uint64_t *window;
+    unsigned int below[PAGE_SIZE / sizeof(uint64_t)], count = 0;
+
+    if (index >= FUZZ_FRAMES || level < 2 || seen[level] & 1UL << index)
+        return;
+    seen[level] |= 1UL << index;
+    if (!window)
+        window = memory_reserve(1);
+    uint64_t entry = (fuzz_frames[index].mfn << PAGE_SHIFT) | PTE_RAM | PTE_RW;
+    if (hypercall_update_va_mapping(window, entry, UVMF_INVLPG) != 0)
+        return; // a table already
+    if (level == TOP_LEVEL - 1 && seen[TOP_LEVEL])
+        window[0] = 0;
+    for (unsigned int i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++) {
+        if (!(window[i] & PTE_P))
+            continue;
+        window[i] &= ~(PTE_GLOBAL | PTE_PWT | PTE_PCD | PTE_PAT);
+        below[count++] = fuzz_frame_of(window[i]);
+    }
+    hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
+    for (unsigned int i = 0; i < count; i++)
+        clear_differences(below[i], level - 1, seen);
+}
+
+static void prepare_table(unsigned int index, unsigned int level)
+{
+    uint64_t seen[TOP_LEVEL + 1] = {0};
+
+    clear_differences(index, level, seen);
 }
 
 static domid_t pick_domain(void)
@@ -69,6 +116,7 @@ static void op_mmu_update(void)
             request[i].val = table < FUZZ_FRAMES ? fuzz_frames[table].pfn : 0;
         } else {
             request[i].val = pick_entry();
+            prepare_table(last_frame, 3);
         }
     }
     long result = hypercall_mmu_update(request, count, &done, domain);
@@ -131,6 +179,7 @@ static void op_pin(void)
 {
     unsigned int frame = fuzz_pick_frame(), level = fuzz_chance(55) ? 0 : fuzz_random(4);
 
+    prepare_table(frame, level + 1);
     fuzz_log(" f%u L%u = %ld", frame, level + 1, mmuext(pin_commands[level], fuzz_mfn(frame)));
 }
 
@@ -146,6 +195,8 @@ static void op_make_table(void)
 {
     unsigned int frame = fuzz_random(FUZZ_FRAMES), level = fuzz_random(4);
     uint64_t entry = (fuzz_frames[frame].mfn << PAGE_SHIFT) | PTE_RAM;
+
+    prepare_table(frame, level + 1);
     long mapped = hypercall_update_va_mapping(fuzz_frames[frame].address, entry, UVMF_INVLPG);
 
     fuzz_log(" f%u L%u = %ld %ld", frame, level + 1, mapped,
@@ -187,6 +238,8 @@ static void op_mmuext(void)
             ops[i].arg2.nr_ents = fuzz_chance(90) ? fuzz_random(512) : 8193;
             fuzz_log(" +%u n%u", odd, ops[i].arg2.nr_ents);
         }
+        if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR)
+            prepare_table(a, 4);
         if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR && fuzz_chance(30)) {
             ops[i].arg1.mfn = 0;
             fuzz_log(" zero");

@@ -69,7 +69,7 @@ static void strange_entries(void)
     EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
     e->domid = OWN_DOMAIN;
     e->frame = 0xffffffff;
-    EXPECT_TRUE(map_status(window, ref, GNTMAP_host_map, &h) < 0);
+    EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_bad_page);
     EXPECT(e->flags, GTF_permit_access); // nothing of it is left
     e->frame = (uint32_t)virt_to_mfn(page);
     EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_okay);
@@ -79,6 +79,41 @@ static void strange_entries(void)
     e->frame = (uint32_t)virt_to_mfn(page);
     EXPECT_TRUE(grant_end(ref));
     page_free(page, 0);
+}
+
+// What decides when several things are wrong with a copy: first the domains, then the source.
+static void copy_refusals(void)
+{
+    uint64_t *page = page_alloc(0), *other = page_alloc(0);
+    int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
+    struct gnttab_copy c = {.flags = GNTCOPY_source_gref, .len = 8};
+
+    REQUIRE(page && other && ref > 0 && entries_map());
+    c.source.u.ref = ref;
+    c.source.domid = OWN_DOMAIN;
+    c.dest.u.gmfn = virt_to_mfn(other);
+    c.dest.domid = DOMID_SELF;
+    entries[ref].flags = GTF_permit_access | GTF_sub_page;
+    page[0] = 0x5151;
+    EXPECT(OP(copy, c), 0);
+    EXPECT(c.status, GNTST_okay); // not to be mapped, but to be copied
+    EXPECT(other[0], 0x5151);
+    entries[ref].frame = 0xffffffff;
+    EXPECT(OP(copy, c), 0);
+    EXPECT(c.status, GNTST_bad_page);
+    c.dest.domid = OWN_DOMAIN; // a frame by its number is the caller's own
+    EXPECT(OP(copy, c), 0);
+    EXPECT(c.status, GNTST_bad_page);
+    c.dest.domid = ABSENT_DOMAIN;
+    EXPECT(OP(copy, c), 0);
+    EXPECT(c.status, GNTST_bad_domain);
+    entries[ref].frame = (uint32_t)virt_to_mfn(page);
+    c.dest.domid = OWN_DOMAIN;
+    EXPECT(OP(copy, c), 0);
+    EXPECT(c.status, GNTST_permission_denied);
+    EXPECT_TRUE(grant_end(ref));
+    page_free(page, 0);
+    page_free(other, 0);
 }
 
 static void device_mappings(void)
@@ -329,12 +364,12 @@ static void transfer_to_self(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(strange_entries),        REPORT_CASE(device_mappings),
-    REPORT_CASE(unmap_and_replace),      REPORT_CASE(swap_refs),
-    REPORT_CASE(page_table_entry_given), REPORT_CASE(requests_for_one),
-    REPORT_CASE(cache_flushes),          REPORT_CASE(transfer_refused),
-    REPORT_CASE(transfer_without_slot),  REPORT_CASE(transfer_to_self),
-    REPORT_CASE(overwritten_mapping),
+    REPORT_CASE(strange_entries),  REPORT_CASE(copy_refusals),
+    REPORT_CASE(device_mappings),  REPORT_CASE(unmap_and_replace),
+    REPORT_CASE(swap_refs),        REPORT_CASE(page_table_entry_given),
+    REPORT_CASE(requests_for_one), REPORT_CASE(cache_flushes),
+    REPORT_CASE(transfer_refused), REPORT_CASE(transfer_without_slot),
+    REPORT_CASE(transfer_to_self), REPORT_CASE(overwritten_mapping),
 };
 
 GUEST_FAMILY(grant_entries, REPORT_SUITE("grant_table_op", cases));

@@ -182,10 +182,10 @@ static void refusals_of_map(void)
     offer(0, 11, 1, 0, GTF_sub_page);
     CU_ASSERT_EQUAL(map(1, 0, 11, GNTMAP_host_map, 1, &h), REFUSE_GRANT_NOT_OFFERED);
     entry(0, 9)->frame = (uint32_t)frame_to_mfn(frames[1][0]).v; // not its own
-    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 1, &h), REFUSE_GRANT_BAD_FRAME);
+    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 1, &h), REFUSE_GRANT_BAD_PAGE);
     CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access); // our flags are gone again
     entry(0, 9)->frame = ~0u;
-    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 1, &h), REFUSE_GRANT_BAD_FRAME);
+    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 1, &h), REFUSE_GRANT_BAD_PAGE);
     entry(0, 9)->frame = (uint32_t)frame_to_mfn(l1[0]).v; // a page table, to be written
     CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 1, &h), REFUSE_GRANT_BAD_FRAME);
     CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map | GNTMAP_readonly, 1, &h), REFUSE_NONE);
