@@ -195,8 +195,11 @@ static bool change_writable(const struct entry_context *c, uint64_t *slot, uint6
                             uint64_t value)
 {
     struct frame *f = old & PTE_GRANT ? NULL : frame_from_mfn(entry_mfn(old));
-    uint64_t found;
+    uint64_t found = __atomic_load_n(slot, __ATOMIC_RELAXED);
 
+    // `old` was read without the lock: the frame is held only if the entry names it still.
+    if ((found ^ old) & ~(uint64_t)PTE_AD)
+        return false;
     if (!f || f->owner != c->frame_owner || (value & PTE_RW && !page_type_try_writable(f)))
         return false;
     bool done = entry_exchange(slot, value, c->keep_ad, &old, &found);

@@ -171,9 +171,61 @@ static void everything_at_once(void)
     CU_ASSERT_EQUAL(frames_free_count(), END - FIRST);
 }
 
+// One thread lets go of pages whose last reference is a read-only entry, the other makes the entry that
+// it has seen writable: it must not touch a page that the entry does not name any more.
+static struct frame *last_table;
+static volatile uint64_t last_entry;
+static volatile bool last_done;
+
+static void *entry_raiser(void *argument)
+{
+    struct entry_context c = {dom, dom, &work[1], false};
+
+    host_cpu_current = (unsigned)(uintptr_t)argument;
+    while (!last_done) {
+        uint64_t e = last_entry;
+        if (e)
+            page_entry_write(&c, last_table, 0, e | PTE_RW, NULL);
+    }
+    return NULL;
+}
+
+static void last_reference_is_an_entry(void)
+{
+    struct entry_context c = {dom, dom, &work[0], false};
+    pthread_t thread;
+
+    work[0] = work[1] = (struct type_work){.budget = INT64_MAX};
+    dom->is_dying = false;
+    last_table = domain_alloc_page(dom, 0);
+    CU_ASSERT_FATAL(last_table != NULL);
+    CU_ASSERT_EQUAL(page_type_pin(last_table, dom, 1, &work[0]), REFUSE_NONE);
+    host_has_threads = true;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, entry_raiser, (void *)1), 0);
+    for (unsigned i = 0; i < 100000; i++) {
+        struct frame *f = domain_alloc_page(dom, 0);
+        uint64_t e = frame_to_mfn(f).v << PAGE_SHIFT | PTE_PRESENT;
+        frame_get_writable(f, dom);
+        frame_put_writable(f);
+        page_entry_write(&c, last_table, 0, e, NULL);
+        last_entry = e;
+        domain_free_frame(dom, frame_to_mfn(f));
+        page_entry_write(&c, last_table, 0, 0, NULL);
+    }
+    last_done = true;
+    pthread_join(thread, NULL);
+    host_has_threads = false;
+    page_entry_write(&c, last_table, 0, 0, NULL);
+    page_type_unpin(last_table, dom, &work[0]);
+    domain_free_frame(dom, frame_to_mfn(last_table));
+    CU_ASSERT_EQUAL(dom->tot_pages, 0);
+    CU_ASSERT_EQUAL(frames_free_count(), END - FIRST);
+}
+
 int main(void)
 {
-    static const struct report_case cases[] = {REPORT_CASE(everything_at_once)};
+    static const struct report_case cases[] = {REPORT_CASE(everything_at_once),
+                                               REPORT_CASE(last_reference_is_an_entry)};
 
     host_cpu_count = THREADS;
     host_memory_init(FIRST, END);
