@@ -105,11 +105,12 @@ static bool table_release(struct frame *f, unsigned level, unsigned *index, stru
     return true;
 }
 
-// Nothing holds the busy table any more, its entries hold nothing.
-static void table_finish(struct frame *f, unsigned level)
+// Nothing uses the busy frame any more; entries of a table hold nothing. The stamp is taken while it is
+// busy: read any earlier it could miss a use that has come and gone since.
+static void type_finish(struct frame *f, enum page_type type)
 {
     f->stamp = tlb_stamp_now();
-    type_set(f, TYPE_WORD(level));
+    type_set(f, TYPE_WORD(type));
 }
 
 // Take a busy table down whose entries [0, index) hold references; what is left over goes to `w`.
@@ -118,7 +119,7 @@ static void table_take_down(struct frame *f, unsigned level, unsigned index, str
     if (w->pending[level] && w->budget <= 0)
         w->budget = INT64_MAX; // its place is taken: do it at once
     if (table_release(f, level, &index, w)) {
-        table_finish(f, level);
+        type_finish(f, level);
         return;
     }
     frame_hold(f);
@@ -142,7 +143,7 @@ static bool work_resume(struct type_work *w, unsigned level)
         return false;
     }
     w->pending[level] = 0;
-    table_finish(f, level);
+    type_finish(f, level);
     frame_put(f);
     return true;
 }
@@ -175,18 +176,17 @@ void frame_put_type(struct frame *f, struct type_work *w)
                 continue;
             }
             BUG_ON(old & TYPE_PINNED || !(old & TYPE_VALIDATED));
-            if (type_is_table(type)) {
-                new = TYPE_WORD(type) | 1; // busy
-            } else {
-                f->stamp = tlb_stamp_now();
-                new = TYPE_WORD(type);
-            }
+            new = TYPE_WORD(type) | 1; // busy
         }
         if (type_change(f, &old, new))
             break;
     }
-    if ((old & TYPE_COUNT) == 1 && type_is_table(type))
+    if ((old & TYPE_COUNT) != 1)
+        return;
+    if (type_is_table(type))
         table_take_down(f, type, PAGE_ENTRIES, w ? w : &unlimited);
+    else
+        type_finish(f, type);
 }
 
 // --- the way up
