@@ -25,6 +25,7 @@
 #define XCR0_X87 1ull
 #define XCR0_SSE 2ull
 #define XCR0_AVX 4ull
+#define XCR0_AVX512 0xe0ull // three parts that go together
 
 static const uint8_t forced_prefix[] = {0x0f, 0x0b, 'x', 'e', 'n'};
 
@@ -298,11 +299,20 @@ static enum emulated emulate_cpuid(struct emulation *e)
     return EMULATED_DONE;
 }
 
+// What the processor would refuse must not get to it: XSETBV faults in ring 0 as well.
+static bool xcr0_ok(uint64_t value)
+{
+    if (value & ~cpu_features.xcr0 || !(value & XCR0_X87))
+        return false;
+    if (value & XCR0_AVX && !(value & XCR0_SSE))
+        return false;
+    return !(value & XCR0_AVX512) || (value & XCR0_AVX && (value & XCR0_AVX512) == XCR0_AVX512);
+}
+
 static enum emulated emulate_xsetbv(struct emulation *e)
 {
     uint64_t value = (uint64_t)e->regs->edx << 32 | e->regs->eax;
-    bool ok = e->regs->ecx == 0 && !(value & ~cpu_features.xcr0) && value & XCR0_X87 &&
-              !(value & XCR0_AVX && !(value & XCR0_SSE));
+    bool ok = e->regs->ecx == 0 && xcr0_ok(value);
 
     if (!ok || !cpu_features.xsave || e->insn.lock || e->insn.rep)
         return EMULATED_REFUSED;
