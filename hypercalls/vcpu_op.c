@@ -158,10 +158,7 @@ static long op_register_vcpu_info(struct hypercall *c, void *argument)
 
     if (v != c->vcpu && __atomic_load_n(&v->is_online, __ATOMIC_ACQUIRE))
         return refuse(c, REFUSE_VCPU_ONLINE, 1);
-    spin_lock(&c->domain->lock); // one registration at a time
-    enum refusal r = vcpu_info_map(v, MFN(op->mfn), op->offset);
-    spin_unlock(&c->domain->lock);
-    return refuse(c, r, 2);
+    return refuse(c, vcpu_info_map(v, MFN(op->mfn), op->offset), 2);
 }
 
 static long op_send_nmi(struct hypercall *c, void *argument)

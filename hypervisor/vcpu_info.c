@@ -16,10 +16,20 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
     enum refusal r = f ? frame_get_writable(f, v->domain) : REFUSE_FRAME_NOT_RAM;
     if (r != REFUSE_NONE)
         return r;
-    struct vcpu_info *to = (struct vcpu_info *)((char *)mfn_to_virt(mfn) + offset);
-    *to = *v->info;
-    v->info_mfn = mfn;
-    __atomic_store_n(&v->info, to, __ATOMIC_RELEASE);
+    // Not under the lock: taking and dropping references, which may need it themselves.
+    spin_lock(&v->domain->lock);
+    bool is_first = !mfn_is_valid(v->info_mfn);
+    if (is_first) {
+        struct vcpu_info *to = (struct vcpu_info *)((char *)mfn_to_virt(mfn) + offset);
+        *to = *v->info;
+        v->info_mfn = mfn;
+        __atomic_store_n(&v->info, to, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&v->domain->lock);
+    if (!is_first) {
+        frame_put_writable(f);
+        return REFUSE_INFO_REGISTERED;
+    }
     event_notify_vcpu_info_moved(v);
     return REFUSE_NONE;
 }
