@@ -209,8 +209,8 @@ static const struct domain_part parts[] = {
     {events_create,      event_domain_free   },
     {shared_info_create, shared_info_destroy },
     {grants_create,      grant_domain_free   },
-    {sched_create,       sched_domain_destroy},
     {NULL,               vcpus_destroy       },
+    {sched_create,       sched_domain_destroy}, // watchdogs look at the vcpus
 };
 
 static void parts_destroy(struct domain *d, unsigned count)

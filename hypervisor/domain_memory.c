@@ -66,9 +66,12 @@ void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
     }
     uint64_t claimed = MIN(d->claimed, frames);
     d->claimed -= claimed;
+    bool is_late = d->is_dying;
     spin_unlock(&d->lock);
     if (claimed)
         page_alloc_claim(-(int64_t)claimed);
+    for (uint64_t i = 0; is_late && i < frames; i++)
+        frame_release(&first[i]); // the destruction may have gone past
 }
 
 enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
@@ -216,8 +219,11 @@ void vcpu_drop_roots(struct vcpu *v, struct type_work *w)
 {
     mfn_t kernel = v->root_kernel, user = v->root_user;
 
-    v->root_kernel = v->root_user = MFN_INVALID;
+    v->root_kernel = MFN_INVALID;
     root_release(kernel, w);
+    if (type_work_is_pending(w))
+        return; // a second tree would have to be taken down at once
+    v->root_user = MFN_INVALID;
     root_release(user, w);
 }
 
