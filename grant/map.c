@@ -115,8 +115,8 @@ enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_r
 // Move the entry that maps `from` to where `to` was: its references move along.
 static enum refusal entry_move(struct vcpu *v, uint64_t from, uint64_t to)
 {
-    struct type_work work = {0};
-    struct entry_context c = {.table_owner = v->domain, .frame_owner = v->domain, .work = &work};
+    // Without a work list only level-1 tables are written, even if the tables change under the walk.
+    struct entry_context c = {.table_owner = v->domain, .frame_owner = v->domain};
     struct frame *from_table, *to_table;
     unsigned from_index, to_index;
 
