@@ -346,7 +346,7 @@ void domain_init(void)
 
 // --- pausing
 
-static void for_each_vcpu (struct domain *d, void (*fn)(struct vcpu *v))
+static void apply_to_vcpus(struct domain *d, void (*fn)(struct vcpu *v))
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i])
@@ -365,22 +365,19 @@ static void sleep_sync_unless_current(struct vcpu *v)
 void domain_pause_nosync(struct domain *d)
 {
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu (d, sched_sleep)
-        ;
+    apply_to_vcpus(d, sched_sleep);
 }
 
 void domain_pause(struct domain *d)
 {
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu (d, sleep_sync_unless_current)
-        ;
+    apply_to_vcpus(d, sleep_sync_unless_current);
 }
 
 void domain_unpause(struct domain *d)
 {
     if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
-        for_each_vcpu (d, sched_wake)
-            ;
+        apply_to_vcpus(d, sched_wake);
 }
 
 enum refusal domain_pause_by_controller(struct domain *d)
@@ -398,8 +395,7 @@ enum refusal domain_unpause_by_controller(struct domain *d)
     if (d->controller_pause_count == 0)
         return REFUSE_NOT_PAUSED;
     if (--d->controller_pause_count == 0)
-        for_each_vcpu (d, sched_wake)
-            ;
+        apply_to_vcpus(d, sched_wake);
     return REFUSE_NONE;
 }
 
@@ -464,8 +460,7 @@ void domain_shutdown(struct domain *d, uint8_t code)
         dom0_has_ended(d->shutdown_code);
     if (!first)
         return;
-    for_each_vcpu (d, sched_sleep)
-        ;
+    apply_to_vcpus(d, sched_sleep);
     domain_send_global_virq(VIRQ_DOM_EXC);
 }
 
