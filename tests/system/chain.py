@@ -100,6 +100,14 @@ class Chain:
     def free_pages(self):
         return int(self.wait_until("xl info", r"^free_pages\s*:\s*(\d+)").group(1))
 
+    def last_words(self, name):
+        """The console of a guest that has gone. While it is there, `xl console` would take our typing."""
+        for _ in range(60):
+            if self.state(name) is None:
+                return self.text(f"xl console {name}")
+            self.shell("sleep 1")
+        raise AssertionError(f"{name} does not end")
+
     def state(self, name):
         """The state column of xl list for a guest; None if it is not there."""
         match = re.search(rf"^{name}\s+\d+\s+\d+\s+\d+\s+(\S+)", self.text("xl list"), re.M)
