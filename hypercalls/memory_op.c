@@ -80,6 +80,13 @@ _Static_assert(offsetof(struct xen_add_to_physmap, domid) == 0 &&
                    offsetof(struct xen_remove_from_physmap, domid) == 0,
                "op_not_translated() finds the domain");
 
+// 32-bit tables, virtual NUMA: switched off on the Xen that is the model.
+static long op_not_offered(struct hypercall *c, void *argument)
+{
+    (void)argument;
+    return refuse(c, REFUSE_NOT_OFFERED, 0);
+}
+
 // No memory is shared between domains by the hypervisor: none has been saved.
 static long op_sharing(struct hypercall *c, void *argument)
 {
@@ -132,6 +139,9 @@ static const struct subop rows[] = {
         op_not_translated),
     ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED,
         memory_op_claim),
+    ROW(XENMEM_machphys_compat_mfn_list, struct xen_machphys_mfn_list, SUBOP_NONE, SUBOP_ANY,
+        op_not_offered),
+    ROW(XENMEM_get_vnumainfo, struct xen_vnuma_topology_info, SUBOP_IN, SUBOP_ANY, op_not_offered),
     ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_PRIVILEGED,
         memory_op_acquire_resource),
     ROW(XENMEM_machphys_compat_mfn_list, struct xen_machphys_mfn_list, SUBOP_NONE, SUBOP_ANY,

@@ -46,6 +46,20 @@ static long irq_status(struct hypercall *c, void *argument)
     return refuse(c, r, 1);
 }
 
+static long eoi_page_v1(struct hypercall *c, void *argument)
+{
+    const struct physdev_pirq_eoi_gmfn *op = argument;
+
+    return refuse(c, irq_set_eoi_page(c->domain, MFN(op->gmfn), true), 1);
+}
+
+static long eoi_page_v2(struct hypercall *c, void *argument)
+{
+    const struct physdev_pirq_eoi_gmfn *op = argument;
+
+    return refuse(c, irq_set_eoi_page(c->domain, MFN(op->gmfn), false), 1);
+}
+
 static long apic_read(struct hypercall *c, void *argument)
 {
     struct physdev_apic *op = argument;
@@ -167,6 +181,8 @@ static const struct subop subops[] = {
     ROW(set_iobitmap, physdev_set_iobitmap, SUBOP_IN, SUBOP_ANY, set_iobitmap),
     ROW(eoi, physdev_eoi, SUBOP_IN, SUBOP_ANY, eoi),
     ROW(irq_status_query, physdev_irq_status_query, SUBOP_INOUT, SUBOP_ANY, irq_status),
+    ROW(pirq_eoi_gmfn_v1, physdev_pirq_eoi_gmfn, SUBOP_IN, SUBOP_ANY, eoi_page_v1),
+    ROW(pirq_eoi_gmfn_v2, physdev_pirq_eoi_gmfn, SUBOP_IN, SUBOP_ANY, eoi_page_v2),
     ROW(apic_read, physdev_apic, SUBOP_INOUT, SUBOP_PRIVILEGED, apic_read),
     ROW(alloc_irq_vector, physdev_irq, SUBOP_INOUT, SUBOP_PRIVILEGED, alloc_irq_vector),
     ROW(map_pirq, physdev_map_pirq, SUBOP_INOUT, SUBOP_PRIVILEGED, map_pirq),

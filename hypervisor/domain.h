@@ -120,6 +120,8 @@ struct domain {
     struct grant_domain grants;
     struct sched_domain sched;
     struct access_domain access; // permitted I/O memory, ports, interrupts (hypervisor/access.h)
+    struct frame *eoi_frame; // a bit for each pirq that wants an eoi (hypervisor/irq.c), or NULL
+    bool eoi_unmasks;        // an eoi unmasks the port as well
 
     uint64_t wallclock_offset; // s, settime and settimeoffset
     uint64_t hypercall_count;

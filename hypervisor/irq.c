@@ -11,6 +11,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/ioapic.h"
 #include "hypervisor/msi.h"
+#include "hypervisor/page_type.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/vector.h"
 
@@ -180,6 +181,55 @@ void irq_unmap_all(struct domain *d)
 {
     for (unsigned i = 0; i < PIRQ_COUNT; i++)
         irq_unmap(d, i);
+    if (d->eoi_frame)
+        frame_put_writable(d->eoi_frame);
+    d->eoi_frame = NULL;
+}
+
+// --- the page of the domain with a bit for each pirq that wants an eoi
+
+static bool wants_eoi(const struct pirq *p)
+{
+    return p->is_bound && p->kind == PIRQ_GSI && p->route.is_level;
+}
+
+// Lock held. The domain may write the page as well: that is its own affair.
+static void eoi_bit_update(unsigned pirq)
+{
+    const struct pirq *p = &pirqs[pirq];
+    uint64_t bit = 1ull << pirq % 64;
+
+    if (!p->owner->eoi_frame)
+        return;
+    uint64_t *word = (uint64_t *)frame_to_virt(p->owner->eoi_frame) + pirq / 64;
+    if (wants_eoi(p))
+        __atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
+}
+
+enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks)
+{
+    struct frame *f = frame_from_mfn(mfn);
+    enum refusal r = f ? frame_get_writable(f, d) : REFUSE_FRAME_NOT_RAM;
+
+    if (r != REFUSE_NONE)
+        return r;
+    spin_lock(&lock);
+    if (d->eoi_frame) {
+        r = REFUSE_BUSY;
+    } else {
+        d->eoi_frame = f;
+        d->eoi_unmasks = unmasks;
+        for (unsigned i = 0; i < PIRQ_COUNT; i++) {
+            if (pirqs[i].owner == d)
+                eoi_bit_update(i);
+        }
+    }
+    spin_unlock(&lock);
+    if (r != REFUSE_NONE)
+        frame_put_writable(f);
+    return r;
 }
 
 // --- binding: called back by event/
@@ -206,6 +256,7 @@ static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtch
             p->route.apic_id = (uint8_t)cpu_get(0)->apic_id;
             ioapic_route(pirq, &p->route);
         }
+        eoi_bit_update(pirq);
         set_masked(pirq, false);
     }
     spin_unlock(&lock);
@@ -220,6 +271,7 @@ static void unbind(struct domain *d, unsigned pirq)
         set_masked(pirq, true);
         __atomic_store_n(&p->is_bound, false, __ATOMIC_RELEASE);
         p->awaits_eoi = false;
+        eoi_bit_update(pirq);
     }
     spin_unlock(&lock);
 }
@@ -230,11 +282,15 @@ enum refusal irq_eoi(struct domain *d, unsigned pirq)
         return REFUSE_BAD_PIRQ;
     spin_lock(&lock);
     struct pirq *p = &pirqs[pirq];
-    if (p->owner == d && p->is_bound && p->awaits_eoi) {
+    bool is_bound = p->owner == d && p->is_bound;
+    evtchn_port_t port = p->port;
+    if (is_bound && p->awaits_eoi) {
         p->awaits_eoi = false;
         set_masked(pirq, false);
     }
     spin_unlock(&lock);
+    if (is_bound && d->eoi_unmasks)
+        event_unmask(d, port); // a port closed meanwhile is left alone by it
     return REFUSE_NONE;
 }
 

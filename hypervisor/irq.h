@@ -31,6 +31,9 @@ enum refusal irq_eoi(struct domain *d, unsigned pirq);
 void irq_eoi_all(struct domain *d); // all that it has been given
 enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi);
 
+// From now on the page tells the domain which of its pirqs want an eoi; once in its life.
+enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks);
+
 // Keep the MSI-X table of a function out of the guests' reach; called when dom0 reports it.
 enum refusal irq_protect_msix(struct pci_function f);
 

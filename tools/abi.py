@@ -23,7 +23,7 @@ OUT = "docs/abi.md"
 TEXTS = "hypercalls/abi"
 LISTS = ("error", "differs")  # fields that may stand several times
 FIELDS = {"source", "table", "function", "commands", "header", "words", "about", "returns", "rights", "continues",
-          "does", *LISTS}
+          "does", "status", *LISTS}
 RIGHTS = {"SUBOP_PRIVILEGED": "control domains only"}
 DIRECTIONS = {"SUBOP_IN": "in", "SUBOP_OUT": "out", "SUBOP_INOUT": "in and out"}
 
@@ -69,6 +69,7 @@ class Abi:
         self.rows = abicode.rows()
         self.refusals = abicode.refusals()
         self.numbers = abicode.header_numbers()
+        self.statuses = abicode.grant_statuses()
         self.cases = abicases.Cases()
         self.groups = Text(f"{TEXTS}/groups.txt", self.faults).subops
         self.texts = {}
@@ -142,8 +143,10 @@ class Abi:
                 title = self.groups[error[1:]]["about"].strip()
                 lines.append(f"| ... | [{title}](#errors-{title.replace(' ', '-')}) | |")
                 continue
-            number = self.refusals.get(error, ("?", ""))[0]
-            lines.append(f"| -{number} | {error} | {condition} |")
+            number = "-" + self.refusals.get(error, ("?", ""))[0]
+            if fields.get("status") == "element" and error != "BAD_POINTER" and "the call fails" not in condition:
+                number = self.statuses.get(error, self.statuses["default"])
+            lines.append(f"| {number} | {error} | {condition} |")
         return [*lines, ""]
 
     def proof_line(self, name, subop):
@@ -174,9 +177,12 @@ class Abi:
         number = self.numbers.get(text.call["commands"] + subop)
         shape = []
         header = text.call.get("header", "")
-        struct = row.struct or (abicode.union_member(header, subop) if header.startswith("xen/") else "")
+        struct, way = row.struct, DIRECTIONS.get(row.copy, "read by the handler")
+        if not struct and text.call["commands"] == "GNTTABOP_":
+            struct, way = f"struct gnttab_{subop}", "a list, in and out"
+        elif not struct and header.startswith("xen/"):
+            struct, way = abicode.union_member(header, subop), "in the union of the argument"
         if struct:
-            way = DIRECTIONS.get(row.copy, "read by the handler") if row.struct else "in the union of the argument"
             shape.append(f"`{struct}`, {way}")
         if row.right in RIGHTS:
             shape.append(RIGHTS[row.right])

@@ -28,6 +28,20 @@ def refusals():
     return {name: (error, words) for name, error, words in found}
 
 
+def grant_statuses():
+    """{refusal: GNTST_*} of the elements of grant operations; "default" for all others."""
+    body = read("grant/table.c")
+    body = body[body.index("grant_status("):]
+    found, waiting = {}, []
+    for refusal, default, status in re.findall(r"case REFUSE_(\w+):|(default):|return (GNTST_\w+);", body):
+        if status:
+            found.update((name, status) for name in waiting)
+            waiting = []
+        else:
+            waiting.append(refusal or default)
+    return found
+
+
 def header_numbers():
     """{constant: number} of all plain numbers that the headers define."""
     numbers = {}
@@ -99,7 +113,7 @@ def struct_fields(header, struct):
             fields.append((f"{handle.group(1)} *", handle.group(2), direction))
         elif plain and not plain.group(2).startswith(("pad", "_pad")):
             fields.append((plain.group(1), plain.group(2), direction))
-    return fields
+    return list({name: (kind, name, way) for kind, name, way in fields}.values())  # the last of #if variants
 
 
 class Row:

@@ -111,11 +111,18 @@ static void absent_hypercalls(void)
         EXPECT(call_number(absent[i]), -XEN_ENOSYS);
 }
 
+static void counters(void)
+{
+    for (unsigned int command = 0; command < 8; command++)
+        EXPECT(HYPERCALL2(__HYPERVISOR_xenpmu_op, command, NULL), -XEN_EOPNOTSUPP);
+}
+
 static const struct report_case sched_cases[] = {REPORT_CASE(old_sched)};
 static const struct report_case event_cases[] = {REPORT_CASE(old_events)};
 static const struct report_case physdev_cases[] = {REPORT_CASE(old_physdev)};
 static const struct report_case nmi_cases[] = {REPORT_CASE(nmi)};
 static const struct report_case assist_cases[] = {REPORT_CASE(assists)};
+static const struct report_case counter_cases[] = {REPORT_CASE(counters)};
 static const struct report_case number_cases[] = {
     REPORT_CASE(numbers_that_are_none),
     REPORT_CASE(absent_hypercalls),
@@ -124,4 +131,5 @@ static const struct report_case number_cases[] = {
 GUEST_FAMILY(compat, REPORT_SUITE("sched_op_compat", sched_cases),
              REPORT_SUITE("event_channel_op_compat", event_cases),
              REPORT_SUITE("physdev_op_compat", physdev_cases), REPORT_SUITE("nmi_op", nmi_cases),
-             REPORT_SUITE("vm_assist", assist_cases), REPORT_SUITE("dispatch", number_cases));
+             REPORT_SUITE("vm_assist", assist_cases), REPORT_SUITE("xenpmu_op", counter_cases),
+             REPORT_SUITE("dispatch", number_cases));

@@ -126,6 +126,32 @@ static void pci_functions(void)
     EXPECT(hypercall_physdev_op(PHYSDEVOP_pci_mmcfg_reserved, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
+static void pages_of_interrupts_refused(void)
+{
+    physdev_pirq_eoi_gmfn_t page = {.gmfn = ABSENT_FRAME};
+
+    EXPECT(PHYSDEV(pirq_eoi_gmfn_v1, page), -XEN_EINVAL);
+    EXPECT(PHYSDEV(pirq_eoi_gmfn_v2, page), -XEN_EINVAL);
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+// The page stays the hypervisor's: it is a page of its own and not given back.
+static void page_of_interrupts(void)
+{
+    void *bits = page_alloc(0), *other = page_alloc(0);
+    physdev_pirq_eoi_gmfn_t page = {.gmfn = virt_to_mfn(bits)};
+
+    REQUIRE(bits && other);
+    EXPECT(PHYSDEV(pirq_eoi_gmfn_v2, page), 0);
+    EXPECT(PHYSDEV(pirq_eoi_gmfn_v2, page), -XEN_EBUSY);
+    page.gmfn = virt_to_mfn(other);
+    EXPECT(PHYSDEV(pirq_eoi_gmfn_v1, page), -XEN_EBUSY);
+    EXPECT(page_set_readonly(bits), 0);
+    EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(bits)), -XEN_EINVAL); // it is no table
+    EXPECT(page_set_writable(bits), 0);
+    page_free(other, 0);
+}
+
 static struct xen_platform_op platform;
 
 static long platform_op(uint32_t command)
@@ -206,9 +232,16 @@ static void console_read_nothing(void)
 }
 
 static const struct report_case physdev_cases[] = {
-    REPORT_CASE(io_privilege),  REPORT_CASE(interrupt_status), REPORT_CASE(map_refused),
-    REPORT_CASE(bad_arguments), REPORT_CASE(io_bitmap),        REPORT_CASE(io_apic),
-    REPORT_CASE(lines),         REPORT_CASE(pci_functions),
+    REPORT_CASE(io_privilege),
+    REPORT_CASE(interrupt_status),
+    REPORT_CASE(map_refused),
+    REPORT_CASE(bad_arguments),
+    REPORT_CASE(io_bitmap),
+    REPORT_CASE(io_apic),
+    REPORT_CASE(lines),
+    REPORT_CASE(pci_functions),
+    REPORT_CASE(pages_of_interrupts_refused),
+    REPORT_CASE(page_of_interrupts),
 };
 
 static const struct report_case platform_cases[] = {

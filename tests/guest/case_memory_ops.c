@@ -156,6 +156,20 @@ static void physmap_of_translated_guests(void)
     EXPECT(hypercall_memory_op(XENMEM_add_to_physmap_batch, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
+static void switched_off(void)
+{
+    xen_pfn_t frame;
+    struct xen_machphys_mfn_list list = {.max_extents = 1};
+    struct xen_vnuma_topology_info nodes;
+
+    set_xen_guest_handle(list.extent_start, &frame);
+    EXPECT(hypercall_memory_op(XENMEM_machphys_compat_mfn_list, &list), -XEN_EOPNOTSUPP);
+    memset(&nodes, 0, sizeof(nodes));
+    nodes.domid = DOMID_SELF;
+    EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, &nodes), -XEN_EOPNOTSUPP);
+    EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
 static void claims(void)
 {
     xen_pfn_t frame = 0;
@@ -215,6 +229,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(maximum_frame),
     REPORT_CASE(sharing),
     REPORT_CASE(physmap_of_translated_guests),
+    REPORT_CASE(switched_off),
     REPORT_CASE(claims),
     REPORT_CASE(grant_frames_of_another),
 };
