@@ -95,13 +95,6 @@ static long op_sharing(struct hypercall *c, void *argument)
     return 0;
 }
 
-// The compatibility table is that of 32-bit guests.
-static long op_not_offered(struct hypercall *c, void *argument)
-{
-    (void)argument;
-    return refuse(c, REFUSE_NOT_OFFERED, 0);
-}
-
 #define ROW(command, type, copy, right, handler)                                                   \
     {                                                                                              \
         command, #command, sizeof(type), copy, right, handler                                      \
@@ -139,8 +132,6 @@ static const struct subop rows[] = {
         op_not_translated),
     ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED,
         memory_op_claim),
-    ROW(XENMEM_machphys_compat_mfn_list, struct xen_machphys_mfn_list, SUBOP_NONE, SUBOP_ANY,
-        op_not_offered),
     ROW(XENMEM_get_vnumainfo, struct xen_vnuma_topology_info, SUBOP_IN, SUBOP_ANY, op_not_offered),
     ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_PRIVILEGED,
         memory_op_acquire_resource),

@@ -11,6 +11,7 @@
 
 #define OP(command, value) hypercall_event_channel_op(EVTCHNOP_##command, &(value))
 #define LAST_PORT 4095U
+#define EVTCHNOP_reset_cont 14 // not in the header for guests
 
 static evtchn_port_t alloc_unbound(domid_t remote)
 {
@@ -302,6 +303,7 @@ static void reset_refused(void)
 
     EXPECT(OP(reset, r), -XEN_ESRCH);
     EXPECT(hypercall_event_channel_op(EVTCHNOP_reset, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_reset_cont, &r), -XEN_ESRCH);
 }
 
 // Queues are not switched on here: the guest goes on with two levels.
