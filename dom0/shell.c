@@ -6,6 +6,7 @@
 
 #include "dom0/power.h"
 #include "dom0/selftest_disk.h"
+#include "dom0/selftest_net.h"
 #include "dom0/shell.h"
 #include "dom0/xenstore_commands.h"
 #include "dom0/xl.h"
@@ -226,8 +227,11 @@ static int do_time(int argc, char **argv)
 
 static int do_selftest(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "net") == 0) {
+        return selftest_net() != 0;
+    }
     if (argc < 2 || strcmp(argv[1], "disk") != 0) {
-        printf("usage: selftest disk [NAME]\n");
+        printf("usage: selftest net|disk [NAME]\n");
         return 2;
     }
     return selftest_disk(argc > 2 ? argv[2] : "vdisk0") != 0;
@@ -258,18 +262,18 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"xl",       do_xl,       "xl SUBCOMMAND: create, list, console, destroy, ... (xl help)"    },
-    {"ls",       do_ls,       "lists the boot archive"                                          },
-    {"cat",      do_cat,      "prints files of the boot archive"                                },
-    {"echo",     do_echo,     "prints its words"                                                },
-    {"free",     do_free,     "memory of dom0 itself"                                           },
-    {"sleep",    do_sleep,    "sleep SECONDS (0.5)"                                             },
-    {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                               },
-    {"time",     do_time,     "time \"COMMAND\""                                                },
-    {"selftest", do_selftest, "selftest disk [NAME]: the block path, front end against back end"},
-    {"halt",     do_halt,     "stops all guests and powers the machine off"                     },
-    {"reboot",   do_reboot,   "resets the machine"                                              },
-    {"help",     do_help,     "this list"                                                       },
+    {"xl",       do_xl,       "xl SUBCOMMAND: create, list, console, destroy, ... (xl help)"},
+    {"ls",       do_ls,       "lists the boot archive"                                      },
+    {"cat",      do_cat,      "prints files of the boot archive"                            },
+    {"echo",     do_echo,     "prints its words"                                            },
+    {"free",     do_free,     "memory of dom0 itself"                                       },
+    {"sleep",    do_sleep,    "sleep SECONDS (0.5)"                                         },
+    {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                           },
+    {"time",     do_time,     "time \"COMMAND\""                                            },
+    {"selftest", do_selftest, "selftest net|disk [NAME]: front end against back end"        },
+    {"halt",     do_halt,     "stops all guests and powers the machine off"                 },
+    {"reboot",   do_reboot,   "resets the machine"                                          },
+    {"help",     do_help,     "this list"                                                   },
 };
 
 static int do_help(int argc, char **argv)

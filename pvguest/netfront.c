@@ -227,6 +227,7 @@ static void front_peer_changed(struct xenbus_device *device)
         break;
     case XenbusStateClosing:
     case XenbusStateClosed:
+    case XenbusStateUnknown: /* its nodes are gone */
         front_disconnect(front);
         (void)xenbus_device_set_state(device, XenbusStateClosed);
         break;

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The cases of the network path's self-test. A card is offered to this domain itself, on a bridge
+ * whose local port the test listens to: once to the real front end and, for the hostile cases, to a
+ * hand-made one that writes into its rings what no correct front end would. Each hostile case has
+ * to end with its own card closed and nothing else disturbed.
+ */
+#include "dom0/selftest_net.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0/bridge.h"
+#include "pvguest/event.h"
+#include "pvguest/grant.h"
+#include "pvguest/memory.h"
+#include "pvguest/net.h"
+#include "pvguest/netfront.h"
+#include "pvguest/ring.h"
+#include "pvguest/thread.h"
+#include "pvguest/time.h"
+#include "pvguest/xenbus.h"
+#include <xen/io/netif.h>
+
+#define BRIDGE "selftest"
+#define FRONT_BACK "/local/domain/0/backend/vif/0/7"
+#define FRONT "/local/domain/0/device/vif/7"
+#define CARD "eth7"
+#define BACK "/local/domain/0/backend/vif/0/9"
+#define HOSTILE "/local/domain/0/selftest/vif/9"
+#define PATIENCE_NS (3 * NSEC_PER_SEC)
+#define SETTLE_NS (50 * NSEC_PER_MSEC)
+#define FRAME_MAX 1514U
+
+static const uint8_t bridge_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x07};
+static const uint8_t nobody_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x08}; /* to all ports */
+static const uint8_t card_mac[NET_ADDRESS_LENGTH] = {0x00, 0x16, 0x3e, 0, 0, 0x07};
+
+/* What the bridge's local port and the card have received. */
+static struct seen {
+    unsigned int frames, wrong;
+    uint64_t bytes;
+} at_bridge, at_card;
+
+/* A front end by hand. */
+struct hostile {
+    struct netif_tx_front_ring tx;
+    struct netif_rx_front_ring rx;
+    grant_ref_t tx_grant, rx_grant;
+    evtchn_port_t port;
+    void *page;
+    grant_ref_t page_grant;
+};
+
+bool selftest_net_state(const char *dir, XenbusState state)
+{
+    uint64_t deadline = time_now() + PATIENCE_NS;
+    while (xenbus_read_state(dir) != state) {
+        if (time_now() > deadline) {
+            return false;
+        }
+        thread_sleep(5 * NSEC_PER_MSEC);
+    }
+    return true;
+}
+
+/* Frames ------------------------------------------------------------------------------------------- */
+static uint8_t frame_byte(uint32_t length, uint32_t at)
+{
+    return (uint8_t)(length * 31 + at * 7 + at / 256);
+}
+
+static struct net_packet *frame_make(const uint8_t *to, const uint8_t *from, uint32_t length)
+{
+    struct net_packet *packet = net_packet_alloc(length);
+
+    if (packet != NULL) {
+        uint8_t *bytes = packet->fragments[0].address;
+        memcpy(bytes, to, NET_ADDRESS_LENGTH);
+        memcpy(bytes + NET_ADDRESS_LENGTH, from, NET_ADDRESS_LENGTH);
+        for (uint32_t i = 2 * NET_ADDRESS_LENGTH; i < length; i++) {
+            bytes[i] = frame_byte(length, i);
+        }
+    }
+    return packet;
+}
+
+static void frame_receive(struct net_device *net, struct net_packet *packet)
+{
+    struct seen *seen = net->receiver;
+    uint8_t bytes[FRAME_MAX];
+    bool good = packet->length <= FRAME_MAX && net_packet_read(packet, 0, bytes, packet->length);
+
+    for (uint32_t i = 2 * NET_ADDRESS_LENGTH; good && i < packet->length; i++) {
+        good = bytes[i] == frame_byte(packet->length, i);
+    }
+    seen->frames++;
+    seen->wrong += !good;
+    seen->bytes += packet->length;
+    net_packet_free(packet);
+}
+
+/* Sends a frame of each length in some steps and waits until all are there. */
+static const char *frames_send(struct net_device *net, const uint8_t *to, const uint8_t *from,
+                               struct seen *seen)
+{
+    uint64_t bytes = 0;
+    unsigned int count = 0;
+
+    *seen = (struct seen){0};
+    for (uint32_t length = NET_HEADER_LENGTH; length <= FRAME_MAX; length += 4) {
+        struct net_packet *packet = frame_make(to, from, length);
+        if (packet == NULL || net_transmit(net, packet) != 0) {
+            return "not sent";
+        }
+        bytes += length;
+        if (++count % 32 == 0) {
+            thread_sleep(NSEC_PER_MSEC);
+        }
+    }
+    for (uint64_t end = time_now() + PATIENCE_NS; seen->frames < count && time_now() < end;) {
+        thread_sleep(NSEC_PER_MSEC);
+    }
+    return seen->frames != count || seen->bytes != bytes ? "frames are lost"
+           : seen->wrong != 0                            ? "frames have changed"
+                                                         : NULL;
+}
+
+/* Devices ------------------------------------------------------------------------------------------ */
+static int nodes_write(const char *back, const char *front)
+{
+    const struct {
+        const char *dir;
+        const char *node;
+        const char *value;
+    } nodes[] = {
+        {back,  "frontend",    front              },
+        {back,  "frontend-id", "0"                },
+        {back,  "bridge",      BRIDGE             },
+        {back,  "state",       "1"                },
+        {front, "mac",         "00:16:3e:00:00:07"},
+        {front, "backend",     back               },
+        {front, "backend-id",  "0"                },
+        {front, "state",       "1"                }
+    };
+    uint32_t tx;
+    int error = xenbus_transaction_start(&tx);
+    for (size_t i = 0; error == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        error = xenbus_printf(tx, nodes[i].dir, nodes[i].node, "%s", nodes[i].value);
+    }
+    int end = xenbus_transaction_end(tx, error != 0);
+    return error != 0 ? error : end;
+}
+
+static struct net_device *bridge_port(void)
+{
+    struct bridge *bridge = bridge_find(BRIDGE);
+
+    if (bridge == NULL) {
+        bridge = bridge_create(BRIDGE, bridge_mac);
+    }
+    if (bridge == NULL) {
+        return NULL;
+    }
+    struct net_device *local = bridge_local(bridge);
+    local->receive = frame_receive;
+    local->receiver = &at_bridge;
+    return local;
+}
+
+static const char *front_transfers(void)
+{
+    struct net_device *card = net_find(CARD), *local = bridge_port();
+
+    if (card == NULL || !card->up || local == NULL ||
+        !selftest_net_state(FRONT_BACK, XenbusStateConnected)) {
+        return "no card";
+    }
+    card->receive = frame_receive;
+    card->receiver = &at_card;
+    const char *why = frames_send(card, bridge_mac, card_mac, &at_bridge);
+    return why != NULL ? why : frames_send(local, card_mac, bridge_mac, &at_card);
+}
+
+static const char *front_connects(void)
+{
+    static bool started;
+
+    if (bridge_port() == NULL || nodes_write(FRONT_BACK, FRONT) != 0 ||
+        (!started && netfront_init() != 0)) {
+        return "no set-up";
+    }
+    started = true;
+    return netfront_wait(CARD, PATIENCE_NS) != NULL ? front_transfers() : "no connection";
+}
+
+static const char *front_reconnects(void)
+{
+    (void)xenbus_write_state(FRONT, XenbusStateClosing);
+    if (!selftest_net_state(FRONT_BACK, XenbusStateClosed)) {
+        return "back end does not close"; /* it asks the front end, which closes then */
+    }
+    (void)xenbus_write_state(FRONT, XenbusStateInitialising);
+    if (!selftest_net_state(FRONT, XenbusStateConnected)) {
+        return "no second connection";
+    }
+    return netfront_wait(CARD, PATIENCE_NS) != NULL ? front_transfers() : "card stays down";
+}
+
+/* The back end goes away while frames wait on both rings. */
+static const char *front_removed(void)
+{
+    struct net_device *card = net_find(CARD), *local = bridge_port();
+
+    for (unsigned int i = 0; i < 40; i++) {
+        struct net_packet *out = frame_make(bridge_mac, card_mac, FRAME_MAX);
+        struct net_packet *in = frame_make(card_mac, bridge_mac, FRAME_MAX);
+        if (out == NULL || in == NULL) {
+            return "no memory";
+        }
+        (void)net_transmit(card, out);
+        (void)net_transmit(local, in);
+    }
+    (void)xenbus_rm(XENBUS_NO_TRANSACTION, FRONT_BACK);
+    bool closed = selftest_net_state(FRONT, XenbusStateClosed);
+    (void)xenbus_rm(XENBUS_NO_TRANSACTION, FRONT);
+    thread_sleep(SETTLE_NS);
+    return closed && !card->up ? NULL : "card is still up";
+}
+
+/* Hostile front ends -------------------------------------------------------------------------------- */
+static bool page_grant(void **page, grant_ref_t *grant)
+{
+    *page = page_alloc(0);
+    int ref = *page != NULL ? grant_access(0, virt_to_mfn(*page), false) : -1;
+
+    *grant = ref > 0 ? (grant_ref_t)ref : 0;
+    return ref > 0;
+}
+
+static void hostile_close(struct hostile *hostile)
+{
+    (void)xenbus_rm(XENBUS_NO_TRANSACTION, BACK);
+    (void)xenbus_rm(XENBUS_NO_TRANSACTION, HOSTILE);
+    thread_sleep(SETTLE_NS); /* the back end lets go */
+    if (hostile->port != 0) {
+        event_unbind(hostile->port);
+    }
+    grant_end_later(hostile->tx_grant, hostile->tx.sring);
+    grant_end_later(hostile->rx_grant, hostile->rx.sring);
+    grant_end_later(hostile->page_grant, hostile->page);
+}
+
+static bool hostile_start(struct hostile *hostile)
+{
+    void *tx, *rx;
+
+    memset(hostile, 0, sizeof(*hostile));
+    int port = event_alloc_unbound(0, NULL, NULL);
+    if (port < 0 || bridge_port() == NULL || !page_grant(&tx, &hostile->tx_grant) ||
+        !page_grant(&rx, &hostile->rx_grant) || !page_grant(&hostile->page, &hostile->page_grant)) {
+        return false;
+    }
+    hostile->port = (evtchn_port_t)port;
+    XEN_FRONT_RING_INIT(&hostile->tx, (struct netif_tx_sring *)tx, PAGE_SIZE);
+    XEN_FRONT_RING_INIT(&hostile->rx, (struct netif_rx_sring *)rx, PAGE_SIZE);
+    return nodes_write(BACK, HOSTILE) == 0 && selftest_net_state(BACK, XenbusStateInitWait);
+}
+
+static bool hostile_connect(uint64_t tx, uint64_t rx, uint64_t port)
+{
+    const struct {
+        const char *node;
+        uint64_t value;
+    } nodes[] = {
+        {"tx-ring-ref",     tx  },
+        {"rx-ring-ref",     rx  },
+        {"event-channel",   port},
+        {"request-rx-copy", 1   }
+    };
+
+    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        if (xenbus_printf(XENBUS_NO_TRANSACTION, HOSTILE, nodes[i].node, "%lu", nodes[i].value) !=
+            0) {
+            return false;
+        }
+    }
+    return xenbus_write_state(HOSTILE, XenbusStateConnected) == 0;
+}
+
+static bool hostile_open(struct hostile *hostile)
+{
+    return hostile_start(hostile) &&
+           hostile_connect(hostile->tx_grant, hostile->rx_grant, hostile->port) &&
+           selftest_net_state(BACK, XenbusStateConnected);
+}
+
+/* Connects, lets `spoil` write into the rings, and expects the card to be closed. */
+static const char *hostile_run(void (*spoil)(struct hostile *hostile))
+{
+    struct hostile hostile;
+    const char *why = "no connection";
+
+    if (hostile_open(&hostile)) {
+        spoil(&hostile);
+        event_send(hostile.port);
+        why = selftest_net_state(BACK, XenbusStateClosing) ? NULL : "back end goes on";
+    }
+    hostile_close(&hostile);
+    return why;
+}
+
+static struct netif_tx_request *request_add(struct hostile *hostile, uint16_t size, uint16_t flags)
+{
+    struct netif_tx_request *entry = RING_GET_REQUEST(&hostile->tx, hostile->tx.req_prod_pvt);
+
+    *entry = (struct netif_tx_request){.gref = hostile->page_grant,
+                                       .flags = flags,
+                                       .id = (uint16_t)hostile->tx.req_prod_pvt,
+                                       .size = size};
+    hostile->tx.req_prod_pvt++;
+    return entry;
+}
+
+static void spoil_index(struct hostile *hostile)
+{
+    hostile->tx.sring->req_prod = 0x80000000U;
+}
+
+static void spoil_rx_index(struct hostile *hostile)
+{
+    hostile->rx.sring->req_prod = 257;
+}
+
+static void spoil_size(struct hostile *hostile)
+{
+    (void)request_add(hostile, 60000, 0);
+    RING_PUSH_REQUESTS(&hostile->tx);
+}
+
+static void spoil_offset(struct hostile *hostile)
+{
+    request_add(hostile, 60, 0)->offset = 4090;
+    RING_PUSH_REQUESTS(&hostile->tx);
+}
+
+static void spoil_fragments(struct hostile *hostile)
+{
+    (void)request_add(hostile, 100, NETTXF_more_data);
+    (void)request_add(hostile, 400, 0);
+    RING_PUSH_REQUESTS(&hostile->tx);
+}
+
+static void spoil_extra(struct hostile *hostile)
+{
+    (void)request_add(hostile, 100, NETTXF_extra_info);
+    (void)request_add(hostile, 100, 0);
+    RING_PUSH_REQUESTS(&hostile->tx);
+}
+
+static void spoil_endless(struct hostile *hostile)
+{
+    for (unsigned int i = 0; i < 100; i++) {
+        (void)request_add(hostile, i == 0 ? 4000 : 10, NETTXF_more_data);
+    }
+    RING_PUSH_REQUESTS(&hostile->tx);
+}
+
+#define HOSTILE_CASE(name)                                                                         \
+    static const char *hostile_##name(void)                                                        \
+    {                                                                                              \
+        return hostile_run(spoil_##name);                                                          \
+    }
+HOSTILE_CASE(index)
+HOSTILE_CASE(rx_index)
+HOSTILE_CASE(size)
+HOSTILE_CASE(offset)
+HOSTILE_CASE(fragments)
+HOSTILE_CASE(extra)
+HOSTILE_CASE(endless)
+
+/* A grant that does not exist and a frame too short or too large are errors of that packet alone; a
+ * packet waits for its last entry for as long as it takes. */
+static const char *answers_check(struct hostile *hostile)
+{
+    const struct netif_tx_sring *sring = hostile->tx.sring;
+
+    request_add(hostile, 60, 0)->gref = 0xfffffff0U;
+    (void)request_add(hostile, 13, 0);
+    (void)request_add(hostile, 60, 0);
+    (void)request_add(hostile, 60, NETTXF_more_data);
+    RING_PUSH_REQUESTS(&hostile->tx);
+    event_send(hostile->port);
+    thread_sleep(SETTLE_NS);
+    if (__atomic_load_n(&sring->rsp_prod, __ATOMIC_ACQUIRE) != 3) {
+        return "not three answers";
+    }
+    if (sring->ring[0].rsp.status != NETIF_RSP_ERROR ||
+        sring->ring[1].rsp.status != NETIF_RSP_ERROR ||
+        sring->ring[2].rsp.status != NETIF_RSP_OKAY) {
+        return "wrong status";
+    }
+    (void)request_add(hostile, 20, 0);
+    RING_PUSH_REQUESTS(&hostile->tx);
+    event_send(hostile->port);
+    thread_sleep(SETTLE_NS);
+    if (__atomic_load_n(&sring->rsp_prod, __ATOMIC_ACQUIRE) != 5) {
+        return "the rest is not answered";
+    }
+    return xenbus_read_state(BACK) == XenbusStateConnected ? NULL : "closed";
+}
+
+static const char *hostile_grant(void)
+{
+    struct hostile hostile;
+    const char *why = hostile_open(&hostile) ? answers_check(&hostile) : "no connection";
+
+    hostile_close(&hostile);
+    return why;
+}
+
+/* Nobody takes what is sent: a bounded queue, and a posted page that is none is answered. */
+static const char *queue_check(struct hostile *hostile)
+{
+    size_t before = page_free_count();
+
+    for (unsigned int i = 0; i < 5000; i++) {
+        struct net_packet *packet = frame_make(nobody_mac, bridge_mac, 60);
+        if (packet != NULL) {
+            (void)net_transmit(bridge_port(), packet);
+        }
+    }
+    if (before > page_free_count() + 2048) { /* this card's queue and the other's */
+        return "the queue has no end";
+    }
+    *RING_GET_REQUEST(&hostile->rx, 0) = (struct netif_rx_request){.id = 5, .gref = 0xfffffff0U};
+    hostile->rx.req_prod_pvt = 1;
+    RING_PUSH_REQUESTS(&hostile->rx);
+    event_send(hostile->port);
+    thread_sleep(SETTLE_NS);
+    const struct netif_rx_sring *sring = hostile->rx.sring;
+    if (__atomic_load_n(&sring->rsp_prod, __ATOMIC_ACQUIRE) != 1) {
+        return "no answer";
+    }
+    return sring->ring[0].rsp.status == NETIF_RSP_ERROR && sring->ring[0].rsp.id == 5
+               ? NULL
+               : "wrong answer";
+}
+
+static const char *hostile_deaf(void)
+{
+    struct hostile hostile;
+    const char *why = hostile_open(&hostile) ? queue_check(&hostile) : "no connection";
+
+    hostile_close(&hostile);
+    return why;
+}
+
+/* Nodes that name no rings and no port. */
+static const char *hostile_nodes(void)
+{
+    static const uint64_t numbers[][3] = {
+        {0xfffffff0U, 8,           1         },
+        {8,           0xfffffff0U, 1         },
+        {UINT64_MAX,  8,           1         },
+        {8,           8,           0x7fffffff},
+        {8,           8,           UINT64_MAX}
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct hostile hostile;
+        const uint64_t *n = numbers[i];
+        bool closed = hostile_start(&hostile) &&
+                      hostile_connect(n[0] == 8 ? hostile.tx_grant : n[0],
+                                      n[1] == 8 ? hostile.rx_grant : n[1], n[2]) &&
+                      selftest_net_state(BACK, XenbusStateClosing);
+        hostile_close(&hostile);
+        if (!closed) {
+            return "back end goes on";
+        }
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------------------------------------------- */
+static const struct {
+    const char *name;
+    const char *(*run)(void);
+} cases[] = {
+    {"front-transfers",       front_connects           },
+    {"front-reconnects",      front_reconnects         },
+    {"hostile-index",         hostile_index            },
+    {"hostile-rx-index",      hostile_rx_index         },
+    {"hostile-size",          hostile_size             },
+    {"hostile-offset",        hostile_offset           },
+    {"hostile-fragments",     hostile_fragments        },
+    {"hostile-extra",         hostile_extra            },
+    {"hostile-endless",       hostile_endless          },
+    {"hostile-grant",         hostile_grant            },
+    {"hostile-deaf",          hostile_deaf             },
+    {"hostile-nodes",         hostile_nodes            },
+    {"hostile-back-index",    selftest_net_back_index  },
+    {"hostile-back-rx-id",    selftest_net_back_rx_id  },
+    {"hostile-back-rx-size",  selftest_net_back_rx_size},
+    {"hostile-back-tx-id",    selftest_net_back_tx_id  },
+    {"front-still-transfers", front_transfers          },
+    {"front-removed",         front_removed            },
+};
+
+int selftest_net(void)
+{
+    int failed = 0, passed = 0;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *why = cases[i].run();
+        if (why == NULL) {
+            printf("PASS net/%s\n", cases[i].name);
+            passed++;
+        } else {
+            printf("FAIL net/%s: %s\n", cases[i].name, why);
+            failed++;
+        }
+    }
+    printf("RESULT %d passed, %d failed\n", passed, failed);
+    return failed;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Self-test of the network path within dom0: netfront against netback, both on a bridge of their own,
+ * and hand-made front and back ends that break the rules. No guest is needed.
+ */
+#ifndef DOM0_SELFTEST_NET_H
+#define DOM0_SELFTEST_NET_H
+
+#include <stdbool.h>
+#include <xen/io/xenbus.h>
+
+/* Prints "PASS net/CASE" or "FAIL net/CASE: reason" lines and a RESULT line; gives the number of
+ * failed cases. */
+int selftest_net(void);
+
+/* Hostile back ends: selftest_net_back.c. Each gives NULL, or what went wrong; netfront must run. */
+const char *selftest_net_back_index(void);
+const char *selftest_net_back_rx_id(void);
+const char *selftest_net_back_rx_size(void);
+const char *selftest_net_back_tx_id(void);
+
+/* Waits a few seconds for a device's state. */
+bool selftest_net_state(const char *dir, XenbusState state);
+
+#endif
