@@ -64,6 +64,7 @@ static void op_set_gdt(void)
     for (unsigned int i = 0; i < 16; i++) {
         unsigned int frame = i < count ? fuzz_pick_frame() : 0;
         frames[i] = fuzz_mfn(frame);
+        fuzz_prepare_table(frame, 1);
         if (i < count)
             fuzz_log(" f%u", frame);
     }

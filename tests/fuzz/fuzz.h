@@ -37,6 +37,10 @@ uint64_t fuzz_mfn(unsigned int index);
 // The index of the frame of a page-table entry; ~0 if it is none of them.
 unsigned int fuzz_frame_of(uint64_t entry);
 
+// Before a frame may become a table of some level (1 for descriptors, too): clear what both hypervisors
+// are known to see differently there and in the tables that it names.
+void fuzz_prepare_table(unsigned int index, unsigned int level);
+
 // Adds to the line of the running call.
 void fuzz_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -18,6 +18,7 @@ static struct handle {
     bool is_valid;
     grant_ref_t ref;
     unsigned int window, flags;
+    uint64_t bus_address;
 } handles[HANDLES];
 
 void fuzz_grant_setup(void)
@@ -140,7 +141,19 @@ static void op_map(void)
     long result = hypercall_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
     fuzz_log(" = %ld %d", result, op.status);
     if (result == 0 && op.status == GNTST_okay)
-        handles[slot] = (struct handle){op.handle, true, op.ref, window, flags};
+        handles[slot] = (struct handle){op.handle, true, op.ref, window, flags, op.dev_bus_addr};
+}
+
+// A handle whose mapping has been ended through another handle of the same frame has its mapping there.
+static void exchange_windows(unsigned int gone, unsigned int left)
+{
+    for (unsigned int i = 0; i < HANDLES; i++) {
+        if (handles[i].is_valid && handles[i].window == gone &&
+            handles[i].flags & GNTMAP_host_map) {
+            handles[i].window = left;
+            return;
+        }
+    }
 }
 
 static void op_unmap(void)
@@ -158,10 +171,14 @@ static void op_unmap(void)
     }
     unsigned int window = fuzz_chance(93) ? h->window : fuzz_random(WINDOWS);
     op.host_addr = h->flags & GNTMAP_host_map ? pick_host_address(window, h->flags) : 0;
+    op.dev_bus_addr = h->flags & GNTMAP_device_map ? h->bus_address : 0; // or that part stays
     long result = hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1);
     fuzz_log(" w%u = %ld %d", window, result, op.status);
-    if (h->is_valid && op.handle == h->handle && op.status == GNTST_okay)
+    if (h->is_valid && op.handle == h->handle && op.status == GNTST_okay) {
         h->is_valid = false;
+        if (window != h->window)
+            exchange_windows(window, h->window);
+    }
 }
 
 static void copy_end(unsigned int flag, uint16_t *flags, grant_ref_t *ref, xen_pfn_t *gmfn,

@@ -2,6 +2,7 @@
 // Fuzzer: page tables, types, pins, mappings.
 #include "tests/fuzz/fuzz.h"
 #include "tests/guest/guest.h"
+#include <string.h>
 #include <xen/memory.h>
 
 #define BATCH 4U
@@ -51,21 +52,24 @@ static unsigned int pick_index(void)
     return fuzz_chance(80) ? fuzz_random(6) : special[fuzz_random(6)];
 }
 
-// What a table may hold so that the hypervisors agree on it. Two differences are deliberate:
+// What a frame may hold so that the hypervisors agree on it as a table. Three differences are deliberate:
 // - Xen sets the global bit in user entries of level-1 tables and leaves cache bits there, and refuses
 //   both in tables of higher levels; Paravane keeps them out of all. They would tell of a frame that has
 //   been the one and becomes the other.
 // - When level 4 is refused because of the level-2 table in slot 0 of a level-3 table, Xen leaves that
 //   level-2 table typed for good; Paravane takes everything down.
+// - What each leaves of its own in the slots 256 to 271 of a table that was of level 4.
 // So clear these in whatever hangs below `index` and is no table now. `seen` has a bit for each frame, by
 // level.
 #define TOP_LEVEL 4U
+#define OUR_SLOT_FIRST 256U
+#define OUR_SLOTS 16U
 static void clear_differences(unsigned int index, unsigned int level, uint64_t *seen)
 {
     static uint64_t *window;
     unsigned int below[PAGE_SIZE / sizeof(uint64_t)], count = 0;
 
-    if (index >= FUZZ_FRAMES || level < 2 || seen[level] & 1UL << index)
+    if (index >= FUZZ_FRAMES || level < 1 || seen[level] & 1UL << index)
         return;
     seen[level] |= 1UL << index;
     if (!window)
@@ -75,7 +79,8 @@ static void clear_differences(unsigned int index, unsigned int level, uint64_t *
         return; // a table already
     if (level == TOP_LEVEL - 1 && seen[TOP_LEVEL])
         window[0] = 0;
-    for (unsigned int i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++) {
+    memset(&window[OUR_SLOT_FIRST], 0, OUR_SLOTS * sizeof(*window));
+    for (unsigned int i = 0; level > 1 && i < PAGE_SIZE / sizeof(uint64_t); i++) {
         if (!(window[i] & PTE_P))
             continue;
         window[i] &= ~(PTE_GLOBAL | PTE_PWT | PTE_PCD | PTE_PAT);
@@ -86,7 +91,7 @@ static void clear_differences(unsigned int index, unsigned int level, uint64_t *
         clear_differences(below[i], level - 1, seen);
 }
 
-static void prepare_table(unsigned int index, unsigned int level)
+void fuzz_prepare_table(unsigned int index, unsigned int level)
 {
     uint64_t seen[TOP_LEVEL + 1] = {0};
 
@@ -116,7 +121,7 @@ static void op_mmu_update(void)
             request[i].val = table < FUZZ_FRAMES ? fuzz_frames[table].pfn : 0;
         } else {
             request[i].val = pick_entry();
-            prepare_table(last_frame, 3);
+            fuzz_prepare_table(last_frame, 3);
         }
     }
     long result = hypercall_mmu_update(request, count, &done, domain);
@@ -179,7 +184,7 @@ static void op_pin(void)
 {
     unsigned int frame = fuzz_pick_frame(), level = fuzz_chance(55) ? 0 : fuzz_random(4);
 
-    prepare_table(frame, level + 1);
+    fuzz_prepare_table(frame, level + 1);
     fuzz_log(" f%u L%u = %ld", frame, level + 1, mmuext(pin_commands[level], fuzz_mfn(frame)));
 }
 
@@ -196,7 +201,7 @@ static void op_make_table(void)
     unsigned int frame = fuzz_random(FUZZ_FRAMES), level = fuzz_random(4);
     uint64_t entry = (fuzz_frames[frame].mfn << PAGE_SHIFT) | PTE_RAM;
 
-    prepare_table(frame, level + 1);
+    fuzz_prepare_table(frame, level + 1);
     long mapped = hypercall_update_va_mapping(fuzz_frames[frame].address, entry, UVMF_INVLPG);
 
     fuzz_log(" f%u L%u = %ld %ld", frame, level + 1, mapped,
@@ -239,7 +244,7 @@ static void op_mmuext(void)
             fuzz_log(" +%u n%u", odd, ops[i].arg2.nr_ents);
         }
         if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR)
-            prepare_table(a, 4);
+            fuzz_prepare_table(a, 4);
         if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR && fuzz_chance(30)) {
             ops[i].arg1.mfn = 0;
             fuzz_log(" zero");
