@@ -14,11 +14,12 @@
 #include "hypervisor/refusal.h"
 
 #define CALL_ARGS 6
-#define CALL_CONTINUE (-0x7fff0000l)
+// Not canonical, so no address that get_debugreg could give back.
+#define CALL_CONTINUE (-0x7fffffffffff0000l)
 
 // A handler that has replaced the guest's registers (iret) or blocked the vcpu returns this: the
 // result register is then left alone.
-#define CALL_NO_RESULT (-0x7fff0001l)
+#define CALL_NO_RESULT (-0x7fffffffffff0001l)
 
 struct hypercall {
     struct vcpu *vcpu;
