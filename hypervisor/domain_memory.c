@@ -161,7 +161,10 @@ void domain_unsteal_frame(struct domain *d, mfn_t mfn)
     spin_lock(&d->lock);
     page_list_add(&d->pages, f);
     __atomic_store_n(&f->count, FRAME_RAM | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
+    bool is_late = d->is_dying;
     spin_unlock(&d->lock);
+    if (is_late)
+        frame_release(f); // as in domain_assign_frames
 }
 
 void domain_free_stolen(mfn_t mfn)
