@@ -31,7 +31,6 @@ struct vcpu;
 #define GRANT_ACTIVE_PAGES (GRANT_MAX_FRAMES * GRANT_ENTRIES_PER_FRAME / GRANT_ACTIVE_PER_PAGE)
 #define GRANT_TRACK_PER_PAGE 256
 #define GRANT_TRACK_PAGES 512
-#define GRANT_RESERVED_ENTRIES 8 // 0 console, 1 xenstore; the guest's own use starts behind them
 
 struct grant_active;
 struct grant_track;

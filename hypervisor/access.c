@@ -120,11 +120,6 @@ enum refusal access_protect_iomem(uint64_t mfn_first, uint64_t mfn_last)
     return range_set_add(&protected_iomem, mfn_first, mfn_last);
 }
 
-void access_unprotect_iomem(uint64_t mfn_first, uint64_t mfn_last)
-{
-    range_set_remove(&protected_iomem, mfn_first, mfn_last);
-}
-
 void access_deny_ports(unsigned first, unsigned last)
 {
     BUG_ON(range_set_add(&denied_ports, first, last) != REFUSE_NONE);

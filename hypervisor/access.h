@@ -49,7 +49,6 @@ bool access_pirq_permitted(const struct domain *d, unsigned pirq);
 void access_deny_iomem(uint64_t mfn_first, uint64_t mfn_last);
 // Readable, not writable; fails when too many ranges are protected.
 enum refusal access_protect_iomem(uint64_t mfn_first, uint64_t mfn_last);
-void access_unprotect_iomem(uint64_t mfn_first, uint64_t mfn_last);
 void access_deny_ports(unsigned first, unsigned last);
 
 // Give dom0 what a hardware domain has.

@@ -362,12 +362,6 @@ static void sleep_sync_unless_current(struct vcpu *v)
         sched_sleep_sync(v);
 }
 
-void domain_pause_nosync(struct domain *d)
-{
-    __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    apply_to_vcpus(d, sched_sleep);
-}
-
 void domain_pause(struct domain *d)
 {
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);

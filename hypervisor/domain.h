@@ -27,7 +27,6 @@
 #include <xen/vcpu.h>
 
 #define DOMAIN_MAX_VCPUS 32
-#define DOMID_IDLE_OWNER DOMID_IDLE
 
 struct refusal_record {
     uint64_t time, rip;
@@ -58,7 +57,6 @@ struct vcpu {
     struct type_work type_work; // what its memory calls have left to be continued
     bool is_initialised;
     bool is_initialising; // atomic: VCPUOP_initialise is under way
-    uint32_t vm_assist;   // VMASST_TYPE_* bits of the domain are in struct domain; unused per vcpu
 
     // --- shared with the guest; the pointer is never NULL once the vcpu exists
     struct vcpu_info *info; // in shared_info, in a registered page, or in a dummy page
@@ -82,13 +80,10 @@ struct domain {
     bool is_privileged; // dom0: may use domctl, sysctl, foreign frames
     bool is_idle;
     bool is_dying; // no new references to its resources may be made
-    bool is_dead;  // resources are gone, only references keep the structure
     bool is_shutdown;
     uint8_t shutdown_code;
-    bool is_paused_by_controller;
     unsigned controller_pause_count, pause_count;
     uint64_t vm_assist; // VMASST_TYPE_* bits
-    uint32_t ssidref, create_flags;
     xen_domain_handle_t handle;
     struct spinlock lock; // LOCK_DOMAIN
 
@@ -107,7 +102,6 @@ struct domain {
         struct memory_map_entry *entries; // set by dom0 (XENMEM_set_memory_map); a page
         unsigned count;                   // 0 = none
     } memory_map;
-    bool is_32bit; // set_address_size 32 is refused; always false
 
     struct shared_info *shared_info;
     mfn_t shared_info_mfn;
@@ -124,7 +118,6 @@ struct domain {
     bool eoi_unmasks;        // an eoi unmasks the port as well
 
     uint64_t wallclock_offset; // s, settime and settimeoffset
-    uint64_t hypercall_count;
     struct refusal_ring refusals;
     char exit_reason[128]; // why domain_crash was called, "" = it was not
     unsigned kill_stage;
@@ -161,8 +154,7 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
                            bool privileged, struct domain **out);
 enum refusal domain_alloc_vcpus(struct domain *d, unsigned count);
 
-void domain_pause(struct domain *d);        // waits until every vcpu is off its CPU; nests
-void domain_pause_nosync(struct domain *d); // the same without waiting
+void domain_pause(struct domain *d); // waits until every vcpu is off its CPU; nests
 void domain_unpause(struct domain *d);
 void domain_unpause_quietly(struct domain *d); // without waking: another pause holds it
 void vcpu_pause(struct vcpu *v);

@@ -65,7 +65,6 @@ static enum refusal give_up_memory(struct domain *d)
 
 static enum refusal bury(struct domain *d)
 {
-    d->is_dead = true;
     domain_put(d); // the list's; reaping takes it off the list
     return REFUSE_NONE;
 }

@@ -61,9 +61,3 @@ void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags)
     spin_unlock(l);
     irq_restore(flags);
 }
-
-bool spin_is_locked(const struct spinlock *l)
-{
-    return __atomic_load_n(&l->next, __ATOMIC_RELAXED) !=
-           __atomic_load_n(&l->serving, __ATOMIC_RELAXED);
-}

@@ -37,6 +37,4 @@ void spin_unlock(struct spinlock *l);
 uint64_t spin_lock_irqsave(struct spinlock *l);
 void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags);
 
-bool spin_is_locked(const struct spinlock *l); // by anybody
-
 #endif

@@ -57,10 +57,6 @@ void ioremap_init(void); // called by paging_init
 
 // The machine-to-phys table, for frames below HV_MAX_MFN: ~0 is "no owner or hole". Writes to holes
 // are ignored.
-static inline uint64_t m2p_get(mfn_t mfn)
-{
-    return __atomic_load_n((const uint64_t *)M2P_RW_START + mfn.v, __ATOMIC_RELAXED);
-}
 void m2p_set(mfn_t mfn, uint64_t value);
 
 // The first frame of the 2 MiB of the table with number `chunk`; MFN(0) where there is no RAM.

@@ -19,7 +19,6 @@ bool recover_load_fs(uint16_t selector);
 bool recover_load_gs(uint16_t selector);
 
 bool recover_rdmsr(uint32_t msr, uint64_t *value);
-bool recover_wrmsr(uint32_t msr, uint64_t value);
 
 // The recovery address for a fault at `rip`, or 0.
 uint64_t recover_find(uint64_t rip);

@@ -89,15 +89,4 @@ FUNCTION recover_rdmsr
     ret
     RECOVER 1b, recover_failed
 
-// (msr, value)
-FUNCTION recover_wrmsr
-    movl %edi, %ecx
-    movl %esi, %eax
-    movq %rsi, %rdx
-    shrq $32, %rdx
-1:  wrmsr
-    movl $1, %eax
-    ret
-    RECOVER 1b, recover_failed
-
     .section .note.GNU-stack, "", @progbits

@@ -10,7 +10,6 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/ipi.h"
-#include "hypervisor/ipi.h"
 #include "hypervisor/page_fault.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/printk.h"

@@ -44,11 +44,6 @@ static inline mfn_t maddr_to_mfn(maddr_t maddr)
     return MFN(maddr.v >> PAGE_SHIFT);
 }
 
-static inline bool mfn_equal(mfn_t a, mfn_t b)
-{
-    return a.v == b.v;
-}
-
 static inline bool mfn_is_valid(mfn_t mfn)
 {
     return mfn.v != ~0ull;
@@ -62,11 +57,6 @@ struct list {
 static inline void list_init(struct list *l)
 {
     l->next = l->prev = l;
-}
-
-static inline bool list_empty(const struct list *l)
-{
-    return l->next == l;
 }
 
 static inline void list_insert_before(struct list *pos, struct list *item)
