@@ -52,6 +52,7 @@
 #define LWIP_HTTPD_FS_ASYNC_READ 1
 #define LWIP_HTTPD_DYNAMIC_HEADERS 1
 #define LWIP_HTTPD_SUPPORT_11_KEEPALIVE 1
+#define LWIP_HTTPD_SUPPORT_EXTSTATUS 1 /* "501 Not Implemented" for what is not GET */
 /* A made page is freed when its file is closed, which is before the last segment is acknowledged. */
 #define HTTP_IS_DATA_VOLATILE(hs) TCP_WRITE_FLAG_COPY
 #define HTTPD_LIMIT_SENDING_TO_2MSS 0

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lwip/apps/httpd.h"
 #include "lwip/netif.h"
@@ -65,14 +66,14 @@ static char *front_page(const char *path)
     return page;
 }
 
-static char *not_found(const char *path)
+static char *error_page(const char *path)
 {
     char *page = malloc(PAGE_BYTES);
+    bool is_missing = strcmp(path, "/404.html") == 0;
 
-    (void)path;
     if (page != NULL) {
-        snprintf(page, PAGE_BYTES,
-                 "<html><body><h1>404</h1><p>%s has no such page.</p></body></html>\n", guest_name);
+        snprintf(page, PAGE_BYTES, "<html><body><h1>%.3s</h1><p>%s %s.</p></body></html>\n",
+                 path + 1, guest_name, is_missing ? "has no such page" : "answers GET alone");
     }
     return page;
 }
@@ -118,7 +119,8 @@ int main(void)
         return 1;
     }
     http_add_page("/index.html", front_page);
-    http_add_page("/404.html", not_found);
+    http_add_page("/404.html", error_page);
+    http_add_page("/501.html", error_page); /* the server's answer to other methods */
     (void)serve_disk(disk != NULL ? disk : "xvda");
     if (!netstack_wait_address(card, WAIT_NS)) {
         printf("web: no address yet, still asking\n");
