@@ -3,10 +3,13 @@
 #include "hypercalls/call.h"
 #include "hypervisor/ioapic.h"
 #include "hypervisor/irq.h"
+#include "hypervisor/pci.h"
 #include <xen/physdev.h>
 
 #define IOPL_MAX 3
 #define PORTS 65536
+#define PCI_VENDOR 0 // offset in configuration space
+#define PCI_NO_VENDOR 0xffff
 
 static long set_iopl(struct hypercall *c, void *argument)
 {
@@ -149,11 +152,44 @@ static long pci_device_add(struct hypercall *c, void *argument)
     return report_function(c, op->seg, op->bus, op->devfn);
 }
 
-static long pci_device(struct hypercall *c, void *argument)
+static bool function_exists(uint16_t segment, struct pci_function f)
+{
+    return !segment && pci_read(f, PCI_VENDOR, 2) != PCI_NO_VENDOR;
+}
+
+static long prepare_msix(struct hypercall *c, void *argument)
 {
     const struct physdev_pci_device *op = argument;
 
+    if (!function_exists(op->seg, (struct pci_function){op->bus, op->devfn}))
+        return refuse(c, REFUSE_NO_FUNCTION, 1);
     return report_function(c, op->seg, op->bus, op->devfn);
+}
+
+// A function goes, or its MSI-X is not wanted any more: the table stays out of the guests' reach.
+static long pci_device_gone(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_device *op = argument;
+
+    if (!function_exists(op->seg, (struct pci_function){op->bus, op->devfn}))
+        return refuse(c, REFUSE_NO_FUNCTION, 1);
+    return 0;
+}
+
+static long manage_pci_remove(struct hypercall *c, void *argument)
+{
+    const struct physdev_manage_pci *op = argument;
+
+    if (!function_exists(0, (struct pci_function){op->bus, op->devfn}))
+        return refuse(c, REFUSE_NO_FUNCTION, 1);
+    return 0;
+}
+
+static long manage_pci_add_ext(struct hypercall *c, void *argument)
+{
+    const struct physdev_manage_pci_ext *op = argument;
+
+    return report_function(c, 0, op->bus, op->devfn);
 }
 
 static long manage_pci_add(struct hypercall *c, void *argument)
@@ -189,7 +225,11 @@ static const struct subop subops[] = {
     ROW(unmap_pirq, physdev_unmap_pirq, SUBOP_IN, SUBOP_PRIVILEGED, unmap_pirq),
     ROW(setup_gsi, physdev_setup_gsi, SUBOP_IN, SUBOP_PRIVILEGED, setup_gsi),
     ROW(pci_device_add, physdev_pci_device_add, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_add),
-    ROW(prepare_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device),
+    ROW(prepare_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, prepare_msix),
+    ROW(release_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_gone),
+    ROW(pci_device_remove, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_gone),
+    ROW(manage_pci_remove, physdev_manage_pci, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_remove),
+    ROW(manage_pci_add_ext, physdev_manage_pci_ext, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_add_ext),
     ROW(manage_pci_add, physdev_manage_pci, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_add),
     ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, SUBOP_IN, SUBOP_PRIVILEGED, mmcfg_reserved),
 };

@@ -114,11 +114,19 @@ static void pci_functions(void)
 {
     physdev_pci_device_add_t add;
     physdev_manage_pci_t manage = {.bus = 0, .devfn = 0};
+    physdev_manage_pci_t absent = {.bus = 0x77, .devfn = 0xff};
+    physdev_manage_pci_ext_t extended = {.bus = 0, .devfn = 0};
+    physdev_pci_device_t device = {.seg = 0, .bus = 0x77, .devfn = 0xff};
     physdev_pci_mmcfg_reserved_t window = {.segment = 7, .end_bus = 255};
 
     memset(&add, 0, sizeof(add));
     EXPECT(PHYSDEV(pci_device_add, add), 0);
     EXPECT(PHYSDEV(manage_pci_add, manage), 0);
+    EXPECT(PHYSDEV(manage_pci_add_ext, extended), 0);
+    EXPECT(PHYSDEV(manage_pci_remove, absent), -XEN_ENODEV);
+    EXPECT(PHYSDEV(pci_device_remove, device), -XEN_ENODEV);
+    EXPECT(PHYSDEV(prepare_msix, device), -XEN_ENODEV);
+    EXPECT(PHYSDEV(release_msix, device), -XEN_ENODEV);
     EXPECT_TRUE(PHYSDEV(pci_mmcfg_reserved, window) < 0);
     EXPECT(hypercall_physdev_op(PHYSDEVOP_pci_device_add, HYPERVISOR_ADDRESS), -XEN_EFAULT);
     EXPECT(hypercall_physdev_op(PHYSDEVOP_manage_pci_add, HYPERVISOR_ADDRESS), -XEN_EFAULT);
