@@ -363,8 +363,6 @@ void dom0_build(void)
     if (b.image.features_required & ~FEATURES_OFFERED)
         panic("dom0: the kernel requires features %#x that are not offered",
               b.image.features_required & ~FEATURES_OFFERED);
-    if (b.image.wants_symtab)
-        log_warn("dom0: the kernel's symbol table is not loaded (BSD_SYMTAB)");
     create_domain(&b);
     b.nr_pages = dom0_pages();
     lay_out(&b);

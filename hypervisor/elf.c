@@ -17,7 +17,11 @@
 #define ELF_MACHINE_X86_64 62
 #define PT_LOAD 1
 #define PT_NOTE 4
+#define SHT_SYMTAB 2
+#define SHT_STRTAB 3
 #define SHT_NOTE 7
+#define SYMTAB_SECTIONS 3 // none, symbols, their names
+#define SYMTAB_ALIGN 8
 
 struct elf_header {
     uint32_t magic;
@@ -218,6 +222,90 @@ static const char *read_notes(struct elf_image *image)
     return NULL;
 }
 
+// --- the symbol table. Layout as Xen's domain builders make it: at the first multiple of 8 behind the
+// image a 32-bit length of all that follows, an ELF header with no program headers, headers of three
+// sections, and the sections, whose offsets count from the ELF header.
+
+struct symtab_head {
+    uint32_t bytes; // from `header` to the end of the names
+    struct elf_header header;
+    struct elf_section_header section[SYMTAB_SECTIONS];
+    uint32_t padding;
+} __attribute__((packed));
+_Static_assert(sizeof(struct symtab_head) == ELF_SYMTAB_HEAD_WORDS * sizeof(uint32_t), "elf.h");
+
+static bool read_section(const struct elf_image *image, unsigned index,
+                         struct elf_section_header *sh)
+{
+    const struct elf_header *h = (const void *)image->data;
+
+    if (index >= h->shnum || h->shentsize != sizeof(*sh) ||
+        !in_file(image, h->shoff, (uint64_t)h->shnum * h->shentsize))
+        return false;
+    memcpy(sh, image->data + h->shoff + (uint64_t)index * sizeof(*sh), sizeof(*sh));
+    return true;
+}
+
+// The symbols and their names; false if the file has none that make sense.
+static bool find_symtab(const struct elf_image *image, struct elf_section_header *symbols,
+                        struct elf_section_header *names)
+{
+    for (unsigned i = 0; read_section(image, i, symbols); i++) {
+        if (symbols->type == SHT_SYMTAB)
+            return in_file(image, symbols->offset, symbols->size) &&
+                   read_section(image, symbols->link, names) && names->type == SHT_STRTAB &&
+                   in_file(image, names->offset, names->size) &&
+                   symbols->size + names->size < UINT32_MAX;
+    }
+    return false;
+}
+
+static void place_symtab(struct elf_image *image)
+{
+    struct symtab_head *head = (void *)image->symtab_head;
+    struct elf_section_header symbols, names;
+
+    if (!find_symtab(image, &symbols, &names))
+        return;
+    image->symtab_at = (image->end + SYMTAB_ALIGN - 1) & ~(uint64_t)(SYMTAB_ALIGN - 1);
+    image->symtab = image->data + symbols.offset;
+    image->symtab_bytes = symbols.size;
+    image->strtab = image->data + names.offset;
+    image->strtab_bytes = names.size;
+    symbols.offset = sizeof(*head) - sizeof(head->bytes);
+    symbols.link = 2;
+    symbols.addr = names.addr = 0;
+    // The names are aligned in memory, where the length comes first.
+    uint64_t behind = sizeof(*head) + symbols.size;
+    names.offset = ((behind + SYMTAB_ALIGN - 1) & ~(uint64_t)(SYMTAB_ALIGN - 1)) -
+                   sizeof(head->bytes);
+    memcpy(&head->header, image->data, sizeof(head->header));
+    head->header.phoff = 0;
+    head->header.phentsize = head->header.phnum = head->header.shstrndx = 0;
+    head->header.shoff = sizeof(head->header);
+    head->header.shnum = SYMTAB_SECTIONS;
+    head->section[1] = symbols;
+    head->section[2] = names;
+    head->bytes = (uint32_t)(names.offset + names.size);
+}
+
+// Number `index` of head, symbols, names.
+static bool symtab_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece)
+{
+    const struct symtab_head *head = (const void *)image->symtab_head;
+    const struct elf_piece pieces[] = {
+        {image->symtab_at,                                                 sizeof(*head),       sizeof(*head),       (const uint8_t *)head},
+        {image->symtab_at + sizeof(*head),                                 image->symtab_bytes, image->symtab_bytes, image->symtab        },
+        {image->symtab_at + sizeof(head->bytes) + head->section[2].offset, image->strtab_bytes,
+         image->strtab_bytes,                                                                                        image->strtab        },
+    };
+
+    if (!image->symtab_at || index >= ARRAY_SIZE(pieces))
+        return false;
+    *piece = pieces[index];
+    return true;
+}
+
 static const char *check_header(const struct elf_image *image)
 {
     const struct elf_header *h = (const void *)image->data;
@@ -271,15 +359,19 @@ bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *
     struct elf_program_header ph;
 
     for (unsigned i = 0; read_program_header(image, i, &ph); i++) {
-        if (ph.type != PT_LOAD || ph.memsz == 0 || index-- > 0)
+        if (ph.type != PT_LOAD || ph.memsz == 0)
             continue;
+        if (index > 0) {
+            index--;
+            continue;
+        }
         piece->address = ph.paddr - image->paddr_offset + image->virt_base;
         piece->memory_bytes = ph.memsz;
         piece->file_bytes = ph.filesz;
         piece->source = in_file(image, ph.offset, ph.filesz) ? image->data + ph.offset : NULL;
         return true;
     }
-    return false;
+    return symtab_piece(image, index, piece);
 }
 
 const char *elf_parse(struct elf_image *image, const void *data, size_t size)
@@ -295,5 +387,11 @@ const char *elf_parse(struct elf_image *image, const void *data, size_t size)
         return wrong;
     image->entry = ((const struct elf_header *)image->data)->entry;
     wrong = read_notes(image);
-    return wrong ? wrong : check_pieces(image);
+    if (!wrong)
+        wrong = check_pieces(image);
+    if (!wrong && image->wants_symtab) {
+        place_symtab(image);
+        wrong = check_pieces(image); // now with the symbol table
+    }
+    return wrong;
 }

@@ -9,6 +9,9 @@
 
 #define ELF_NO_ADDRESS UINT64_MAX
 
+// Length, ELF header, three section headers, 4 bytes of padding.
+#define ELF_SYMTAB_HEAD_WORDS 66
+
 struct elf_image {
     const uint8_t *data;
     size_t size;
@@ -26,6 +29,13 @@ struct elf_image {
     uint32_t features_supported, features_required; // 1 << XENFEAT_*
     char guest_os[32], xen_version[16];
 
+    // --- the symbol table behind the image, for kernels that want it (BSD_SYMTAB "yes" and sections
+    // that make sense): a head of our own making, then two sections as they are in the file
+    uint64_t symtab_at; // linear address of the head, 0: none
+    const uint8_t *symtab, *strtab;
+    uint64_t symtab_bytes, strtab_bytes;
+    uint32_t symtab_head[ELF_SYMTAB_HEAD_WORDS];
+
     // --- from the program headers: linear addresses that the loaded image takes up
     uint64_t start, end;
 };
@@ -40,7 +50,7 @@ struct elf_piece {
     const uint8_t *source;
 };
 
-// Piece number `index` of a parsed image; false behind the last.
+// Piece number `index` of a parsed image, those of the symbol table last; false behind the last.
 bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece);
 
 #endif

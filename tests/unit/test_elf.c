@@ -20,6 +20,9 @@
 #define EH_ENTRY 24
 #define EH_PHOFF 32
 #define EH_PHNUM 56
+#define EH_SHOFF 40
+#define EH_SHENTSIZE 58
+#define SHDRS_AT 0x1c00
 #define PH_OFFSET 8
 #define PH_PADDR 24
 #define PH_FILESZ 32
@@ -80,6 +83,46 @@ static void make(void)
     note_number(XEN_ELFNOTE_SUPPORTED_FEATURES, 1u << XENFEAT_dom0);
     program_header(0, 1, CODE_AT, 0x1000, 0x800, 0x3000);
     program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+}
+
+// With symbols, their names, and the note that asks for them.
+static void make_with_symbols(void)
+{
+    make();
+    note(XEN_ELFNOTE_BSD_SYMTAB, "yes", 4);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    put(EH_SHOFF, SHDRS_AT, 8);
+    put(EH_SHENTSIZE, 64, 2);
+    put(EH_SHENTSIZE + 2, 3, 2);
+    put(SHDRS_AT + 64 + 4, 2, 4); // symbols
+    put(SHDRS_AT + 64 + 24, 0x1a00, 8);
+    put(SHDRS_AT + 64 + 32, 0x64, 8);
+    put(SHDRS_AT + 64 + 40, 2, 4);
+    put(SHDRS_AT + 128 + 4, 3, 4); // names
+    put(SHDRS_AT + 128 + 24, 0x1b00, 8);
+    put(SHDRS_AT + 128 + 32, 0x1f, 8);
+}
+
+static void symbol_table(void)
+{
+    struct elf_image image;
+    struct elf_piece head, symbols, names;
+
+    make_with_symbols();
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT(elf_piece(&image, 1, &head) && elf_piece(&image, 2, &symbols) &&
+              elf_piece(&image, 3, &names));
+    CU_ASSERT_FALSE(elf_piece(&image, 4, &names));
+    CU_ASSERT_EQUAL(head.address, BASE + 0x4000);
+    CU_ASSERT_EQUAL(symbols.address, head.address + 0x108);
+    CU_ASSERT_PTR_EQUAL(symbols.source, file + 0x1a00);
+    CU_ASSERT_EQUAL(names.address, head.address + 0x170); // a multiple of 8 behind 0x16c
+    CU_ASSERT_EQUAL(image.end, names.address + 0x1f);
+    CU_ASSERT_EQUAL(*(const uint32_t *)head.source,
+                    0x170 + 0x1f - 4);      // from the ELF header to the end
+    put(SHDRS_AT + 64 + 32, FILE_BYTES, 8); // symbols that are not in the file: none are loaded
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT_EQUAL(image.end, BASE + 0x4000);
 }
 
 static void good_image(void)
@@ -217,9 +260,10 @@ static void random_damage(void)
     for (unsigned round = 0; round < 20000; round++) {
         struct elf_image image;
         struct elf_piece piece;
-        make();
+        make_with_symbols();
         for (unsigned i = 0; i < 1u + (unsigned)rand() % 8; i++)
-            file[rand() % (NOTES_AT + 0x100)] = (uint8_t)rand();
+            file[rand() % 4 ? rand() % (NOTES_AT + 0x100) : SHDRS_AT + rand() % 192] =
+                (uint8_t)rand();
         size_t size = rand() % 4 ? sizeof(file) : (size_t)rand() % sizeof(file);
         uint8_t *copy = malloc(size + 1);
         memcpy(copy, file, size);
@@ -232,9 +276,10 @@ static void random_damage(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(good_image),    REPORT_CASE(sparse_notes), REPORT_CASE(not_elf),
-    REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),     REPORT_CASE(notes_that_refuse),
-    REPORT_CASE(truncated),     REPORT_CASE(bad_layout),   REPORT_CASE(random_damage),
+    REPORT_CASE(good_image),        REPORT_CASE(symbol_table),  REPORT_CASE(sparse_notes),
+    REPORT_CASE(not_elf),           REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),
+    REPORT_CASE(notes_that_refuse), REPORT_CASE(truncated),     REPORT_CASE(bad_layout),
+    REPORT_CASE(random_damage),
 };
 
 int main(void)
