@@ -13,6 +13,7 @@
 #include "hypervisor/msi.h"
 #include "hypervisor/page_type.h"
 #include "hypervisor/panic.h"
+#include "hypervisor/smp.h"
 #include "hypervisor/vector.h"
 
 enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
@@ -263,6 +264,11 @@ static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtch
     return r;
 }
 
+static void nothing(void *unused)
+{
+    (void)unused;
+}
+
 static void unbind(struct domain *d, unsigned pirq)
 {
     spin_lock(&lock);
@@ -270,6 +276,8 @@ static void unbind(struct domain *d, unsigned pirq)
     if (p->owner == d && p->is_bound) {
         set_masked(pirq, true);
         __atomic_store_n(&p->is_bound, false, __ATOMIC_RELEASE);
+        // The handler may be under way on the boot CPU; after this it is not, and the owner may go.
+        cpu_call(cpumask_of(0), nothing, NULL, true);
         p->awaits_eoi = false;
         eoi_bit_update(pirq);
     }
