@@ -9,11 +9,8 @@
 enum lock_rank {
     LOCK_DOMCTL,      // domain control: one controlling operation at a time, domain list
     LOCK_DOMAIN,      // one domain: page lists, counts, flags
-    LOCK_VCPU,        // pause state of a vcpu
     LOCK_GRANT_TABLE, // one grant table; lower domid first
-    LOCK_GRANT_ENTRY, // one active grant
     LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
-    LOCK_PAGE_TABLE,  // the table whose entries are written
     LOCK_DOMAIN_LIST, // list of domains
     LOCK_ALLOC,       // page and small-object allocators
     LOCK_EVENT,       // event ports of one domain; taken from interrupts, with interrupts off

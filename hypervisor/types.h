@@ -18,19 +18,15 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-// A machine frame number, a guest's pseudo-physical frame number, a machine address in bytes.
+// A machine frame number, a machine address in bytes.
 typedef struct {
     uint64_t v;
 } mfn_t;
 typedef struct {
     uint64_t v;
-} pfn_t;
-typedef struct {
-    uint64_t v;
 } maddr_t;
 
 #define MFN(n) ((mfn_t){(n)})
-#define PFN(n) ((pfn_t){(n)})
 #define MADDR(n) ((maddr_t){(n)})
 #define MFN_INVALID MFN(~0ull)
 
