@@ -108,7 +108,8 @@ def main():
     port = boot.free_port()
     show = (lambda line: print("  | " + line, flush=True)) if args.verbose else None
     with boot.chain_machine(iso, disk, port, serial=f"build/boot/demo-{args.hv}.log", on_line=show,
-                            firmware=args.firmware, cpu=args.cpu, cpus=args.smp) as machine:
+                            firmware=args.firmware, cpu=args.cpu, cpus=args.smp,
+                            accel=boot.ACCEL[args.hv]) as machine:
         run_chain(report, machine, port)
     return report.result()
 

@@ -86,10 +86,7 @@ def qemu_command(iso, folder, *, cpu="max", cpus=1, memory=1024, firmware="bios"
         accel_args = ["-accel", "tcg", "-icount", "shift=0,sleep=off",
                       "-rtc", "base=2026-01-01,clock=vm"]
     elif accel == "tcg":
-        # A small buffer of translated code is emptied often. A large one keeps the boot loader's, and
-        # each store to a page with translated code in it is slow: with the loader's code where Xen's
-        # stacks are later, all of Xen is ten times slower.
-        accel_args = ["-accel", "tcg,thread=multi,tb-size=6"]
+        accel_args = ["-accel", "tcg,thread=multi"]
     else:
         accel_args = ["-accel", accel]
     command = ["qemu-system-x86_64", "-machine", "q35", *accel_args,

@@ -53,6 +53,7 @@ class Chain:
                             bios_only=machine.get("firmware") != "uefi")
         disk = boot.make_volume(name, files or {"hello.txt": b"hello\n"})
         self.port = boot.free_port()
+        machine.setdefault("accel", boot.ACCEL[hv])
         self.counter = 0
         self.machine = boot.chain_machine(iso, disk, self.port, serial=f"build/boot/{name}.log",
                                           **machine)

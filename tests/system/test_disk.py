@@ -51,7 +51,7 @@ class DiskChain(chain.Chain):
         self.counter = 0
         self.images = [make_disk(f"disk-{hv}-{index}") for index in range(3)]
         self.machine = qemu.Machine(
-            iso, serial=f"build/boot/disk-{hv}.log", disks=self.images[:2],
+            iso, serial=f"build/boot/disk-{hv}.log", disks=self.images[:2], accel=boot.ACCEL[hv],
             extra=("-drive", f"if=none,id=large,format=raw,file={self.images[2]}", "-device",
                    "virtio-blk-pci,drive=large,disable-legacy=on,logical_block_size=4096,"
                    "physical_block_size=4096"))
