@@ -48,4 +48,17 @@ struct paravane_exit_reason {
     char text[126];
 };
 
+// paravane_op(PARAVANE_check_frames, struct paravane_check_frames *)
+// For tests: counts what all page tables hold and compares it with the counts of the frames. It takes as
+// long as the machine has memory, and its answer is right only while nobody else changes page tables.
+// 0, or -EPERM without privilege; -ENOMEM; -EFAULT.
+#define PARAVANE_check_frames 2
+
+struct paravane_check_frames {
+    uint64_t checked; // OUT: frames in use
+    uint64_t bad;     // OUT: frames whose counts cannot be right
+    // OUT: the last bad one: its number, counts and type (hypervisor/frame.h), and what tables hold of it
+    uint64_t mfn, count, type, table_references, table_uses;
+};
+
 #endif

@@ -4,6 +4,7 @@
 // Records are written without a lock by refuse(). A reader takes a copy and looks at the head again:
 // what may have been overwritten meanwhile counts as lost.
 #include "hypercalls/call.h"
+#include "hypercalls/check_frames.h"
 #include "hypervisor/string.h"
 
 static void record_describe(const struct refusal_record *from, struct paravane_refusal *to)
@@ -86,11 +87,20 @@ static long exit_reason(struct hypercall *c, void *argument)
     return 0;
 }
 
+static long op_check_frames(struct hypercall *c, void *argument)
+{
+    return refuse(c, check_frames(argument), 1);
+}
+
+#define ROW(command, type, right, handler)                                                         \
+    {                                                                                              \
+        PARAVANE_##command, #command, sizeof(struct paravane_##type), SUBOP_INOUT, right, handler  \
+    }
+
 static const struct subop subops[] = {
-    {PARAVANE_refusals,    "refusals",    sizeof(struct paravane_refusals),    SUBOP_INOUT, SUBOP_ANY,
-     refusals                                                                                                     },
-    {PARAVANE_exit_reason, "exit_reason", sizeof(struct paravane_exit_reason), SUBOP_INOUT,
-     SUBOP_ANY,                                                                                        exit_reason},
+    ROW(refusals, refusals, SUBOP_ANY, refusals),
+    ROW(exit_reason, exit_reason, SUBOP_ANY, exit_reason),
+    ROW(check_frames, check_frames, SUBOP_PRIVILEGED, op_check_frames),
 };
 
 long hypercall_paravane_op(struct hypercall *c)

@@ -197,6 +197,11 @@ system: all
 fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
 	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1)
 
+## make fuzz-hostile  wild calls and racing vcpus on Paravane alone: N=, SEED=, V= vcpus
+.PHONY: fuzz-hostile
+fuzz-hostile: $(FUZZ_ELF) $(HV_ELF)
+	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --hostile $(or $(V),3)
+
 ## make linux         Debian's own kernel as dom0 (downloads it; not part of make test)
 .PHONY: linux
 linux: $(HV_ELF)

@@ -3,10 +3,12 @@
 //
 // Command line: seed=N calls=N; from=A to=B print the calls in between; every=N sets how often the hash
 // of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference);
+// hostile=V: wild calls, with V vcpus, for Paravane only (hostile.c);
 // dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=F tells after
 // each printed call whether frame F can be mapped writable.
 // Output: "H <number> <hash>" and "C <number> <line>", at the end "FUZZ-END <calls>".
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/hostile.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,19 +97,21 @@ static uint64_t hash_line(uint64_t hash)
 }
 
 static const struct fuzz_operation *const families[] = {
-    fuzz_memory_operations, fuzz_event_operations, fuzz_grant_operations, fuzz_cpu_operations};
+    fuzz_memory_operations, fuzz_event_operations, fuzz_grant_operations, fuzz_cpu_operations,
+    hostile_operations};
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
+static size_t family_count = FAMILIES - 1; // the last one is hostile
 
 static const struct fuzz_operation *pick_operation(void)
 {
     unsigned int total = 0;
 
-    for (size_t f = 0; f < FAMILIES; f++) {
+    for (size_t f = 0; f < family_count; f++) {
         for (const struct fuzz_operation *op = families[f]; op->name; op++)
             total += op->weight;
     }
     unsigned int n = fuzz_random(total);
-    for (size_t f = 0; f < FAMILIES; f++) {
+    for (size_t f = 0; f < family_count; f++) {
         for (const struct fuzz_operation *op = families[f]; op->name; op++) {
             if (n < op->weight)
                 return op;
@@ -201,11 +205,16 @@ int main(void)
     uint64_t seed = option("seed", 1), calls = option("calls", 1000), every = option("every", 500);
     uint64_t from = option("from", 0), to = option("to", 0), hash = FNV_OFFSET;
     uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
+    uint64_t hostile = option("hostile", 0);
     const char *keep = start_option("keep");
 
     frames_setup();
     fuzz_event_setup();
     fuzz_grant_setup();
+    if (hostile) {
+        family_count = FAMILIES;
+        hostile_start((unsigned int)hostile - 1);
+    }
     for (uint64_t i = 0; i < calls; i++) {
         if (!is_kept(keep, i))
             continue;
@@ -220,6 +229,8 @@ int main(void)
         if ((i + 1) % every == 0 || i + 1 == calls)
             printf("H %lu %016lx\n", i, hash);
     }
+    if (hostile && !hostile_finish())
+        printf("FUZZ-BAD\n");
     printf("FUZZ-END %lu\n", calls);
     return 0;
 }

@@ -80,6 +80,19 @@ static void old_records_are_lost(void)
     EXPECT(records[op.count - 1].subop, 299);
 }
 
+// After all that the other cases have done: the counts of the frames cover what the tables hold.
+static void frames_are_counted_right(void)
+{
+    struct paravane_check_frames check = {.bad = 77};
+
+    if (!is_paravane())
+        return;
+    EXPECT(hypercall_paravane_op(PARAVANE_check_frames, &check), 0);
+    EXPECT_TRUE(check.checked > 1000);
+    EXPECT(check.bad, 0);
+    EXPECT(hypercall_paravane_op(PARAVANE_check_frames, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
 static void hostile_arguments(void)
 {
     struct paravane_refusals op = {.domid = ABSENT_DOMAIN};
@@ -101,9 +114,8 @@ static void hostile_arguments(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(refused_call_leaves_record),
-    REPORT_CASE(successful_call_leaves_none),
-    REPORT_CASE(old_records_are_lost),
+    REPORT_CASE(refused_call_leaves_record), REPORT_CASE(successful_call_leaves_none),
+    REPORT_CASE(old_records_are_lost),       REPORT_CASE(frames_are_counted_right),
     REPORT_CASE(hostile_arguments),
 };
 

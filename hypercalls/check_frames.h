@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// See check_frames.c.
+#ifndef HYPERCALLS_CHECK_FRAMES_H
+#define HYPERCALLS_CHECK_FRAMES_H
+
+#include "hypercalls/paravane.h"
+#include "hypervisor/refusal.h"
+
+// REFUSE_NO_MEMORY when there is no room for the counts.
+enum refusal check_frames(struct paravane_check_frames *result);
+
+#endif
