@@ -20,9 +20,11 @@
 #define RACERS_MAX 3U
 #define HYPERCALLS 82U
 #define SCRATCH_WORDS 512U
+#define SCRATCH_ROOM (64U * SCRATCH_WORDS) // answers may be long
+#define COUNT_MAX 64U
 #define GRANTS_FIRST (PAGE_SIZE / sizeof(grant_entry_v1_t))
 
-static uint64_t scratch[SCRATCH_WORDS];
+static uint64_t scratch[SCRATCH_ROOM];
 
 // --- random words
 
@@ -113,6 +115,15 @@ static void fill_scratch(void)
         scratch[1] = fuzz_chance(80) ? 0x100 + fuzz_random(4) : DOMID_SELF;
 }
 
+// What would make a call reach beyond this kernel's scratch memory, into the rest of it.
+static void tame(unsigned int call, uint64_t *args)
+{
+    if (call == __HYPERVISOR_memory_op)
+        args[0] &= 0xffff;
+    if (call == __HYPERVISOR_grant_table_op)
+        args[2] %= COUNT_MAX;
+}
+
 static long call_by_number(unsigned int call, const uint64_t *args)
 {
     struct multicall_entry entry = {.op = call};
@@ -136,8 +147,7 @@ static void op_wild(void)
         args[1] = (uint64_t)scratch;
     if (fuzz_chance(50))
         args[2] = fuzz_random(5);
-    if (call == __HYPERVISOR_memory_op && args[0] >= 1UL << 32)
-        args[0] &= 0xffff;
+    tame(call, args);
     if (call == __HYPERVISOR_domctl || call == __HYPERVISOR_sysctl)
         args[0] = (uint64_t)scratch;
     fuzz_log(" %u %#lx", call, args[0]);
@@ -162,8 +172,7 @@ static void op_wild_multicall(void)
         entries[i].op = pick_call();
         for (unsigned int k = 0; k < 6; k++)
             entries[i].args[k] = fuzz_chance(40) ? (uint64_t)scratch : wild_word();
-        if (entries[i].op == __HYPERVISOR_memory_op)
-            entries[i].args[0] &= 0xffff;
+        tame(entries[i].op, (uint64_t *)entries[i].args);
     }
     fuzz_log(" = %ld", hypercall_multicall(entries, 8));
 }
@@ -329,8 +338,12 @@ bool hostile_finish(void)
     struct paravane_check_frames check = {0};
 
     stop = true;
-    while (racers_down < racers)
+    while (racers_down < racers) {
+        // One of the calls may have stopped them.
+        for (unsigned int i = 1; i <= racers; i++)
+            hypercall_vcpu_op(VCPUOP_up, i, NULL);
         hypercall_sched_op(SCHEDOP_yield, NULL);
+    }
     uint64_t args[5] = {PARAVANE_check_frames, (uint64_t)&check};
     long result = call_by_number(__HYPERVISOR_paravane_op, args);
     printf("HOSTILE vcpus %u, their calls %lu, frames %lu, bad %lu (%ld)\n", racers + 1,
