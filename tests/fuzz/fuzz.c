@@ -60,8 +60,14 @@ unsigned int fuzz_pick_frame(void)
 uint64_t fuzz_mfn(unsigned int index)
 {
     const uint64_t bogus[FUZZ_BOGUS] = {
-        0xfffffffffUL, 0x3ffffffUL, virt_to_mfn(shared_info_page), 0xfee00UL, 0xfec00UL,
-        ~0UL >> 12,    1UL << 40,   virt_to_mfn(shared_info_page),
+        0xfffffffffUL,
+        0x3ffffffUL,
+        start_info_page->shared_info >> PAGE_SHIFT,
+        0xfee00UL,
+        0xfec00UL,
+        ~0UL >> 12,
+        1UL << 40,
+        start_info_page->shared_info >> PAGE_SHIFT,
     };
 
     return index < FUZZ_FRAMES ? fuzz_frames[index].mfn : bogus[index - FUZZ_FRAMES];
