@@ -2,6 +2,7 @@
 // Fuzzer: grants to ourselves: entries, mappings, copies. The entries lie in the second frame of the
 // table, which the kernel does not use.
 #include "tests/fuzz/fuzz.h"
+#include "pvguest/start.h"
 #include "tests/guest/guest.h"
 #include <xen/grant_table.h>
 
@@ -31,6 +32,14 @@ void fuzz_grant_setup(void)
         setup.status == GNTST_okay)
         entries = memory_map_frames(&frames[1], 1, DOMID_SELF, MEMORY_READ | MEMORY_WRITE, NULL);
     windows = memory_reserve(WINDOWS);
+}
+
+// Never shared_info, whose times would get into other frames by copies.
+static unsigned int pick_granted(void)
+{
+    unsigned int frame = fuzz_pick_frame();
+
+    return fuzz_mfn(frame) == start_info_page->shared_info >> PAGE_SHIFT ? FUZZ_FRAMES : frame;
 }
 
 // Named from 0 on; sometimes far away.
@@ -78,7 +87,7 @@ static void op_grant(void)
                                      GTF_accept_transfer,
                                      GTF_permit_access | GTF_PWT,
                                      GTF_permit_access | GTF_sub_page};
-    unsigned int ref = fuzz_random(REFS), frame = fuzz_pick_frame(), kind = fuzz_random(7);
+    unsigned int ref = fuzz_random(REFS), frame = pick_granted(), kind = fuzz_random(7);
     domid_t domain = pick_domain();
 
     if (!entries)
@@ -190,7 +199,7 @@ static void copy_end(unsigned int flag, uint16_t *flags, grant_ref_t *ref, xen_p
         *ref = pick_ref();
         *domain = pick_domain();
     } else {
-        unsigned int frame = fuzz_pick_frame();
+        unsigned int frame = pick_granted();
         fuzz_log(" f%u", frame);
         *gmfn = fuzz_mfn(frame);
         *domain = fuzz_chance(95) ? DOMID_SELF : pick_domain();
