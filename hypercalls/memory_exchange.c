@@ -84,15 +84,11 @@ static enum refusal commit_chunk(struct exchange *s, uint64_t chunk)
     }
     for (uint64_t i = chunk << s->out_chunk_order; (f = page_list_first(&s->fresh)) != NULL; i++) {
         uint64_t pfn, mfn = frame_to_mfn(f).v;
+        bool is_named = guest_read(&pfn, list_item(&s->x->out, i), sizeof(pfn));
         page_list_remove(&s->fresh, f);
+        m2p_set_block(MFN(mfn), s->out_order, is_named ? pfn : M2P_NONE);
         domain_assign_frames(s->domain, f, s->out_order);
-        if (!guest_read(&pfn, list_item(&s->x->out, i), sizeof(pfn))) {
-            r = REFUSE_BAD_POINTER;
-            continue;
-        }
-        for (uint64_t j = 0; j < 1ull << s->out_order; j++)
-            m2p_set(MFN(mfn + j), pfn + j);
-        if (!guest_write(list_item(&s->x->out, i), &mfn, sizeof(mfn)))
+        if (!is_named || !guest_write(list_item(&s->x->out, i), &mfn, sizeof(mfn)))
             r = REFUSE_BAD_POINTER;
     }
     return r;

@@ -50,24 +50,19 @@ static enum refusal populate_one(struct reservation *s, uint64_t i)
     if (!extent_read(s, i, &pfn))
         return REFUSE_BAD_POINTER;
     enum refusal r = domain_alloc_frames(s->domain, order, memory_address_bits(s->r->mem_flags),
-                                         &f);
+                                         pfn, &f);
     if (r)
         return r;
-    mfn_t mfn = frame_to_mfn(f);
-    for (uint64_t j = 0; j < 1ull << order; j++)
-        m2p_set(MFN(mfn.v + j), pfn + j);
-    return extent_write(s, i, mfn.v) ? REFUSE_NONE : REFUSE_BAD_POINTER;
+    return extent_write(s, i, frame_to_mfn(f).v) ? REFUSE_NONE : REFUSE_BAD_POINTER;
 }
 
 static enum refusal increase_one(struct reservation *s, uint64_t i)
 {
     struct frame *f;
     enum refusal r = domain_alloc_frames(s->domain, s->r->extent_order,
-                                         memory_address_bits(s->r->mem_flags), &f);
+                                         memory_address_bits(s->r->mem_flags), M2P_NONE, &f);
     if (r)
         return r;
-    for (uint64_t j = 0; j < 1ull << s->r->extent_order; j++)
-        m2p_set(MFN(frame_to_mfn(f).v + j), ~0ull); // no pseudo-physical frame yet
     return !s->list || extent_write(s, i, frame_to_mfn(f).v) ? REFUSE_NONE : REFUSE_BAD_POINTER;
 }
 

@@ -74,8 +74,14 @@ void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
         frame_release(&first[i]); // the destruction may have gone past
 }
 
+void m2p_set_block(mfn_t first, unsigned order, uint64_t pfn)
+{
+    for (uint64_t i = 0; i < 1ull << order; i++)
+        m2p_set(MFN(first.v + i), pfn == M2P_NONE ? M2P_NONE : pfn + i);
+}
+
 enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
-                                 struct frame **first)
+                                 uint64_t pfn, struct frame **first)
 {
     if (order > PAGE_ORDER_MAX)
         return REFUSE_ORDER_TOO_BIG;
@@ -87,6 +93,7 @@ enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned addr
         domain_unreserve(d, 1ull << order);
         return REFUSE_NO_MEMORY;
     }
+    m2p_set_block(frame_to_mfn(f), order, pfn); // before anybody can give the frames away again
     domain_assign_frames(d, f, order);
     *first = f;
     return REFUSE_NONE;
@@ -95,7 +102,7 @@ enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned addr
 struct frame *domain_alloc_page(struct domain *d, unsigned order)
 {
     struct frame *f;
-    return domain_alloc_frames(d, order, 64, &f) ? NULL : f;
+    return domain_alloc_frames(d, order, 64, M2P_NONE, &f) ? NULL : f;
 }
 
 enum refusal domain_claim(struct domain *d, uint64_t pages)

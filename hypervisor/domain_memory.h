@@ -9,12 +9,18 @@
 struct domain;
 struct vcpu;
 
-// 2^order clear frames that follow each other, owned by `d`, one reference and FRAME_ALLOCATED each;
-// below 2^address_bits (64: anywhere). RESERVATION_FULL, DOMAIN_DYING, NO_MEMORY.
-enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
-                                 struct frame **first);
+// Name 2^order frames in the machine-to-phys table. Only while nobody can give them to another owner:
+// before domain_assign_frames(), or with references.
+#define M2P_NONE UINT64_MAX
+void m2p_set_block(mfn_t first, unsigned order, uint64_t pfn);
 
-// The same, anywhere; NULL when refused.
+// 2^order clear frames that follow each other, owned by `d`, one reference and FRAME_ALLOCATED each;
+// below 2^address_bits (64: anywhere). The machine-to-phys table names them `pfn` and on, or nothing
+// (M2P_NONE). RESERVATION_FULL, DOMAIN_DYING, NO_MEMORY.
+enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
+                                 uint64_t pfn, struct frame **first);
+
+// The same, anywhere, without a name; NULL when refused.
 struct frame *domain_alloc_page(struct domain *d, unsigned order);
 
 // Give back one frame that `d` owns (decrease_reservation): it goes when its last use ends.

@@ -42,7 +42,9 @@ void *ioremap(maddr_t maddr, size_t bytes)
     uint64_t first = maddr.v & PAGE_MASK, offset = maddr.v & ~PAGE_MASK;
     uint64_t flags = PTE_PRESENT | PTE_RW | PTE_PCD | PTE_PWT | PTE_ACCESSED | PTE_DIRTY;
     void *result = NULL;
-    if (bytes == 0 || bytes > IOREMAP_SIZE)
+    // An address that no entry can hold may come from a device's base register.
+    if (bytes == 0 || bytes > IOREMAP_SIZE || maddr.v >> cpu_features.phys_bits ||
+        (maddr.v + bytes - 1) >> cpu_features.phys_bits)
         return NULL;
     unsigned pages = (unsigned)((offset + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
     flags |= (cpu_features.nx ? PTE_NX : 0) | (cpu_features.pge ? PTE_GLOBAL : 0);

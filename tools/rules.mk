@@ -202,7 +202,7 @@ fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
 fuzz-hostile: $(FUZZ_ELF) $(HV_ELF)
 	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --hostile $(or $(V),3)
 
-## make linux         Debian's own kernel as dom0 (downloads it; not part of make test)
+## make linux         Debian's own kernel as dom0 and as a guest (a download; not part of make test)
 .PHONY: linux
 linux: $(HV_ELF)
 	@python3 tests/linux.py

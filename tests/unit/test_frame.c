@@ -70,15 +70,17 @@ static void frames_of_the_hypervisor(void)
 static void reservations(void)
 {
     struct frame *f;
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, 9, 64, &f), REFUSE_RESERVATION_FULL);
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, PAGE_ORDER_MAX + 1, 64, &f), REFUSE_ORDER_TOO_BIG);
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, 0, PAGE_SHIFT, &f), REFUSE_NO_MEMORY);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, 9, 64, M2P_NONE, &f), REFUSE_RESERVATION_FULL);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, PAGE_ORDER_MAX + 1, 64, M2P_NONE, &f),
+                    REFUSE_ORDER_TOO_BIG);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, 0, PAGE_SHIFT, M2P_NONE, &f), REFUSE_NO_MEMORY);
     CU_ASSERT_EQUAL(a->tot_pages, 0);
     CU_ASSERT_EQUAL(a->ref_count, 1);
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, 3, 64, &f), REFUSE_NONE);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, 3, 64, 0x70, &f), REFUSE_NONE);
+    CU_ASSERT_EQUAL(m2p_get(MFN(frame_to_mfn(f).v + 7)), 0x77);
     CU_ASSERT_EQUAL(a->pages.count, 8);
     a->is_dying = true;
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, 0, 64, &f), REFUSE_DOMAIN_DYING);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, 0, 64, M2P_NONE, &f), REFUSE_DOMAIN_DYING);
     while (memory_relinquish(a, 3)) {
     }
     a->is_dying = false;
@@ -95,8 +97,8 @@ static void claims(void)
     CU_ASSERT_EQUAL(page_alloc_claimed(), 100);
     // What is set aside for one is not there for the other.
     b->max_pages = 10000;
-    CU_ASSERT_EQUAL(domain_alloc_frames(b, 9, 64, &f), REFUSE_NO_MEMORY);
-    CU_ASSERT_EQUAL(domain_alloc_frames(a, 4, 64, &f), REFUSE_NONE);
+    CU_ASSERT_EQUAL(domain_alloc_frames(b, 9, 64, M2P_NONE, &f), REFUSE_NO_MEMORY);
+    CU_ASSERT_EQUAL(domain_alloc_frames(a, 4, 64, M2P_NONE, &f), REFUSE_NONE);
     CU_ASSERT_EQUAL(page_alloc_claimed(), 84);
     CU_ASSERT_EQUAL(domain_claim(a, 0), REFUSE_NONE);
     CU_ASSERT_EQUAL(page_alloc_claimed(), 0);
