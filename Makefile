@@ -21,7 +21,7 @@ endif
 GCC_INCLUDE := $(shell gcc -print-file-name=include)
 GCC_LIB     := $(shell gcc -print-libgcc-file-name)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 COMMON   := -std=gnu11 -g -fno-strict-aliasing -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -mno-red-zone $(WARNINGS) \
 	$(if $(DEBUG),-DDEBUG)

@@ -3,8 +3,7 @@
  * The boot archive (dom0's initrd): a read-only file system in memory, cpio ("newc") or tar
  * (POSIX ustar). Names are looked up without leading "/" or "./". Pure: the archive is given.
  */
-#ifndef DOM0_ARCHIVE_H
-#define DOM0_ARCHIVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,5 +23,3 @@ struct archive_file {
 /* The file after offset *at (0: the first), which moves on; false at the end or at nonsense. */
 bool archive_next(const struct archive *archive, size_t *at, struct archive_file *file);
 bool archive_find(const struct archive *archive, const char *name, struct archive_file *file);
-
-#endif

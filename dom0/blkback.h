@@ -7,10 +7,7 @@
  * ignored), "mode" ("r", "w", or "w!" for a disk that others may write too), "frontend",
  * "frontend-id", "state" = 1. A disk that one guest may write is refused to all others.
  */
-#ifndef DOM0_BLKBACK_H
-#define DOM0_BLKBACK_H
+#pragma once
 
 /* Starts serving; needs xenbus. 0 or -XEN_E*. */
 int blkback_init(void);
-
-#endif

@@ -3,8 +3,7 @@
  * Grants that stay mapped (feature-persistent of xen/io/blkif.h): a front end that uses the same
  * pages again and again spares us a map and an unmap for each.
  */
-#ifndef DOM0_BLKBACK_CACHE_H
-#define DOM0_BLKBACK_CACHE_H
+#pragma once
 
 #include "pvguest/grant.h"
 
@@ -21,5 +20,3 @@ void blkback_cache_destroy(struct blkback_cache *cache);
  */
 int blkback_cache_map(struct blkback_cache *cache, const grant_ref_t *refs, size_t n,
                       const struct grant_mapping **out);
-
-#endif

@@ -3,8 +3,7 @@
  * What blkback believes of a ring entry. Pure: takes copies of what the front end wrote, gives a
  * checked description, so it is tested on the host.
  */
-#ifndef DOM0_BLKBACK_REQUEST_H
-#define DOM0_BLKBACK_REQUEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,5 +45,3 @@ enum blkback_verdict blkback_decode(const struct blkif_request *entry, uint64_t 
 /* Takes request->segment_count segments and checks the whole against the disk's size. */
 enum blkback_verdict blkback_segments(const struct blkif_request_segment *segments,
                                       uint64_t sectors, struct blkback_request *request);
-
-#endif

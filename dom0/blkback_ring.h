@@ -3,8 +3,7 @@
  * One connection of blkback to a front end: ring, event channel, requests in flight, and the thread
  * that serves them.
  */
-#ifndef DOM0_BLKBACK_RING_H
-#define DOM0_BLKBACK_RING_H
+#pragma once
 
 #include "pvguest/block.h"
 #include "pvguest/event.h"
@@ -34,5 +33,3 @@ int blkback_ring_open(const struct blkback_ring_options *options, struct blkback
  * the answers come.
  */
 void blkback_ring_close(struct blkback_ring *ring);
-
-#endif

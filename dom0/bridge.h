@@ -6,8 +6,7 @@
  * The stack's port is a device of its own, named as the bridge: start TCP/IP on it
  * (pvguest/netstack.h). Everything runs in threads and never waits.
  */
-#ifndef DOM0_BRIDGE_H
-#define DOM0_BRIDGE_H
+#pragma once
 
 #include "pvguest/net.h"
 
@@ -27,5 +26,3 @@ void bridge_remove(struct net_device *device);
 
 /* The name of the device's bridge, NULL if it is on none. */
 const char *bridge_of(const struct net_device *device);
-
-#endif

@@ -3,8 +3,7 @@
  * The daemon's end of a guest's console ring (xen/io/console.h). Pure. The page is the guest's and
  * hostile: each of its indices is read once and checked.
  */
-#ifndef DOM0_CONSOLE_RING_H
-#define DOM0_CONSOLE_RING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,5 +15,3 @@
 bool console_ring_take(struct xencons_interface *ring, char *text, size_t *length);
 /* Puts input; the bytes that there was room for. */
 size_t console_ring_put(struct xencons_interface *ring, const char *text, size_t length);
-
-#endif

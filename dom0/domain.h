@@ -6,8 +6,7 @@
  * A thread follows VIRQ_DOM_EXC: a guest that has stopped is handled as on_poweroff, on_reboot or
  * on_crash says. Functions that can fail give 0 or -XEN_E* and a sentence in `error`.
  */
-#ifndef DOM0_DOMAIN_H
-#define DOM0_DOMAIN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,5 +49,3 @@ struct domain *domain_find_name(const char *name);
 struct domain *domain_iterate(struct domain *previous);
 /* "poweroff", "crash", ... */
 const char *domain_reason_name(unsigned int reason);
-
-#endif

@@ -3,8 +3,7 @@
  * A domain's nodes in the store, as Xen's toolstack writes them (docs/misc/xenstore-paths): home,
  * /vm, /libxl, console and store, disks and network interfaces with their back ends in domain 0.
  */
-#ifndef DOM0_DOMAIN_STORE_H
-#define DOM0_DOMAIN_STORE_H
+#pragma once
 
 #include <stdint.h>
 #include <xen/xen.h>
@@ -29,5 +28,3 @@ int domain_store_write(struct xs_handle *xs, const struct domain_store *store);
 void domain_store_remove(struct xs_handle *xs, domid_t domid, const uint8_t uuid[16]);
 /* Asks the guest: "poweroff", "reboot". */
 int domain_store_control(struct xs_handle *xs, domid_t domid, const char *word);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The hypercalls of a toolstack (domctl, sysctl), one function each: 0 or -XEN_E*. */
-#ifndef DOM0_DOMCTL_H
-#define DOM0_DOMCTL_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +30,3 @@ int sysctl_physinfo(struct xen_sysctl_physinfo *info);
 int sysctl_read_console(char *buffer, unsigned int room, uint32_t *index);
 /* XEN_SCHEDULER_*. */
 int sysctl_scheduler(uint32_t *id);
-
-#endif

@@ -4,8 +4,7 @@
  * mappings, a pinned root, acquire_resource for the first grant entries. The domain is paused when
  * guest_build returns; on failure nothing of it is left.
  */
-#ifndef DOM0_GUEST_BUILD_H
-#define DOM0_GUEST_BUILD_H
+#pragma once
 
 #include <stdint.h>
 #include <xen/xen.h>
@@ -29,5 +28,3 @@ struct guest_build {
 
 /* 0 or -XEN_E*. */
 int guest_build(struct guest_build *build);
-
-#endif

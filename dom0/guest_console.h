@@ -3,8 +3,7 @@
  * Consoles of guests: drains each guest's ring (xen/io/console.h) into a buffer that stays readable
  * after the guest has died. The ring is the guest's and hostile: nonsense indices end its service.
  */
-#ifndef DOM0_GUEST_CONSOLE_H
-#define DOM0_GUEST_CONSOLE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ bool guest_console_has_text(const struct guest_console *console, uint64_t positi
 size_t guest_console_write(struct guest_console *console, const char *text, size_t length);
 /* Woken for new text and at the end. */
 struct wait_queue *guest_console_queue(struct guest_console *console);
-
-#endif

@@ -7,8 +7,7 @@
  * absent. XEN_VERSION ("xen-3.0") is required, and so is LOADER "generic" unless GUEST_OS is
  * "linux". Symbol tables (BSD_SYMTAB) are not loaded.
  */
-#ifndef DOM0_GUEST_IMAGE_H
-#define DOM0_GUEST_IMAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,5 +43,3 @@ struct guest_error {
 /* 0, or -XEN_ENOEXEC / -XEN_EINVAL with a reason. The image points into `data`. */
 int guest_image_parse(struct guest_image *image, const void *data, size_t size,
                       struct guest_error *error);
-
-#endif

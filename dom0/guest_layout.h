@@ -10,8 +10,7 @@
  * The p2m lies behind the stack, with its own addresses, if the kernel has the INIT_P2M note; an
  * initrd lies there unmapped if the kernel has MOD_START_PFN.
  */
-#ifndef DOM0_GUEST_LAYOUT_H
-#define DOM0_GUEST_LAYOUT_H
+#pragma once
 
 #include "dom0/guest_image.h"
 
@@ -38,5 +37,3 @@ int guest_layout_make(struct guest_layout *layout, const struct guest_image *ima
  */
 void guest_layout_write_tables(const struct guest_layout *layout, const uint64_t *p2m,
                                uint64_t (*tables)[512]);
-
-#endif

@@ -3,8 +3,7 @@
  * Prints JSON to stdout, one value after another, with commas and indentation where they belong.
  * A key of NULL is for the elements of an array.
  */
-#ifndef DOM0_JSON_H
-#define DOM0_JSON_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ void json_close(struct json *json, char bracket);                 /* '}' or ']' 
 void json_string(struct json *json, const char *key, const char *value);
 void json_number(struct json *json, const char *key, uint64_t value);
 void json_bool(struct json *json, const char *key, bool value);
-
-#endif

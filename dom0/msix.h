@@ -3,8 +3,7 @@
  * MSI-X (dom0): the hypervisor owns the table; dom0 asks for an entry as a pirq and binds the pirq
  * to an event channel. The interrupt is edge-like: no acknowledgement besides the event's.
  */
-#ifndef DOM0_MSIX_H
-#define DOM0_MSIX_H
+#pragma once
 
 #include "dom0/pci.h"
 #include "pvguest/event.h"
@@ -22,5 +21,3 @@ unsigned int msix_count(const struct pci_device *device);
 int msix_bind(struct pci_device *device, struct msix_vector *vector, event_handler *handler,
               void *arg);
 void msix_unbind(struct msix_vector *vector);
-
-#endif

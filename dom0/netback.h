@@ -3,10 +3,7 @@
  * netback: each guest network card becomes a net_device "vifDOM.ID" on the bridge that its node
  * "bridge" names. Protocol: xen/io/netif.h, copying in both directions.
  */
-#ifndef DOM0_NETBACK_H
-#define DOM0_NETBACK_H
+#pragma once
 
 /* `bridge` is used where a card's node names none. 0 or -XEN_E*. */
 int netback_init(const char *bridge);
-
-#endif

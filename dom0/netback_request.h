@@ -4,8 +4,7 @@
  * own consumer index, so the host tests run it as it is. Every entry is copied once and looked at
  * only then. Protocol: xen/io/netif.h.
  */
-#ifndef DOM0_NETBACK_REQUEST_H
-#define DOM0_NETBACK_REQUEST_H
+#pragma once
 
 #include "pvguest/net.h"
 #include "pvguest/ring.h"
@@ -31,5 +30,3 @@ struct netback_request {
 /* Takes the next packet off the ring, of which the front end has filled entries up to `producer`. */
 enum netback_verdict netback_request_take(struct netif_tx_back_ring *ring, RING_IDX producer,
                                           struct netback_request *out);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * One connection of netback to a front end: two rings, an event channel, a thread.
  */
-#ifndef DOM0_NETBACK_RING_H
-#define DOM0_NETBACK_RING_H
+#pragma once
 
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
@@ -30,5 +29,3 @@ void netback_ring_close(struct netback_ring *ring);
 
 /* net_device.transmit for `ring`: towards the guest. Takes the packet. */
 int netback_ring_send(struct netback_ring *ring, struct net_packet *packet);
-
-#endif

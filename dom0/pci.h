@@ -6,8 +6,7 @@
  * Only bus, device, function of segment 0. Nothing is moved: a device whose memory BAR the firmware
  * left unset is unusable.
  */
-#ifndef DOM0_PCI_H
-#define DOM0_PCI_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ void *pci_map_bar(const struct pci_device *device, unsigned int bar, uint64_t of
                   uint64_t length);
 /* "0000:00:03.0", in a buffer that the next call reuses. */
 const char *pci_name(const struct pci_device *device);
-
-#endif

@@ -3,8 +3,7 @@
  * Port access (dom0). Allowed after PHYSDEVOP_set_iopl(1); the hypervisor lets dom0 through to most
  * ports and emulates those that it shares (PCI configuration).
  */
-#ifndef DOM0_PORTS_H
-#define DOM0_PORTS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -43,5 +42,3 @@ static inline uint32_t port_read32(uint16_t port)
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Self-test of the network path within dom0: netfront against netback, both on a bridge of their own,
  * and hand-made front and back ends that break the rules. No guest is needed.
  */
-#ifndef DOM0_SELFTEST_NET_H
-#define DOM0_SELFTEST_NET_H
+#pragma once
 
 #include <stdbool.h>
 #include <xen/io/xenbus.h>
@@ -21,5 +20,3 @@ const char *selftest_net_back_tx_id(void);
 
 /* Waits a few seconds for a device's state. */
 bool selftest_net_state(const char *dir, XenbusState state);
-
-#endif

@@ -4,8 +4,7 @@
  * and "double quotes". Commands: xl SUBCOMMAND, xenstore-*, ls, cat, echo, free, sleep, repeat, halt,
  * reboot, help.
  */
-#ifndef DOM0_SHELL_H
-#define DOM0_SHELL_H
+#pragma once
 
 #include "dom0/archive.h"
 
@@ -16,5 +15,3 @@ void shell_notice(const char *line);
 int shell_run(char *line);
 /* Reads and runs lines until "halt". */
 void shell_main(const struct archive *files);
-
-#endif

@@ -11,8 +11,7 @@
  * virtio_start, then virtio_queue_add / virtio_queue_kick / virtio_queue_get. Queue functions take no lock: a queue
  * belongs to one thread, or its user masks upcalls (event_save) around calls that can collide.
  */
-#ifndef DOM0_VIRTIO_H
-#define DOM0_VIRTIO_H
+#pragma once
 
 #include "dom0/msix.h"
 #include "dom0/pci.h"
@@ -124,5 +123,3 @@ uint16_t virtio_config_read16(const struct virtio_device *device, uint32_t offse
 uint32_t virtio_config_read32(const struct virtio_device *device, uint32_t offset);
 /* Two reads under the configuration generation. */
 uint64_t virtio_config_read64(const struct virtio_device *device, uint32_t offset);
-
-#endif

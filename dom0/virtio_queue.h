@@ -3,8 +3,7 @@
  * What virtio.c and virtio_queue.c share: the common configuration registers (virtio 1.1, section
  * 4.1.4.3). Drivers include virtio.h only.
  */
-#ifndef DOM0_VIRTIO_QUEUE_H
-#define DOM0_VIRTIO_QUEUE_H
+#pragma once
 
 #include "dom0/virtio.h"
 
@@ -58,5 +57,3 @@ static inline void common_write32(struct virtio_device *device, unsigned int off
 
 /* Frees what virtio_queue_init took; the device must not know the queue any more. */
 void virtio_queue_free(struct virtio_queue *queue);
-
-#endif

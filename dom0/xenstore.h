@@ -14,8 +14,7 @@
  * Errors inside are -XEN_E*; on the wire they are names. Nothing here blocks; there are no locks
  * (threads are cooperative).
  */
-#ifndef DOM0_XENSTORE_H
-#define DOM0_XENSTORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -196,5 +195,3 @@ int xenstore_transaction_record(struct xenstore_transaction *transaction,
 /* Makes a change that was checked, in the store itself: counts nodes, fires watches. */
 int xenstore_change_apply(struct xenstore_connection *connection,
                           const struct xenstore_change *change);
-
-#endif

@@ -3,12 +3,9 @@
  * The xenstore-* commands: ls, read, write, rm, list, exists, chmod, watch, with the options of
  * Xen's own that make sense without files.
  */
-#ifndef DOM0_XENSTORE_COMMANDS_H
-#define DOM0_XENSTORE_COMMANDS_H
+#pragma once
 
 #include <stdbool.h>
 
 /* True if argv[0] is one of them; then *status is its exit status. */
 bool xenstore_command(int argc, char **argv, int *status);
-
-#endif

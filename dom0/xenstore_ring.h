@@ -4,8 +4,7 @@
  * output back. The page is the guest's and hostile: each index is read once, a header's length is
  * checked before a byte of payload is taken, and input stops while much output waits.
  */
-#ifndef DOM0_XENSTORE_RING_H
-#define DOM0_XENSTORE_RING_H
+#pragma once
 
 #include "dom0/xenstore.h"
 
@@ -30,5 +29,3 @@ void xenstore_ring_init(struct xenstore_ring *ring, struct xenstore_domain_inter
 bool xenstore_ring_serve(struct xenstore_ring *ring, unsigned int budget);
 /* True if serve would find something to do. */
 bool xenstore_ring_has_work(const struct xenstore_ring *ring);
-
-#endif

@@ -3,8 +3,7 @@
  * The store at work in dom0: one thread serves the rings of all domains; dom0's own clients
  * (libxenstore, pvguest's xenbus) are in-process.
  */
-#ifndef DOM0_XENSTORE_SERVICE_H
-#define DOM0_XENSTORE_SERVICE_H
+#pragma once
 
 #include "dom0/xenstore.h"
 
@@ -17,5 +16,3 @@ int xenstore_service_introduce(uint16_t domid, uint32_t port);
 void xenstore_service_release(uint16_t domid, bool gone);
 /* Fires @releaseDomain for a domain that has shut down. */
 void xenstore_service_domain_died(uint16_t domid);
-
-#endif

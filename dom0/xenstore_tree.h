@@ -11,8 +11,7 @@
  * Paths are canonical and absolute ("/", "/a/b"): callers check them with xenstore_path_valid. No
  * function looks at permissions; that is xenstore_access's part. Nothing here blocks or locks.
  */
-#ifndef DOM0_XENSTORE_TREE_H
-#define DOM0_XENSTORE_TREE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,5 +76,3 @@ void xenstore_tree_walk(const struct xenstore_tree *tree, const char *path, xens
 bool xenstore_path_valid(const char *path);
 /* True if `child` is `parent` or below it; *levels (may be NULL) says how far. */
 bool xenstore_path_below(const char *parent, const char *child, unsigned int *levels);
-
-#endif

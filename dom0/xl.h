@@ -3,8 +3,7 @@
  * xl, Xen's toolstack command: sub-commands, options, columns and words as Xen's own, --json on
  * each. Prints to stdout; runs in the thread that calls it.
  */
-#ifndef DOM0_XL_H
-#define DOM0_XL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -43,5 +42,3 @@ int xl_why(struct xl_arguments *arguments);
 int xl_dmesg(struct xl_arguments *arguments);
 int xl_block_list(struct xl_arguments *arguments);
 int xl_network_list(struct xl_arguments *arguments);
-
-#endif

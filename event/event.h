@@ -10,8 +10,7 @@
 // Locks: LOCK_EVENT of a domain (interrupts off) guards its ports; both domains' locks, lower domain
 // id first, to change an interdomain pair. A sender holds its own domain's lock only: as long as its
 // port is interdomain, the peer can neither close nor die. The scheduler's locks nest inside.
-#ifndef EVENT_EVENT_H
-#define EVENT_EVENT_H
+#pragma once
 
 #include "hypervisor/lock.h"
 #include "hypervisor/refusal.h"
@@ -103,5 +102,3 @@ struct event_pirq_hooks {
     void (*unbind)(struct domain *d, unsigned pirq);
 };
 void event_set_pirq_hooks(const struct event_pirq_hooks *hooks);
-
-#endif

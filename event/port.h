@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Inside event/: finding ports, and the locks of one or two domains.
-#ifndef EVENT_PORT_H
-#define EVENT_PORT_H
+#pragma once
 
 #include "event/event.h"
 #include "hypervisor/domain.h"
@@ -41,5 +40,3 @@ void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct
 void event_port_clear_pending(struct domain *d, evtchn_port_t number);
 
 extern const struct event_pirq_hooks *event_pirq_hooks; // NULL: there are no physical interrupts
-
-#endif

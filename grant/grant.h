@@ -14,8 +14,7 @@
 // cleared: an owner who sees the flags gone has the frame for himself.
 // Locks: LOCK_GRANT_TABLE of a domain guards its table, active entries and handles. No operation
 // holds two of them, and none is held while page tables change or memory is copied.
-#ifndef GRANT_GRANT_H
-#define GRANT_GRANT_H
+#pragma once
 
 #include "hypervisor/lock.h"
 #include "hypervisor/refusal.h"
@@ -110,5 +109,3 @@ enum refusal grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
 
 // The GNTST_* value of a refusal, for the status fields of the operations.
 int16_t grant_status(enum refusal r);
-
-#endif

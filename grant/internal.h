@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Inside grant/: what its files share.
-#ifndef GRANT_INTERNAL_H
-#define GRANT_INTERNAL_H
+#pragma once
 
 #include "grant/grant.h"
 
@@ -18,5 +17,3 @@ void grant_track_publish(struct domain *d, grant_handle_t handle, const struct g
 bool grant_track_claim(struct domain *d, grant_handle_t handle, struct grant_mapping *m);
 void grant_track_free(struct domain *d, grant_handle_t handle);
 void grant_track_destroy(struct domain *d); // with no handle in use
-
-#endif

@@ -5,8 +5,7 @@
 // validates everything first, then acts. To be continued it stores its progress in `arg[]` and
 // returns CALL_CONTINUE: dispatch writes the arguments back to the registers (or to the multicall
 // entry) and the guest executes the same instruction again; nothing earlier is trusted then.
-#ifndef HYPERCALLS_CALL_H
-#define HYPERCALLS_CALL_H
+#pragma once
 
 #include "hypercalls/paravane.h"
 #include "hypervisor/domain.h"
@@ -68,5 +67,3 @@ struct subop {
 // REFUSE_NO_SUBOP.
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer);
-
-#endif

@@ -103,7 +103,6 @@ static long op_nmi_register(struct hypercall *c, void *argument)
 
 static long op_nmi_unregister(struct hypercall *c, void *argument)
 {
-    (void)argument;
     nmi_handler_set(c->vcpu, 0);
     return 0;
 }

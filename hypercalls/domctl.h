@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The shape of a domctl operation, shared by the domctl_*.c files.
-#ifndef HYPERCALLS_DOMCTL_H
-#define HYPERCALLS_DOMCTL_H
+#pragma once
 
 #include "hypercalls/call.h"
 #include <xen/domctl.h>
@@ -40,5 +39,3 @@ enum refusal domctl_scheduler_op(struct hypercall *c, struct domain *d, struct x
 enum refusal domctl_irq_permission(struct hypercall *c, struct domain *d, struct xen_domctl *op);
 enum refusal domctl_iomem_permission(struct hypercall *c, struct domain *d, struct xen_domctl *op);
 enum refusal domctl_ioport_permission(struct hypercall *c, struct domain *d, struct xen_domctl *op);
-
-#endif

@@ -63,7 +63,6 @@ void guest_iret(struct cpu_user_regs *regs)
 // In a multicall; as a call of its own, entry.S goes straight to guest_iret().
 long hypercall_iret(struct hypercall *c)
 {
-    (void)c;
     guest_iret(guest_regs());
     return CALL_NO_RESULT;
 }

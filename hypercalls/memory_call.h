@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the memory hypercalls share: whose frames a call names, vcpu sets, budgets, pieces of lists.
-#ifndef HYPERCALLS_MEMORY_CALL_H
-#define HYPERCALLS_MEMORY_CALL_H
+#pragma once
 
 #include "hypercalls/call.h"
 #include "hypervisor/cpu.h"
@@ -32,5 +31,3 @@ struct memory_batch {
 bool memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
 // Stores the count and, when the call is to be continued, the arguments. Returns `result` for the guest.
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result);
-
-#endif

@@ -92,7 +92,6 @@ long memory_op_set_memory_map(struct hypercall *c, void *argument)
 
 long memory_op_machphys_mapping(struct hypercall *c, void *argument)
 {
-    (void)c;
     *(struct xen_machphys_mapping *)argument = (struct xen_machphys_mapping){
         .v_start = M2P_START,
         .v_end = M2P_START + M2P_SIZE,

@@ -8,8 +8,6 @@
 
 static long op_maximum_ram_page(struct hypercall *c, void *argument)
 {
-    (void)c;
-    (void)argument;
     return (long)frame_max_mfn + 1;
 }
 
@@ -83,15 +81,12 @@ _Static_assert(offsetof(struct xen_add_to_physmap, domid) == 0 &&
 // 32-bit tables, virtual NUMA: switched off on the Xen that is the model.
 static long op_not_offered(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return refuse(c, REFUSE_NOT_OFFERED, 0);
 }
 
 // No memory is shared between domains by the hypervisor: none has been saved.
 static long op_sharing(struct hypercall *c, void *argument)
 {
-    (void)c;
-    (void)argument;
     return 0;
 }
 

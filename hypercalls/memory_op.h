@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The parts of memory_op: handlers of its sub-op table in memory_op.c, and what they share.
-#ifndef HYPERCALLS_MEMORY_OP_H
-#define HYPERCALLS_MEMORY_OP_H
+#pragma once
 
 #include "hypercalls/memory_call.h"
 #include <xen/memory.h>
@@ -40,5 +39,3 @@ long memory_op_set_memory_map(struct hypercall *c, void *argument);
 long memory_op_machphys_mapping(struct hypercall *c, void *argument);
 long memory_op_machphys_list(struct hypercall *c, void *argument);
 long memory_op_acquire_resource(struct hypercall *c, void *argument);
-
-#endif

@@ -126,19 +126,16 @@ static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, u
 
 long memory_op_populate(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return run(c, populate_one);
 }
 
 long memory_op_increase(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return run(c, increase_one);
 }
 
 long memory_op_decrease(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return run(c, decrease_one);
 }
 

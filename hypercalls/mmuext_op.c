@@ -55,8 +55,6 @@ static enum refusal ext_new_user_baseptr(struct ext_state *s, const struct mmuex
 
 static enum refusal ext_flush_local(struct ext_state *s, const struct mmuext_op *op)
 {
-    (void)s;
-    (void)op;
     tlb_flush_local();
     return REFUSE_NONE;
 }
@@ -72,14 +70,12 @@ static enum refusal ext_flush_multi(struct ext_state *s, const struct mmuext_op 
 
 static enum refusal ext_flush_all(struct ext_state *s, const struct mmuext_op *op)
 {
-    (void)op;
     domain_flush_tlb(s->call->domain);
     return REFUSE_NONE;
 }
 
 static enum refusal ext_invlpg_local(struct ext_state *s, const struct mmuext_op *op)
 {
-    (void)s;
     memory_invalidate(cpumask_of(this_cpu_id()), op->arg1.linear_addr);
     return REFUSE_NONE;
 }
@@ -101,7 +97,6 @@ static enum refusal ext_invlpg_all(struct ext_state *s, const struct mmuext_op *
 
 static void cache_flush(void *unused)
 {
-    (void)unused;
     wbinvd();
 }
 
@@ -158,8 +153,6 @@ static enum refusal ext_copy_page(struct ext_state *s, const struct mmuext_op *o
 
 static enum refusal ext_super(struct ext_state *s, const struct mmuext_op *op)
 {
-    (void)s;
-    (void)op;
     return REFUSE_NOT_OFFERED;
 }
 

@@ -3,8 +3,7 @@
 //
 // Public header, for guests and tools as well: needs xen/xen.h and nothing else. The number lies
 // behind all that Xen uses, so Xen answers -ENOSYS and a guest can simply ask.
-#ifndef HYPERCALLS_PARAVANE_H
-#define HYPERCALLS_PARAVANE_H
+#pragma once
 
 #include <stdint.h>
 #include <xen/xen.h>
@@ -60,5 +59,3 @@ struct paravane_check_frames {
     // OUT: the last bad one: its number, counts and type (hypervisor/frame.h), and what tables hold of it
     uint64_t mfn, count, type, table_references, table_uses;
 };
-
-#endif

@@ -11,14 +11,12 @@
 
 static long op_yield(struct hypercall *c, void *argument)
 {
-    (void)argument;
     sched_yield_cpu(c->vcpu);
     return 0;
 }
 
 static long op_block(struct hypercall *c, void *argument)
 {
-    (void)argument;
     sched_block(c->vcpu);
     return 0;
 }

@@ -26,7 +26,6 @@ static long op_initialise(struct hypercall *c, void *argument)
 {
     struct vcpu *v = op_target(c);
     enum refusal r = REFUSE_BAD_POINTER;
-    (void)argument;
 
     struct vcpu_guest_context *context = page_alloc(CONTEXT_ORDER);
     if (!context)
@@ -45,7 +44,6 @@ static long op_initialise(struct hypercall *c, void *argument)
 static long op_up(struct hypercall *c, void *argument)
 {
     struct vcpu *v = op_target(c);
-    (void)argument;
     if (!__atomic_load_n(&v->is_initialised, __ATOMIC_ACQUIRE))
         return refuse(c, REFUSE_VCPU_NOT_INITIALISED, 1);
     if (!__atomic_exchange_n(&v->is_online, true, __ATOMIC_SEQ_CST))
@@ -58,7 +56,6 @@ static long op_down(struct hypercall *c, void *argument)
     struct vcpu *v = op_target(c);
     struct domain *d = c->domain;
     bool others = false;
-    (void)argument;
 
     for (unsigned i = 0; i < d->max_vcpus; i++)
         others |= d->vcpu[i] != v && __atomic_load_n(&d->vcpu[i]->is_online, __ATOMIC_ACQUIRE);
@@ -73,7 +70,6 @@ static long op_down(struct hypercall *c, void *argument)
 
 static long op_is_up(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return __atomic_load_n(&op_target(c)->is_online, __ATOMIC_ACQUIRE);
 }
 
@@ -125,7 +121,6 @@ static long op_set_periodic_timer(struct hypercall *c, void *argument)
 
 static long op_stop_periodic_timer(struct hypercall *c, void *argument)
 {
-    (void)argument;
     vcpu_timer_set_period(op_target(c), 0, time_now());
     return 0;
 }
@@ -144,7 +139,6 @@ static long op_set_singleshot_timer(struct hypercall *c, void *argument)
 
 static long op_stop_singleshot_timer(struct hypercall *c, void *argument)
 {
-    (void)argument;
     if (op_target(c) != c->vcpu)
         return refuse(c, REFUSE_VCPU_NOT_CURRENT, 1);
     vcpu_timer_set_oneshot(c->vcpu, 0, time_now());
@@ -164,7 +158,6 @@ static long op_register_vcpu_info(struct hypercall *c, void *argument)
 static long op_send_nmi(struct hypercall *c, void *argument)
 {
     struct vcpu *v = op_target(c);
-    (void)argument;
     if (c->arg[2])
         return refuse(c, REFUSE_BAD_ARGUMENT, 2);
     if (!__atomic_exchange_n(&v->traps.nmi_pending, true, __ATOMIC_SEQ_CST))
@@ -175,7 +168,6 @@ static long op_send_nmi(struct hypercall *c, void *argument)
 // Only vcpus of a control domain that is pinned for good have one; there is no such pinning here.
 static long op_get_physid(struct hypercall *c, void *argument)
 {
-    (void)argument;
     return refuse(c, REFUSE_BAD_ARGUMENT, 0);
 }
 

@@ -7,8 +7,7 @@
 // which overrules every grant.
 // Lock: the owning domain's LOCK_DOMAIN for changes; readers take it too (short).
 // Pure: builds on the host.
-#ifndef HYPERVISOR_ACCESS_H
-#define HYPERVISOR_ACCESS_H
+#pragma once
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/types.h"
@@ -53,5 +52,3 @@ void access_deny_ports(unsigned first, unsigned last);
 
 // Give dom0 what a hardware domain has.
 void access_grant_hardware(struct domain *d);
-
-#endif

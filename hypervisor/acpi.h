@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The ACPI tables that the hypervisor itself needs: MADT (CPUs, IO-APICs, overrides) and FADT.
 // Everything else is dom0's business. Tables are untrusted in length, checked by checksum.
-#ifndef HYPERVISOR_ACPI_H
-#define HYPERVISOR_ACPI_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/types.h"
@@ -47,5 +46,3 @@ void acpi_init(void);
 
 // A table by its signature ("APIC", "MCFG", ...), mapped; NULL if missing or broken. Valid for good.
 const struct acpi_header *acpi_find(const char *signature);
-
-#endif

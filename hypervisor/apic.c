@@ -139,8 +139,6 @@ static void pic_mask(void)
 
 static void error_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
-    (void)vector;
-    (void)regs;
     apic_write(APIC_ESR, 0);
     log_warn("apic: error %#x on CPU %u", apic_read(APIC_ESR), this_cpu_id());
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The local APIC (xAPIC by MMIO, x2APIC by MSR when the firmware enabled it) and the masked 8259s.
-#ifndef HYPERVISOR_APIC_H
-#define HYPERVISOR_APIC_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -21,5 +20,3 @@ void apic_send_startup(unsigned apic_id, uint8_t page);
 void apic_timer_one_shot(void);
 void apic_timer_set(uint32_t count);
 uint32_t apic_timer_get(void);
-
-#endif

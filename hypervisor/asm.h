@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The one header of inline assembly: privileged instructions as functions. Nothing here has policy.
-#ifndef HYPERVISOR_ASM_H
-#define HYPERVISOR_ASM_H
+#pragma once
 
 #include "hypervisor/types.h"
 #include "hypervisor/x86.h"
@@ -235,5 +234,3 @@ static inline void fpu_forget_pointers(void)
 ASM_PORT(8, uint8_t, "b")
 ASM_PORT(16, uint16_t, "w")
 ASM_PORT(32, uint32_t, "l")
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the boot loader told us, and memory before the page allocator exists.
-#ifndef HYPERVISOR_BOOT_H
-#define HYPERVISOR_BOOT_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -53,5 +52,3 @@ void boot_memory_finish(void);
 
 // Give a module's memory to the page allocator.
 void boot_module_free(unsigned index);
-
-#endif

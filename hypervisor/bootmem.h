@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Private to the boot code: collecting the memory map and what in it is taken.
-#ifndef HYPERVISOR_BOOTMEM_H
-#define HYPERVISOR_BOOTMEM_H
+#pragma once
 
 #include "hypervisor/boot.h"
 
@@ -15,5 +14,3 @@ void bootmem_print(void);
 
 // All RAM is mapped: boot_alloc may use what lies above 4 GiB, too.
 void bootmem_use_all(void);
-
-#endif

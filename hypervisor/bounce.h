@@ -4,8 +4,7 @@
 //
 //     lowest address                                                              highest
 //     rcx, r11, [ds, es, fs, gs,] [error code,] rip, cs, rflags, rsp, ss
-#ifndef HYPERVISOR_BOUNCE_H
-#define HYPERVISOR_BOUNCE_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/traps.h"
@@ -70,5 +69,3 @@ static inline void bounce_registers_set(struct cpu_user_regs *regs, uint64_t add
     if (regs->entry_vector != X86_NMI)
         regs->entry_vector = ENTRY_SYSCALL;
 }
-
-#endif

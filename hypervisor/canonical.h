@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Canonical addresses: the 47-bit halves that 4-level paging knows.
-#ifndef HYPERVISOR_CANONICAL_H
-#define HYPERVISOR_CANONICAL_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -11,5 +10,3 @@ static inline bool is_canonical(uint64_t address)
 {
     return (uint64_t)((int64_t)(address << CANONICAL_SHIFT) >> CANONICAL_SHIFT) == address;
 }
-
-#endif

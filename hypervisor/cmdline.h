@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The hypervisor's command line: words "name", "no-name", "name=value".
-#ifndef HYPERVISOR_CMDLINE_H
-#define HYPERVISOR_CMDLINE_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -14,5 +13,3 @@ bool cmdline_get_bool(const char *name, bool otherwise); // name, no-name, name=
 uint64_t cmdline_get_number(const char *name, uint64_t otherwise);
 uint64_t cmdline_get_size(const char *name,
                           uint64_t otherwise); // 512M, 1G, 65536K, 4096B; bare = KiB
-
-#endif

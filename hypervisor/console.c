@@ -67,8 +67,6 @@ void console_init(void)
 
 static void receive_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
-    (void)vector;
-    (void)regs;
     console_poll();
 }
 

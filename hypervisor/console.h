@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The serial console: output of the log and of dom0, input for dom0, and the log ring.
-#ifndef HYPERVISOR_CONSOLE_H
-#define HYPERVISOR_CONSOLE_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -31,5 +30,3 @@ size_t console_ring_read(char *buffer, size_t bytes, uint32_t *index, bool clear
 
 // For panic: take over the port whatever lock is held, stop waiting for it.
 void console_force(void);
-
-#endif

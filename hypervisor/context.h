@@ -5,8 +5,7 @@
 // switch saves the registers from the top of the stack and what lives in the CPU (segments and their
 // bases, FPU, debug registers), loads the next one's and leaves by the exit path with a fresh stack.
 // Everything is saved and restored eagerly: nothing of one guest is ever visible to the next.
-#ifndef HYPERVISOR_CONTEXT_H
-#define HYPERVISOR_CONTEXT_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
@@ -48,5 +47,3 @@ void fpu_set_image(struct vcpu *v, const void *image);
 // returns, the CPU leaves to the guest.
 void stack_reset_and_jump(struct cpu_user_regs *regs, void (*target)(void))
     __attribute__((noreturn));
-
-#endif

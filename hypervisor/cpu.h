@@ -5,8 +5,7 @@
 // the top of each 32 KiB aligned stack area (hypervisor/layout.h), IST stacks included, and is found
 // by masking RSP. `struct cpu` is what other CPUs may look at too; members belong to the subsystem
 // named beside them.
-#ifndef HYPERVISOR_CPU_H
-#define HYPERVISOR_CPU_H
+#pragma once
 
 #include "hypervisor/asm.h"
 #include "hypervisor/layout.h"
@@ -133,5 +132,3 @@ static inline uint64_t cpu_ldt_window(unsigned cpu)
 
 #include "hypervisor/cpumask.h"
 #include "hypervisor/softirq.h"
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sets of CPUs. Comes with hypervisor/cpu.h.
-#ifndef HYPERVISOR_CPUMASK_H
-#define HYPERVISOR_CPUMASK_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 
@@ -39,5 +38,3 @@ static inline struct cpumask cpumask_all(void)
     for (uint64_t id##_rest = (mask).bits, id = 0;                                                 \
          id##_rest && ((id = (uint64_t)__builtin_ctzll(id##_rest)), 1);                            \
          id##_rest &= id##_rest - 1)
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The debug registers of a guest: which values may stand in them. debugreg.c.
-#ifndef HYPERVISOR_DEBUGREG_H
-#define HYPERVISOR_DEBUGREG_H
+#pragma once
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/types.h"
@@ -18,5 +17,3 @@ uint64_t debugreg_hardware_dr7(const struct vcpu *v);
 
 // Which breakpoints (bits 0..3) an access to these ports hits.
 unsigned debugreg_check_port(const struct vcpu *v, unsigned port, unsigned bytes);
-
-#endif

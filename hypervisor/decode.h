@@ -4,8 +4,7 @@
 //
 // Anything else is DECODE_UNKNOWN: this is a list of what is allowed, not a disassembler. Pure; the
 // caller fetches the bytes.
-#ifndef HYPERVISOR_DECODE_H
-#define HYPERVISOR_DECODE_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -50,5 +49,3 @@ struct instruction {
 
 enum decode_result decode_instruction(struct instruction *out, const uint8_t *bytes,
                                       unsigned available, bool is_64bit);
-
-#endif

@@ -4,8 +4,7 @@
 // A CPU's GDT is its window (hypervisor/layout.h): 14 pages of the running guest, then our page. The
 // guest's descriptor pages are frames of type SEG_DESC: checked when the type is taken, read-only to
 // the guest, changed by update_descriptor only.
-#ifndef HYPERVISOR_DESCRIPTORS_H
-#define HYPERVISOR_DESCRIPTORS_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/refusal.h"
@@ -47,5 +46,3 @@ bool ldt_map_page(struct vcpu *v, uint64_t offset);
 
 // Unmap all LDT pages again (the guest is about to change their mapping); true if there were any.
 bool ldt_unmap(struct vcpu *v);
-
-#endif

@@ -149,7 +149,6 @@ static void list_remove_domain(const struct domain *d)
 static enum refusal shared_info_create(struct domain *d,
                                        const struct xen_domctl_createdomain *config)
 {
-    (void)config;
     d->shared_info = page_alloc(0);
     if (!d->shared_info)
         return REFUSE_NO_MEMORY;
@@ -181,7 +180,6 @@ static enum refusal grants_create(struct domain *d, const struct xen_domctl_crea
 
 static enum refusal sched_create(struct domain *d, const struct xen_domctl_createdomain *config)
 {
-    (void)config;
     sched_domain_init(d);
     return REFUSE_NONE;
 }

@@ -9,8 +9,7 @@
 // Lookup: domain_get_by_id takes a reference that fails on a domain whose destruction has ended.
 // Locks: LOCK_DOMAIN guards page lists, counts and flags of one domain; domain_list changes are
 // made under LOCK_DOMCTL.
-#ifndef HYPERVISOR_DOMAIN_H
-#define HYPERVISOR_DOMAIN_H
+#pragma once
 
 #include "event/event.h"
 #include "grant/grant.h"
@@ -184,5 +183,3 @@ enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *co
 
 // Raise a global virq at its owner (dom0). Callable from interrupts.
 void domain_send_global_virq(unsigned virq);
-
-#endif

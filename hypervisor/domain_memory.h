@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The memory of one domain: what it owns, the roots of its vcpus, and how it is taken back.
-#ifndef HYPERVISOR_DOMAIN_MEMORY_H
-#define HYPERVISOR_DOMAIN_MEMORY_H
+#pragma once
 
 #include "hypervisor/frame.h"
 #include "hypervisor/page_type.h"
@@ -63,5 +62,3 @@ void vcpu_drop_roots(struct vcpu *v, struct type_work *w);
 // --- translations of guests
 struct cpumask domain_running_cpus(const struct domain *d); // CPUs on which a vcpu of `d` runs now
 void domain_flush_tlb(const struct domain *d);
-
-#endif

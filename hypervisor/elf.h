@@ -2,8 +2,7 @@
 // Reads the kernel of a PV guest: a 64-bit ELF executable with Xen notes (xen/elfnote.h).
 //
 // Pure: looks only at the bytes given, trusts none of them, builds on the host.
-#ifndef HYPERVISOR_ELF_H
-#define HYPERVISOR_ELF_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -52,5 +51,3 @@ struct elf_piece {
 
 // Piece number `index` of a parsed image, those of the symbol table last; false behind the last.
 bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece);
-
-#endif

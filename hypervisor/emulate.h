@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Between the parts of the emulator: emulate.c (fetching, registers, system instructions),
 // emulate_io.c (ports), emulate_msr.c (MSRs), emulate_store.c (stores to page tables).
-#ifndef HYPERVISOR_EMULATE_H
-#define HYPERVISOR_EMULATE_H
+#pragma once
 
 #include "hypervisor/decode.h"
 #include "hypervisor/domain.h"
@@ -47,5 +46,3 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 // tables, do the store through the page-type machine. True: done, or to be run again. False: the fault
 // is the guest's own.
 bool emulate_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The frame table: for each frame of RAM an owner, references, a type with a count, and list links.
 // Life of a frame, rules of references: frame.c. Types: page_type.h. Allocation: page_alloc.h.
-#ifndef HYPERVISOR_FRAME_H
-#define HYPERVISOR_FRAME_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/pagelist.h"
@@ -134,5 +133,3 @@ static inline struct frame *page_list_next(const struct frame *f)
 {
     return f->next ? &FRAME_TABLE[f->next] : NULL;
 }
-
-#endif

@@ -4,8 +4,7 @@
 // Addresses in the hypervisor's range, non-canonical ones and sums that wrap are refused; faults are
 // recovered. All return true on success, false where a guest would see -EFAULT; a failed copy may
 // have copied a part. Never called with a spin lock held. A value that is checked is copied once.
-#ifndef HYPERVISOR_GUESTCOPY_H
-#define HYPERVISOR_GUESTCOPY_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -15,5 +14,3 @@ bool guest_clear(uint64_t guest_address, size_t bytes);
 
 // True when the whole range lies in the part of the address space that belongs to the guest.
 bool guest_range_ok(uint64_t guest_address, size_t bytes);
-
-#endif

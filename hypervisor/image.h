@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Symbols of the link script and of the boot code.
-#ifndef HYPERVISOR_IMAGE_H
-#define HYPERVISOR_IMAGE_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -12,5 +11,3 @@ extern char symbols_start[], symbols_end[];
 extern char build_id_start[], build_id_end[]; // the linker's note (gABI, "Note Section")
 extern uint64_t boot_l4[];
 extern char trampoline_start[], trampoline_end[], trampoline_parameters[];
-
-#endif

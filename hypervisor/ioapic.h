@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // IO-APICs: routing of global system interrupts (GSIs) to vectors.
-#ifndef HYPERVISOR_IOAPIC_H
-#define HYPERVISOR_IOAPIC_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -27,5 +26,3 @@ unsigned ioapic_isa_gsi(unsigned isa_irq, struct ioapic_route *route);
 
 // Register access for physdev_op: `address` is the IO-APIC's machine address. False if there is none.
 bool ioapic_read_register(uint64_t address, unsigned index, uint32_t *value);
-
-#endif

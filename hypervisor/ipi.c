@@ -33,8 +33,6 @@ void cpu_kick(unsigned cpu)
 static void kick_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
     // Nothing to do: the way back looks at the softirqs.
-    (void)vector;
-    (void)regs;
 }
 
 // --- TLB flushes
@@ -53,8 +51,6 @@ void tlb_flush_serve(void)
 
 static void flush_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
-    (void)vector;
-    (void)regs;
     tlb_flush_serve();
 }
 
@@ -111,8 +107,6 @@ static void call_run(void)
 
 static void call_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
-    (void)vector;
-    (void)regs;
     call_run();
 }
 

@@ -39,7 +39,6 @@ static void device_interrupt(uint8_t vector, struct cpu_user_regs *regs)
     unsigned number = pirq_of_vector[vector];
     struct pirq *p = &pirqs[number];
 
-    (void)regs;
     if (!__atomic_load_n(&p->is_bound, __ATOMIC_ACQUIRE))
         return;
     if (p->kind == PIRQ_GSI && p->route.is_level) {
@@ -235,9 +234,9 @@ enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks)
 
 // --- binding: called back by event/
 
+// Sharing means nothing: a line has one owner here.
 static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port)
 {
-    (void)will_share; // a line has one owner here
     if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))
         return REFUSE_BAD_PIRQ;
     spin_lock(&lock);
@@ -266,7 +265,6 @@ static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtch
 
 static void nothing(void *unused)
 {
-    (void)unused;
 }
 
 static void unbind(struct domain *d, unsigned pirq)

@@ -3,8 +3,7 @@
 //
 // A pirq is a number: below ioapic_gsi_count() it is a GSI, above it an MSI or MSI-X message that
 // was mapped by physdev_op. The domain that maps a pirq owns it until it unmaps it or dies.
-#ifndef HYPERVISOR_IRQ_H
-#define HYPERVISOR_IRQ_H
+#pragma once
 
 #include "hypervisor/pci.h"
 #include "hypervisor/refusal.h"
@@ -36,5 +35,3 @@ enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks);
 
 // Keep the MSI-X table of a function out of the guests' reach; called when dom0 reports it.
 enum refusal irq_protect_msix(struct pci_function f);
-
-#endif

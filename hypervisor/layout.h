@@ -5,8 +5,7 @@
 //
 // Every guest L4 copies these 16 slots from the idle L4. The L3 tables under them are allocated at
 // boot and the slots never change afterwards; what changes below them is seen by all roots at once.
-#ifndef HYPERVISOR_LAYOUT_H
-#define HYPERVISOR_LAYOUT_H
+#pragma once
 
 #define HV_VIRT_START 0xffff800000000000
 #define HV_VIRT_END 0xffff880000000000
@@ -72,5 +71,3 @@
 #define VECTOR_IPI_SOFTIRQ 0xf3 // look at the softirq bits
 #define VECTOR_APIC_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
-
-#endif

@@ -5,8 +5,7 @@
 // interrupts off: spin_lock_irqsave. Debug builds assert rank, owner and this. While a CPU spins with
 // interrupts off it serves TLB-flush requests, so whoever waits for such a request must hold no lock
 // that is taken with interrupts off.
-#ifndef HYPERVISOR_LOCK_H
-#define HYPERVISOR_LOCK_H
+#pragma once
 
 #include "hypervisor/lock_rank.h"
 #include "hypervisor/types.h"
@@ -36,5 +35,3 @@ void spin_unlock(struct spinlock *l);
 // With interrupts off; the returned flags go to spin_unlock_irqrestore.
 uint64_t spin_lock_irqsave(struct spinlock *l);
 void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags);
-
-#endif

@@ -3,8 +3,7 @@
 // lower rank; two locks of one rank are taken in the order of their domain ids (spin_lock_second).
 // Debug builds check it. The locks that interrupt handlers take stand behind all others: an interrupt
 // may find any of those others held by the CPU, and who holds one of these never waits for those.
-#ifndef HYPERVISOR_LOCK_RANK_H
-#define HYPERVISOR_LOCK_RANK_H
+#pragma once
 
 enum lock_rank {
     LOCK_DOMCTL,      // domain control: one controlling operation at a time, domain list
@@ -21,5 +20,3 @@ enum lock_rank {
     LOCK_CONSOLE,     // serial port and log ring; with interrupts off
     LOCK_RANK_COUNT
 };
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The debug checks of spin locks: rank order, owner, and that the locks which interrupt handlers take
 // are only taken with interrupts off. Empty in release builds.
-#ifndef HYPERVISOR_LOCKCHECK_H
-#define HYPERVISOR_LOCKCHECK_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"
@@ -56,7 +55,5 @@ static inline void lock_check_release(struct spinlock *l)
 {
     (void)l;
 }
-
-#endif
 
 #endif

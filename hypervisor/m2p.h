@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The machine-to-phys table as frames: m2p.c. Reading and writing its entries: paging.h.
-#ifndef HYPERVISOR_M2P_H
-#define HYPERVISOR_M2P_H
+#pragma once
 
 #include "hypervisor/paging.h"
 
@@ -9,5 +8,3 @@
 
 // Make the table's frames mappable, read-only, as frames of DOMID_XEN. Boot, after domain_init().
 void m2p_share(void);
-
-#endif

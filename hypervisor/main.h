@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The steps of the boot that other files continue with.
-#ifndef HYPERVISOR_MAIN_H
-#define HYPERVISOR_MAIN_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -10,5 +9,3 @@ void boot_main(uint32_t magic, uint64_t info, uint64_t load_address) __attribute
 
 // Every other CPU, set up and online, interrupts off: becomes its idle vcpu.
 void cpu_main(void) __attribute__((noreturn));
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // MSI and MSI-X capabilities of PCI functions (PCI 3.0, 6.8).
-#ifndef HYPERVISOR_MSI_H
-#define HYPERVISOR_MSI_H
+#pragma once
 
 #include "hypervisor/pci.h"
 #include "hypervisor/refusal.h"
@@ -19,5 +18,3 @@ enum refusal msix_setup(struct msi *m, struct pci_function f, unsigned entry, ui
                         unsigned apic_id);
 enum refusal msi_setup(struct msi *m, struct pci_function f, uint8_t vector, unsigned apic_id);
 void msi_set_masked(const struct msi *m, bool masked);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page allocator: a buddy system over all free RAM. Whatever it gives out is clear, and no CPU
 // has a translation to it any more. page_alloc.c says how.
-#ifndef HYPERVISOR_PAGE_ALLOC_H
-#define HYPERVISOR_PAGE_ALLOC_H
+#pragma once
 
 #include "hypervisor/frame.h"
 
@@ -35,5 +34,3 @@ uint64_t frames_total_count(void); // ever added: what the allocator manages
 // `change` and fails when that many frames are not free.
 bool page_alloc_claim(int64_t change);
 uint64_t page_alloc_claimed(void);
-
-#endif

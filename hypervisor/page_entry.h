@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Entries of page tables: what a guest may write into one, and the write itself. page_entry.c.
-#ifndef HYPERVISOR_PAGE_ENTRY_H
-#define HYPERVISOR_PAGE_ENTRY_H
+#pragma once
 
 #include "hypervisor/page_type.h"
 
@@ -65,5 +64,3 @@ enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contain
 // its next use, but a guest expects domain_flush_tlb() (domain_memory.h) at the end of its batch.
 enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
                                     uint64_t flags);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Page faults: those that are ours to mend, and those that the guest has to see.
-#ifndef HYPERVISOR_PAGE_FAULT_H
-#define HYPERVISOR_PAGE_FAULT_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -12,5 +11,3 @@ void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addre
 
 // A fault in ring 0: true when it has been mended and the instruction should run again.
 bool hypervisor_page_fault(const struct cpu_user_regs *regs, uint64_t address);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Page types: what a frame is used as. page_type.c has the theory; this is the interface.
-#ifndef HYPERVISOR_PAGE_TYPE_H
-#define HYPERVISOR_PAGE_TYPE_H
+#pragma once
 
 #include "hypervisor/frame.h"
 #include "hypervisor/page_work.h"
@@ -96,5 +95,3 @@ void page_type_unlock_table(struct frame *f);
 enum refusal page_type_pin(struct frame *f, const struct domain *d, unsigned level,
                            struct type_work *w);
 enum refusal page_type_unpin(struct frame *f, const struct domain *d, struct type_work *w);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Long work on page tables and what of it waits to be continued. Part of page_type.h; apart because
 // struct vcpu and struct domain embed it.
-#ifndef HYPERVISOR_PAGE_WORK_H
-#define HYPERVISOR_PAGE_WORK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -15,5 +14,3 @@ struct type_work {
     int64_t budget;
     uint32_t pending[TYPE_WORK_LEVELS]; // frame numbers by level, 0 = none
 };
-
-#endif

@@ -3,8 +3,7 @@
 //
 // All tables are built at boot; afterwards only cpu_window_set and ioremap change entries. Permanent
 // mappings are global (G), windows and guest mappings are not. Nothing is writable and executable.
-#ifndef HYPERVISOR_PAGING_H
-#define HYPERVISOR_PAGING_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/types.h"
@@ -64,5 +63,3 @@ mfn_t paging_m2p_chunk(unsigned chunk);
 
 // Copy our 16 slots into a guest's L4.
 void paging_copy_slots(uint64_t *l4);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Faults of our own: BUG, ASSERT, panic and the crash report. A guest can never reach one of these.
-#ifndef HYPERVISOR_PANIC_H
-#define HYPERVISOR_PANIC_H
+#pragma once
 
 #include <stdint.h>
 
@@ -33,5 +32,3 @@ const char *symbol_format(uint64_t address, char *buffer, unsigned long size);
 
 // Print registers and, for ring 0, the stack with symbols.
 void regs_print(const struct cpu_user_regs *regs);
-
-#endif

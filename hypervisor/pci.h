@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PCI configuration space by mechanism 1 (ports 0xcf8, 0xcfc), shared with dom0's accesses.
-#ifndef HYPERVISOR_PCI_H
-#define HYPERVISOR_PCI_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -26,5 +25,3 @@ unsigned pci_find_capability(struct pci_function f, uint8_t id);
 
 // Machine address of a memory BAR, 0 if it is none or not set.
 uint64_t pci_bar_address(struct pci_function f, unsigned bar);
-
-#endif

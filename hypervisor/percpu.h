@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Making a CPU's window: pages for its GDT and TSS, stacks with their struct cpu_info.
-#ifndef HYPERVISOR_PERCPU_H
-#define HYPERVISOR_PERCPU_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 
@@ -13,5 +12,3 @@ void percpu_create(unsigned id);
 
 // Where the stack pointer of CPU `id` starts.
 uint64_t percpu_stack_top(unsigned id);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What happens to the machine when dom0 ends.
-#ifndef HYPERVISOR_POWER_H
-#define HYPERVISOR_POWER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -13,5 +12,3 @@ void power_halt(void) __attribute__((noreturn));
 
 // ACPI S5. The values come from dom0, which can read the tables' byte code (the \_S5 package).
 void power_off(uint16_t pm1a_control, uint16_t pm1b_control) __attribute__((noreturn));
-
-#endif

@@ -3,8 +3,7 @@
 //
 // Formats: %d %i %u %x %X %p %s %c %% with h, l, ll, z, width, 0, - and precision. Callable from
 // anywhere, interrupts and exceptions included. Lines of one call are not torn by other CPUs.
-#ifndef HYPERVISOR_PRINTK_H
-#define HYPERVISOR_PRINTK_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,5 +26,3 @@ void vprintk(enum log_level level, const char *format, va_list args);
 int snprintf(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
-
-#endif

@@ -3,8 +3,7 @@
 //
 // Each notes its address and its recovery in the .extable section of the image; trap_from_hypervisor()
 // looks there. All return false when the instruction faulted.
-#ifndef HYPERVISOR_RECOVER_H
-#define HYPERVISOR_RECOVER_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -22,5 +21,3 @@ bool recover_rdmsr(uint32_t msr, uint64_t *value);
 
 // The recovery address for a fault at `rip`, or 0.
 uint64_t recover_find(uint64_t rip);
-
-#endif

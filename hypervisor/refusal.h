@@ -5,8 +5,7 @@
 // (0) is success. The shells in hypercalls/ turn it into -errno and leave a reason record in the
 // caller's ring (`refuse()` in hypercalls/call.h). hypervisor/refusals.def is the one table:
 // identifier, errno, words; it also feeds docs/abi.md and the conformance suite.
-#ifndef HYPERVISOR_REFUSAL_H
-#define HYPERVISOR_REFUSAL_H
+#pragma once
 
 enum refusal {
     REFUSE_NONE = 0,
@@ -27,5 +26,3 @@ const char *refusal_words(enum refusal r);
 
 // The identifier as written in refusals.def.
 const char *refusal_name(enum refusal r);
-
-#endif

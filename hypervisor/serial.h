@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The 16550 UART of COM1, polled. No locks: the console serialises.
-#ifndef HYPERVISOR_SERIAL_H
-#define HYPERVISOR_SERIAL_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -11,5 +10,3 @@ void serial_init(unsigned baud); // 8 data bits, no parity, 1 stop bit
 void serial_enable_rx_interrupt(void);
 void serial_put(const char *text, size_t bytes); // waits for room; gives up on a dead port
 bool serial_get(char *c);                        // false: nothing has arrived
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Starting the other CPUs, and interrupts between CPUs.
-#ifndef HYPERVISOR_SMP_H
-#define HYPERVISOR_SMP_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 
@@ -33,5 +32,3 @@ void cpu_kick(unsigned cpu);
 
 // For panic: stop all others for good, by NMI.
 void smp_stop_others(void);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Softirqs: work that is put off until the CPU is about to leave the hypervisor or to idle. Comes
 // with hypervisor/cpu.h. Each softirq has one handler; it runs with interrupts on and no locks held.
-#ifndef HYPERVISOR_SOFTIRQ_H
-#define HYPERVISOR_SOFTIRQ_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 
@@ -27,5 +26,3 @@ static inline bool softirq_is_pending(void)
 {
     return __atomic_load_n(&this_cpu()->softirq_pending, __ATOMIC_ACQUIRE) != 0;
 }
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory and string functions, as in the C library.
-#ifndef HYPERVISOR_STRING_H
-#define HYPERVISOR_STRING_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -18,5 +17,3 @@ size_t strlcpy(char *to, const char *from, size_t size);
 
 void page_clear(void *page);
 void page_copy(void *to, const void *from);
-
-#endif

@@ -219,8 +219,6 @@ static void timer_handler(uint8_t vector, struct cpu_user_regs *regs)
 {
     struct cpu *c = this_cpu();
     uint64_t now = time_now();
-    (void)vector;
-    (void)regs;
     if (c->deadline == 0)
         return;
     if (now < c->deadline) {

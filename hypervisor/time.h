@@ -3,8 +3,7 @@
 //
 // System time: nanoseconds since boot, from the TSC, monotonic over all CPUs. The local timer never
 // fires early in system time: its handler compares, re-arms if needed, then raises SOFTIRQ_TIMER.
-#ifndef HYPERVISOR_TIME_H
-#define HYPERVISOR_TIME_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -41,5 +40,3 @@ void time_deadline_set(uint64_t ns);
 
 // Busy wait.
 void time_delay_us(unsigned us);
-
-#endif

@@ -7,8 +7,7 @@
 // Locks: one LOCK_TIMER per heap, interrupts off, a leaf. Locks of two heaps are never nested.
 // Not here: the hardware. When the earliest deadline of the running CPU changes, timer.c calls
 // time_deadline_set() (hypervisor/time.h); on another CPU it raises SOFTIRQ_TIMER.
-#ifndef HYPERVISOR_TIMER_H
-#define HYPERVISOR_TIMER_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -48,5 +47,3 @@ void timers_run(unsigned cpu, uint64_t now);
 
 // The earliest deadline of the heap of `cpu`.
 uint64_t timers_next_deadline(unsigned cpu);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Clocks of the PC that time.c calibrates against and starts from.
-#ifndef HYPERVISOR_TIMESOURCE_H
-#define HYPERVISOR_TIMESOURCE_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -18,5 +17,3 @@ const struct time_source *time_source_select(void);
 
 // The battery clock in seconds since 1970, UTC; 0 if it does not answer sensibly.
 uint64_t rtc_read(void);
-
-#endif

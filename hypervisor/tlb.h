@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The global flush clock: which CPUs may still hold translations to a frame. tlb.c has the argument.
-#ifndef HYPERVISOR_TLB_H
-#define HYPERVISOR_TLB_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/types.h"
@@ -36,5 +35,3 @@ void tlb_load_root(maddr_t root);
 
 // Flush the CPUs of the mask, the own one included if it is in it; waits.
 void tlb_flush_mask(struct cpumask mask);
-
-#endif

@@ -4,8 +4,7 @@
 // From a guest: #PF, #GP, #UD, #DB and #NM are looked at first (demand-mapped LDT pages, spurious
 // faults, privileged instructions), everything else is bounced to the guest's handler. From ring 0:
 // the fix-up table recovers guest accesses, segment loads and IRET; the rest is our own fault.
-#ifndef HYPERVISOR_TRAPS_H
-#define HYPERVISOR_TRAPS_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/types.h"
@@ -62,5 +61,3 @@ struct cpuid_result cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t subl
 
 // Fill a guest's hypercall page: 32 bytes a call.
 void hypercall_page_init(void *page);
-
-#endif

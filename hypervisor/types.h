@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The types that every part of the hypervisor shares: frame numbers that cannot be mixed up,
 // and the ABI's own types from Xen's public headers.
-#ifndef HYPERVISOR_TYPES_H
-#define HYPERVISOR_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,5 +77,3 @@ static inline void list_remove(struct list *item)
 
 #define LIST_FOR_EACH(pos, head)                                                                   \
     for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a vcpu's struct vcpu_info lies: in shared_info, or in a page that the guest registered.
-#ifndef HYPERVISOR_VCPU_INFO_H
-#define HYPERVISOR_VCPU_INFO_H
+#pragma once
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/types.h"
@@ -14,5 +13,3 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset);
 
 // Back to shared_info; the vcpu runs nowhere.
 void vcpu_info_unmap(struct vcpu *v);
-
-#endif

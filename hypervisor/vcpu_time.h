@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // System time and wall clock as guests see them (struct vcpu_time_info, xen/xen.h).
-#ifndef HYPERVISOR_VCPU_TIME_H
-#define HYPERVISOR_VCPU_TIME_H
+#pragma once
 
 struct domain;
 struct vcpu;
@@ -11,5 +10,3 @@ void vcpu_time_update(struct vcpu *v);
 
 // Write the wall clock at system time 0 into shared_info; after time_wall_set, for all domains.
 void domain_update_wallclock(struct domain *d);
-
-#endif

@@ -10,7 +10,6 @@
 
 static void raise_tick(void *data, uint64_t now)
 {
-    (void)now;
     event_raise_virq(data, VIRQ_TIMER);
 }
 

@@ -3,8 +3,7 @@
 //
 // The periodic one ticks only while the vcpu runs; a tick that was due in the meantime comes when it
 // runs again. Guests start with a period of 10 ms, as on Xen.
-#ifndef HYPERVISOR_VCPU_TIMER_H
-#define HYPERVISOR_VCPU_TIMER_H
+#pragma once
 
 #include "hypervisor/types.h"
 
@@ -22,5 +21,3 @@ void vcpu_timer_set_period(struct vcpu *v, uint64_t period, uint64_t now);
 // The vcpu is about to run here, or no longer runs.
 void vcpu_timers_enter(struct vcpu *v, uint64_t now);
 void vcpu_timers_leave(struct vcpu *v);
-
-#endif

@@ -6,8 +6,7 @@
 // emulate.c, vcpu_context.c and the trap hypercalls) touches it. While the vcpu runs, the segment
 // bases live in the CPU and the fields here are what was loaded last; vcpu_save_segments() refreshes
 // them. Reached from its own CPU, or with the vcpu off every CPU.
-#ifndef HYPERVISOR_VCPU_TRAPS_H
-#define HYPERVISOR_VCPU_TRAPS_H
+#pragma once
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/types.h"
@@ -64,5 +63,3 @@ void vcpu_traps_destroy(struct vcpu *v);
 
 // The state of a vcpu that is off every CPU, in the form of VCPUOP_initialise and getvcpucontext.
 void vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *context);
-
-#endif

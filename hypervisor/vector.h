@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Interrupt vectors 0x20..0xff: who handles which. Written at boot and by vector_alloc users, read by
 // every interrupt. Exceptions (below 0x20) are not here.
-#ifndef HYPERVISOR_VECTOR_H
-#define HYPERVISOR_VECTOR_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/types.h"
@@ -19,5 +18,3 @@ void vector_free(uint8_t vector);
 
 // Called by the entry code for each interrupt; acknowledges the local APIC after the handler.
 void vector_dispatch(struct cpu_user_regs *regs, uint8_t vector);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Architectural constants of x86-64 (Intel SDM vol. 3, AMD APM vol. 2), usable from assembly.
-#ifndef HYPERVISOR_X86_H
-#define HYPERVISOR_X86_H
+#pragma once
 
 #define CR0_PE 0x00000001
 #define CR0_MP 0x00000002
@@ -105,5 +104,3 @@
 #define PFEC_USER 0x04
 #define PFEC_RESERVED 0x08
 #define PFEC_FETCH 0x10
-
-#endif

@@ -4,8 +4,7 @@
  * block device with the name that its number stands for ("xvda", "sdb2", "hdc"). A disk that the
  * back end closes is marked gone; when it comes back it is registered again under its name.
  */
-#ifndef PVGUEST_BLKFRONT_H
-#define PVGUEST_BLKFRONT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,5 +15,3 @@ int blkfront_init(uint64_t wait_ns);
 
 /* Name of a virtual device number, e.g. 51712 -> "xvda". */
 void blkfront_device_name(unsigned int number, char *name, size_t size);
-
-#endif

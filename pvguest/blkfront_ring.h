@@ -3,8 +3,7 @@
  * What the two halves of blkfront share: blkfront.c (states, discovery; xenbus thread) and
  * blkfront_ring.c (requests and answers).
  */
-#ifndef PVGUEST_BLKFRONT_RING_H
-#define PVGUEST_BLKFRONT_RING_H
+#pragma once
 
 #include "pvguest/block.h"
 #include "pvguest/ring.h"
@@ -67,5 +66,3 @@ int blkfront_ring_open(struct blkfront *front);
 void blkfront_ring_close(struct blkfront *front);
 /* submit of struct block_device. */
 int blkfront_ring_submit(struct block_device *block, struct block_request *request);
-
-#endif

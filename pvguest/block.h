@@ -4,8 +4,7 @@
  * use. A request is submitted from a thread and completes by its callback, from a thread or an
  * event handler. The unit of addresses is always 512 bytes.
  */
-#ifndef PVGUEST_BLOCK_H
-#define PVGUEST_BLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,5 +68,3 @@ void block_segment_set(struct block_segment *segment, void *address, uint32_t le
 int block_read(struct block_device *device, uint64_t sector, void *buffer, size_t count);
 int block_write(struct block_device *device, uint64_t sector, const void *buffer, size_t count);
 int block_flush(struct block_device *device);
-
-#endif

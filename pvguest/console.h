@@ -5,8 +5,7 @@
  * dropped). Bytes go out as they are, except that console_print, stdout and stderr turn "\n" into
  * "\r\n" in a domU (dom0's hypervisor console does that itself).
  */
-#ifndef PVGUEST_CONSOLE_H
-#define PVGUEST_CONSOLE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,5 +21,3 @@ void console_printf(const char *format, ...) __attribute__((format(printf, 1, 2)
 size_t console_read(void *buffer, size_t length);
 /* Blocks the thread until console_read would give something. */
 void console_wait(void);
-
-#endif

@@ -4,8 +4,7 @@
  * result) or -XEN_E* of xen/errno.h. newlib's numbers differ: only its system-call layer and
  * libxenstore convert, by these functions.
  */
-#ifndef PVGUEST_ERRNO_H
-#define PVGUEST_ERRNO_H
+#pragma once
 
 #include <xen/errno.h>
 
@@ -17,5 +16,3 @@ int errno_to_xen(int newlib_error);
 
 /* "EINVAL" for XEN_EINVAL or -XEN_EINVAL; "?" for a number that Xen does not define. */
 const char *errno_name(int xen_error);
-
-#endif

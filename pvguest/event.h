@@ -8,8 +8,7 @@
  * masked until a handler is attached (event_attach unmasks); a port that is only polled needs none.
  * All return 0 or a port, or -XEN_E*.
  */
-#ifndef PVGUEST_EVENT_H
-#define PVGUEST_EVENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,5 +52,3 @@ bool event_upcalls_masked(void);
 
 /* Called by the upcall entry (traps) only. */
 void event_dispatch(void);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A small printf for places where newlib's cannot be used: start-up, handlers, crash reports. */
-#ifndef PVGUEST_FORMAT_H
-#define PVGUEST_FORMAT_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,5 +10,3 @@
  * written. */
 size_t format_text(char *buffer, size_t size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
-
-#endif

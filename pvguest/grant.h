@@ -5,8 +5,7 @@
  * Granting: references are taken from a free list (entries 0-7 are reserved by the ABI). Mapping:
  * other domains' references, mapped at consecutive addresses of reserved space.
  */
-#ifndef PVGUEST_GRANT_H
-#define PVGUEST_GRANT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,5 +53,3 @@ int grant_copy(struct gnttab_copy *ops, size_t n);
 
 /* Words for a GNTST_* status. */
 const char *grant_status_text(int status);
-
-#endif

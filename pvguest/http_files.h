@@ -6,8 +6,7 @@
  * The server's callbacks may not wait for a disk. So the volume's directory is read when it is
  * mounted, and a thread reads ahead in the files that are being sent.
  */
-#ifndef PVGUEST_HTTP_FILES_H
-#define PVGUEST_HTTP_FILES_H
+#pragma once
 
 #include "pvguest/iso9660.h"
 
@@ -22,5 +21,3 @@ int http_add_volume(const char *prefix, const struct iso9660_volume *volume);
 
 /* Called for each file of the volumes: its path and size. */
 void http_files_visit(void (*visit)(void *context, const char *path, uint32_t size), void *context);
-
-#endif

@@ -7,8 +7,7 @@
  * iret has no wrapper: its stub is jumped to with a frame on the stack (entry.S). It and
  * set_callbacks, which callback_op replaces, are the only PV calls that are absent here.
  */
-#ifndef PVGUEST_HYPERCALL_H
-#define PVGUEST_HYPERCALL_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -241,5 +240,3 @@ static inline long hypercall_domctl(struct xen_domctl *op)
 {
     return HYPERCALL1(__HYPERVISOR_domctl, op);
 }
-
-#endif

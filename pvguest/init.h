@@ -3,8 +3,7 @@
  * Start-up functions of the kernel core, in the order in which start.c calls them, and the few
  * functions that its files share and nobody else needs.
  */
-#ifndef PVGUEST_INIT_H
-#define PVGUEST_INIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,5 +31,3 @@ bool grant_table_map(void *address, xen_pfn_t frame);
 void trap_dispatch(struct trap_frame *frame);
 void trap_failsafe(void);
 void thread_switch_stack(uint64_t *save_rsp, uint64_t new_rsp);
-
-#endif

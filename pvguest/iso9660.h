@@ -7,8 +7,7 @@
  * trailing dot, and are found whatever their case. The image is not trusted: what does not make
  * sense is -XEN_EIO. Files of several extents (over 4 GiB) are not supported.
  */
-#ifndef PVGUEST_ISO9660_H
-#define PVGUEST_ISO9660_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,5 +46,3 @@ long iso9660_read(const struct iso9660_volume *volume, const struct iso9660_file
 int iso9660_list(const struct iso9660_volume *volume, const struct iso9660_file *directory,
                  int (*visit)(void *context, const char *name, const struct iso9660_file *file),
                  void *context);
-
-#endif

@@ -10,8 +10,7 @@
  * frames, grants, devices, stacks, the heap) is mapped into reserved address ranges.
  * All functions may be called from threads and from event handlers.
  */
-#ifndef PVGUEST_MEMORY_H
-#define PVGUEST_MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,5 +77,3 @@ uint64_t memory_pte_maddr(const void *address);
  * memory. For big tables and stacks: not limited to 4 MiB. */
 void *memory_alloc_region(size_t n);
 void memory_free_region(void *address, size_t n);
-
-#endif

@@ -4,8 +4,7 @@
  * of RAM that the hypervisor mapped), then page_start gives that part to the page allocator, which
  * calls memory_grow for more.
  */
-#ifndef PVGUEST_MEMORY_PRIVATE_H
-#define PVGUEST_MEMORY_PRIVATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ uint64_t memory_flags(unsigned int prot);
 /* newlib's heap: both give the old end; NULL when out of memory, or when it is not that big. */
 void *memory_heap_grow(size_t bytes);
 void *memory_heap_shrink(size_t bytes);
-
-#endif

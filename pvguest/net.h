@@ -9,8 +9,7 @@
  * more fragments; the first fragment holds at least the headers (Ethernet to TCP/UDP) if the whole
  * frame is that long.
  */
-#ifndef PVGUEST_NET_H
-#define PVGUEST_NET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -98,5 +97,3 @@ struct net_device *net_iterate(struct net_device *previous); /* first with NULL 
 int net_transmit(struct net_device *device, struct net_packet *packet);
 /* The driver's upcall: counts and hands the packet to device->receive, or frees it. */
 void net_deliver(struct net_device *device, struct net_packet *packet);
-
-#endif

@@ -3,8 +3,7 @@
  * netfront: each virtual network card of this domain becomes a net_device "eth0", "eth1", ... after
  * the number of its vif. Protocol: xen/io/netif.h.
  */
-#ifndef PVGUEST_NETFRONT_H
-#define PVGUEST_NETFRONT_H
+#pragma once
 
 #include "pvguest/net.h"
 
@@ -13,5 +12,3 @@ int netfront_init(void);
 
 /* Waits until card `name` is connected, at most `ns`; NULL if it is not. */
 struct net_device *netfront_wait(const char *name, uint64_t ns);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The data path of netfront, and what it shares with connecting and closing (netfront.c).
  */
-#ifndef PVGUEST_NETFRONT_RING_H
-#define PVGUEST_NETFRONT_RING_H
+#pragma once
 
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
@@ -62,5 +61,3 @@ extern struct wait_queue netfront_state_queue;
 
 /* Gives back what waits on the rings; the thread has ended. */
 void netfront_slots_release(struct netfront *front);
-
-#endif

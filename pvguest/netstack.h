@@ -6,8 +6,7 @@
  * nothing in lwIP waits. The other way round, a callback from lwIP must not wait either: it hands
  * long work to a thread of its own.
  */
-#ifndef PVGUEST_NETSTACK_H
-#define PVGUEST_NETSTACK_H
+#pragma once
 
 #include "pvguest/net.h"
 #include <stdbool.h>
@@ -26,5 +25,3 @@ bool netstack_wait_address(struct net_device *device, uint64_t ns);
 
 /* The interface of a device, NULL before netstack_start. */
 struct netif *netstack_netif(struct net_device *device);
-
-#endif

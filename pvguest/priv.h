@@ -5,8 +5,7 @@
  * thread that would be a privileged instruction on bare hardware is here and nowhere else; event
  * channels and grants are services of a hypervisor and have files of their own.
  */
-#ifndef PVGUEST_PRIV_H
-#define PVGUEST_PRIV_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ void priv_timer_set(uint64_t deadline_ns);
 void priv_block(void);
 void priv_yield(void);
 _Noreturn void priv_shutdown(unsigned int reason);
-
-#endif

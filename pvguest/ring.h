@@ -3,8 +3,7 @@
  * Xen's shared rings (xen/io/ring.h) with the barriers that they ask for. x86 keeps loads and
  * stores in order but lets a load pass an earlier store, so only xen_mb is an instruction.
  */
-#ifndef PVGUEST_RING_H
-#define PVGUEST_RING_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -15,5 +14,3 @@
 
 #include <xen/xen.h>
 #include <xen/io/ring.h>
-
-#endif

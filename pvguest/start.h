@@ -8,8 +8,7 @@
  * blanks). When main returns, or exit() is called, a domU shuts down: reason poweroff for status
  * 0, crash otherwise. A dom0 whose main returns stops in the same way.
  */
-#ifndef PVGUEST_START_H
-#define PVGUEST_START_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,5 +36,3 @@ const char *start_option(const char *name);
 
 /* Ends this domain with a SHUTDOWN_* reason of xen/sched.h. */
 _Noreturn void start_shutdown(unsigned int reason);
-
-#endif

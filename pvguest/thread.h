@@ -8,8 +8,7 @@
  * Each thread has its own stack with a guard page below and its own newlib reentrancy state
  * (errno and the like); the stdio streams are shared and locked.
  */
-#ifndef PVGUEST_THREAD_H
-#define PVGUEST_THREAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,5 +91,3 @@ struct mutex {
 void mutex_lock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Shared by thread.c and wait.c. */
-#ifndef PVGUEST_THREAD_PRIVATE_H
-#define PVGUEST_THREAD_PRIVATE_H
+#pragma once
 
 struct thread;
 
@@ -9,5 +8,3 @@ struct thread;
 void thread_make_runnable(struct thread *thread);
 /* Runs other threads until somebody makes the current one runnable. */
 void thread_schedule(void);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Time and timers. All times are 64-bit nanoseconds.
  */
-#ifndef PVGUEST_TIME_H
-#define PVGUEST_TIME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ struct timer {
 void timer_set(struct timer *timer, uint64_t deadline_ns, void (*fn)(void *arg), void *arg);
 /* No call of fn after the return. True if it was still to come. */
 bool timer_cancel(struct timer *timer);
-
-#endif

@@ -3,8 +3,7 @@
  * Exceptions of this domain. Without a handler an exception prints registers, a stack trace and
  * the stack, and ends the domain (SHUTDOWN_crash).
  */
-#ifndef PVGUEST_TRAP_H
-#define PVGUEST_TRAP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,5 +38,3 @@ _Noreturn void trap_panic(const char *format, ...) __attribute__((format(printf,
             trap_panic("%s:%d: %s is false", __FILE__, __LINE__, #condition);                      \
         }                                                                                          \
     } while (0)
-
-#endif

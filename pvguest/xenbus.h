@@ -11,8 +11,7 @@
  * given back are allocated by malloc, end with a zero byte that is not counted, and are the
  * caller's to free.
  */
-#ifndef PVGUEST_XENBUS_H
-#define PVGUEST_XENBUS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -120,5 +119,3 @@ int xenbus_ring_connect(void);
 XenbusState xenbus_read_state(const char *dir);
 int xenbus_write_state(const char *dir, XenbusState state);
 const char *xenbus_state_name(XenbusState state);
-
-#endif

@@ -10,8 +10,7 @@
  * Everything of the peer is hostile input for a back end. All driver calls come from the xenbus
  * thread, one at a time; they may use xenbus and should not block for long.
  */
-#ifndef PVGUEST_XENBUS_DEVICE_H
-#define PVGUEST_XENBUS_DEVICE_H
+#pragma once
 
 #include "pvguest/xenbus.h"
 
@@ -72,5 +71,3 @@ void xenbus_device_fail(struct xenbus_device *device, int error, const char *for
 /* Goes on with the device from the start after a fatal error or a close (front ends): state
  * Initialising again. */
 int xenbus_device_reopen(struct xenbus_device *device);
-
-#endif

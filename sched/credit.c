@@ -126,7 +126,6 @@ static bool credit_is_capped(struct vcpu *v, uint64_t now)
 static uint64_t credit_slice(struct vcpu *v, uint64_t now)
 {
     const struct domain *d = v->domain;
-    (void)now;
     if (!d->sched.cap)
         return SLICE;
     uint64_t used = __atomic_load_n(&d->sched.cap_used, __ATOMIC_RELAXED);

@@ -106,7 +106,6 @@ static void unpark(struct vcpu *v)
 // A new window of the caps: parked vcpus compete again.
 static void window_begin(void *data, uint64_t now)
 {
-    (void)data;
     bool some_left = false;
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
         struct sched_cpu *c = &sched_cpus[cpu];

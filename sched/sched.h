@@ -9,8 +9,7 @@
 // sets the pending bit first, then looks for blocked vcpus. Full barriers pair on both sides.
 // Locks: LOCK_SCHED of a CPU's queue (interrupts off), nests inside event locks and takes nothing
 // inside but LOCK_TIMER. A second queue lock is only tried, never waited for.
-#ifndef SCHED_SCHED_H
-#define SCHED_SCHED_H
+#pragma once
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/timer.h"
@@ -111,5 +110,3 @@ struct sched_policy {
     uint64_t (*next_window)(uint64_t now);           // when caps are relaxed again
 };
 extern const struct sched_policy sched_credit;
-
-#endif

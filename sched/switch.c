@@ -12,8 +12,6 @@ static struct timer slice_timer[HV_MAX_CPUS];
 
 static void slice_over(void *data, uint64_t now)
 {
-    (void)data;
-    (void)now;
     softirq_raise_here(SOFTIRQ_SCHEDULE);
 }
 

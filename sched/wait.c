@@ -31,7 +31,6 @@ static bool poll_end(struct vcpu *v)
 static void poll_timeout(void *data, uint64_t now)
 {
     struct vcpu *v = data;
-    (void)now;
     if (poll_end(v))
         sched_wake(v);
 }
@@ -77,7 +76,6 @@ void sched_poll_notify(struct domain *d, evtchn_port_t port)
 
 static void watchdog_expired(void *data, uint64_t now)
 {
-    (void)now;
     domain_shutdown(data, SHUTDOWN_watchdog);
 }
 

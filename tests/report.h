@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one way in which C tests report, on the host and in a guest: CUnit runs the cases, each gives a
 // line "PASS suite/case" or "FAIL suite/case: reason", the last line is "RESULT n passed, m failed".
-#ifndef TESTS_REPORT_H
-#define TESTS_REPORT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -32,5 +31,3 @@ int report_run_suites(const struct report_suite *suites, size_t count, const cha
 
 // Runs one suite; what a host test's main() returns.
 int report_run(const char *suite, const struct report_case *cases, size_t count);
-
-#endif

@@ -78,7 +78,7 @@ def compile_options(path):
     if folder in hypervisor:
         return os.environ.get("HV_CFLAGS", "").split()
     if path.startswith("tests/unit/") or path == "tests/report.h":
-        return os.environ.get("UNIT_CFLAGS", "").split() + ["-Itests/unit/host"]
+        return ["-Itests/unit/host", *os.environ.get("UNIT_CFLAGS", "").split()]
     abi = "-D__XEN_TOOLS__" if folder in ("dom0", "tools") else "-D__XEN_INTERFACE_VERSION__=0x00040e00"
     return os.environ.get("GUEST_CFLAGS", "").split() + [abi]
 

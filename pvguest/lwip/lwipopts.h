@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* lwIP as pvguest uses it: raw API, called from cooperative threads, memory from the heap. */
-#ifndef PVGUEST_LWIPOPTS_H
-#define PVGUEST_LWIPOPTS_H
+#pragma once
 
 #define NO_SYS 1
 #define SYS_LIGHTWEIGHT_PROT 0
@@ -60,5 +59,3 @@
 #define HTTPD_FSDATA_FILE "fsdata_none.h"
 
 #define LWIP_STATS 0
-
-#endif

@@ -4,8 +4,7 @@
 // Every call has a number; seed and number alone decide what it does, so calls can be left out without
 // changing the others. Frames, ports, grants and handles are named by small indices: the log of two
 // hypervisors is equal, word by word, when they behave alike.
-#ifndef TESTS_FUZZ_FUZZ_H
-#define TESTS_FUZZ_FUZZ_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ extern const struct fuzz_operation fuzz_memory_operations[], fuzz_event_operatio
 extern const struct fuzz_operation fuzz_grant_operations[], fuzz_cpu_operations[];
 void fuzz_event_setup(void);
 void fuzz_grant_setup(void);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // See hostile.c.
-#ifndef TESTS_FUZZ_HOSTILE_H
-#define TESTS_FUZZ_HOSTILE_H
+#pragma once
 
 #include "tests/fuzz/fuzz.h"
 
@@ -11,5 +10,3 @@ extern const struct fuzz_operation hostile_operations[];
 void hostile_start(unsigned int count);
 // Stop them and have the hypervisor check its frame table: true if it is right.
 bool hostile_finish(void);
-
-#endif

@@ -3,8 +3,7 @@
 //
 // The guest runs as dom0's kernel on either hypervisor. Each case leaves the domain as it found it:
 // pages mapped writable, no pins, no ports.
-#ifndef TESTS_GUEST_GUEST_H
-#define TESTS_GUEST_GUEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,5 +112,3 @@ GUEST_SUITES(GUEST_DECLARE)
 
 // Cases that end the domain, picked with fatal=NAME on the command line.
 void fatal_run(const char *name);
-
-#endif

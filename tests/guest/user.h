@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Going to user mode and coming back, for cases of callbacks and returns. user.S has the pictures.
-#ifndef TESTS_GUEST_USER_H
-#define TESTS_GUEST_USER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -32,5 +31,3 @@ void user_do_syscall(void);
 void user_do_interrupt(void);
 void user_do_privileged(void);
 void user_do_flags(void);
-
-#endif

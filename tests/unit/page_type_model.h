@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // An independent account of the page-type machine, for test_page_type.c: page_type_model.c.
-#ifndef TESTS_UNIT_PAGE_TYPE_MODEL_H
-#define TESTS_UNIT_PAGE_TYPE_MODEL_H
+#pragma once
 
 #include "tests/unit/host/memory.h"
 
@@ -20,5 +19,3 @@ void model_tlb_forget(unsigned cpu); // a flush: set as host_root_loaded
 // Nothing cached on any CPU lets a guest write a table or somebody else's memory, or walk a page that a
 // guest can write. Returns the number of violations.
 unsigned model_tlb_check(void);
-
-#endif

@@ -3,8 +3,7 @@
  * How libxenstore reaches a store: in the same process (dom0), over the ring (guests). A program
  * links exactly one definition of xs_transport_open.
  */
-#ifndef TOOLS_LIBXENSTORE_XS_TRANSPORT_H
-#define TOOLS_LIBXENSTORE_XS_TRANSPORT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,5 +21,3 @@ struct xs_transport {
 
 /* NULL, errno set, if there is no store. */
 struct xs_transport *xs_transport_open(void);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * Pure: no files, no allocation kept. Positions in messages are "FILE:LINE:COLUMN", from 1.
  */
-#ifndef TOOLS_XL_XL_CONFIG_H
-#define TOOLS_XL_XL_CONFIG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,5 +66,3 @@ bool xl_vif_parse(struct xl_vif *vif, const char *text, char *why, size_t why_si
 /* "xvda", "sda1", "hdc", "d0p1" to the number in xenstore; false if it is none of them. */
 bool xl_vdev_number(const char *vdev, uint32_t *number);
 const char *xl_action_name(enum xl_action action);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A case returns NULL, or what did not hold. */
-#ifndef PVGUEST_SELFTEST_H
-#define PVGUEST_SELFTEST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -22,5 +21,3 @@ extern const struct selftest memory_tests[], thread_tests[], event_tests[], gran
             return __FILE__ ":" TEXT_OF(__LINE__) ": " #condition;                                 \
         }                                                                                          \
     } while (0)
-
-#endif

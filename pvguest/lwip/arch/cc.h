@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The compiler and C library under lwIP: gcc and newlib. */
-#ifndef PVGUEST_LWIP_CC_H
-#define PVGUEST_LWIP_CC_H
+#pragma once
 
 #include <limits.h>
 #include <stdio.h>
@@ -23,5 +22,3 @@
         printf("lwIP: %s at %s:%d\n", x, __FILE__, __LINE__);                                      \
         abort();                                                                                   \
     } while (0)
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Domains, vcpus, time and pages for the tests of event/, sched/ and timers: cores.c.
-#ifndef TESTS_UNIT_HOST_CORES_H
-#define TESTS_UNIT_HOST_CORES_H
+#pragma once
 
 #include "hypervisor/domain.h"
 
@@ -15,5 +14,3 @@ struct domain *host_domain_make(domid_t id, unsigned vcpus);
 void host_domain_drop(struct domain *d);
 
 unsigned host_random(unsigned below); // the same sequence in each run
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The simulated machine of the memory tests: memory.c.
-#ifndef TESTS_UNIT_HOST_MEMORY_H
-#define TESTS_UNIT_HOST_MEMORY_H
+#pragma once
 
 #include "hypervisor/domain.h"
 #include "hypervisor/frame.h"
@@ -21,5 +20,3 @@ struct domain *host_domain(domid_t id, uint64_t max_pages);
 void host_domain_free(struct domain *d);
 
 uint64_t host_random(void); // repeats from run to run
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/asm.h: what the cores under test use of it, on simulated CPUs
 // (tests/unit/host/memory.c).
-#ifndef HYPERVISOR_ASM_H
-#define HYPERVISOR_ASM_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/x86.h"
@@ -25,5 +24,3 @@ static inline void irq_restore(uint64_t flags)
 
 uint64_t read_cr3(void);
 void write_cr3(uint64_t root);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/cpu.h: simulated CPUs. A test chooses the running one and its vcpu by
 // host_cpu_current and host_vcpu_current; softirqs are only recorded.
-#ifndef HYPERVISOR_CPU_H
-#define HYPERVISOR_CPU_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/lock_rank.h"
@@ -66,5 +65,3 @@ static inline void cpu_relax(void)
 
 #include "hypervisor/cpumask.h"
 #include "hypervisor/softirq.h"
-
-#endif

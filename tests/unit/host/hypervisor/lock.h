@@ -2,8 +2,7 @@
 // Host stand-in for hypervisor/lock.h: most tests run on one thread, so a lock only checks its use
 // (never taken twice, always released by its taker, rank order kept) and stops the test when broken.
 // In a test with threads (host_has_threads) it waits, too.
-#ifndef HYPERVISOR_LOCK_H
-#define HYPERVISOR_LOCK_H
+#pragma once
 
 #include "hypervisor/lock_rank.h"
 #include "hypervisor/types.h"
@@ -33,5 +32,3 @@ void spin_unlock(struct spinlock *l);
 uint64_t spin_lock_irqsave(struct spinlock *l);
 void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags);
 bool spin_is_locked(const struct spinlock *l);
-
-#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/paging.h: a small machine memory and its frame table
 // (tests/unit/host/memory.c). Frame 0 and everything from HOST_FRAMES on is no RAM.
-#ifndef HYPERVISOR_PAGING_H
-#define HYPERVISOR_PAGING_H
+#pragma once
 
 #include "hypervisor/layout.h"
 #include "hypervisor/panic.h"
@@ -57,5 +56,3 @@ void paging_map_fresh(uint64_t start, uint64_t bytes);
 void paging_copy_slots(uint64_t *l4);
 
 void *ioremap(maddr_t maddr, size_t bytes); // a test that needs it brings it along
-
-#endif

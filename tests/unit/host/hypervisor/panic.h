@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/panic.h: our own faults end the test program.
-#ifndef HYPERVISOR_PANIC_H
-#define HYPERVISOR_PANIC_H
+#pragma once
 
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
@@ -12,5 +11,3 @@ void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2
             panic("BUG at %s:%d: %s", __FILE__, __LINE__, #condition);                             \
     } while (0)
 #define ASSERT(condition) BUG_ON(!(condition))
-
-#endif

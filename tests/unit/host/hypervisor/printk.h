@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/printk.h: the log goes to stderr when HOST_LOG is in the environment.
-#ifndef HYPERVISOR_PRINTK_H
-#define HYPERVISOR_PRINTK_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,5 +13,3 @@ void printk(enum log_level level, const char *format, ...) __attribute__((format
 #define log_warn(...) printk(LOG_WARN, __VA_ARGS__)
 #define log_info(...) printk(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) printk(LOG_DEBUG, __VA_ARGS__)
-
-#endif

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/smp.h: a flush request is served at once, as the other CPU.
-#ifndef HYPERVISOR_SMP_H
-#define HYPERVISOR_SMP_H
+#pragma once
 
 #include "hypervisor/cpu.h"
 
 void tlb_flush_request(struct cpumask mask);
 void cpu_kick(unsigned cpu);
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Host stand-in for hypervisor/string.h: the C library's functions.
-#ifndef HYPERVISOR_STRING_H
-#define HYPERVISOR_STRING_H
+#pragma once
 
 #include "hypervisor/types.h"
 #include <string.h>
@@ -9,5 +8,3 @@
 size_t strlcpy(char *to, const char *from, size_t size);
 void page_clear(void *page);
 void page_copy(void *to, const void *from);
-
-#endif
