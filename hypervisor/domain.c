@@ -103,9 +103,11 @@ enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct doma
         *out = caller;
         return domain_get(caller) ? REFUSE_NONE : REFUSE_NO_DOMAIN;
     }
-    if (!caller->is_privileged)
-        return REFUSE_NOT_PRIVILEGED;
     *out = domain_get_by_id(id);
+    if (*out && !caller->is_privileged) {
+        domain_put(*out);
+        return REFUSE_NOT_PRIVILEGED;
+    }
     return *out ? REFUSE_NONE : REFUSE_NO_DOMAIN;
 }
 

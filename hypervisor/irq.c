@@ -237,8 +237,10 @@ enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks)
 // Sharing means nothing: a line has one owner here.
 static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port)
 {
-    if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))
+    if (pirq >= PIRQ_COUNT)
         return REFUSE_BAD_PIRQ;
+    if (!access_pirq_permitted(d, pirq))
+        return REFUSE_NOT_PERMITTED;
     spin_lock(&lock);
     struct pirq *p = &pirqs[pirq];
     enum refusal r = REFUSE_NONE;

@@ -37,7 +37,7 @@ FATAL["fatal/old_shutdown"] = FATAL["fatal/shutdown_poweroff"]
 
 def boot_suite(hv, only, cpu):
     """Runs all cases that survive; returns {case: None or reason} and the console's last lines."""
-    iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "",
+    iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "", initrd=KERNEL,
                         options=f"noreboot dom0_max_vcpus={CPUS}", bios_only=True)
     results, note = {}, ""
     with qemu.Machine(iso, serial=f"build/boot/conformance-{hv}.log", cpu=cpu, cpus=CPUS) as machine:

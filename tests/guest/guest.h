@@ -98,7 +98,8 @@ bool probe_write(void *address, uint64_t value);
     X(control_ops) \
     X(compat) \
     X(why) \
-    X(random)
+    X(random) \
+    X(pair_events)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The conformance guest: runs every case that a domain survives and prints the result, or one that
-// it does not survive (fatal=NAME). filter=TEXT picks cases by "suite/case".
+// it does not survive (fatal=NAME). filter=TEXT picks cases by "suite/case". In a domU it is a peer of the
+// pair suites.
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "pvguest/start.h"
-#include "tests/guest/guest.h"
+#include "tests/guest/pair.h"
 
 #define COUNT_SUITES(family) +family##_suite_count
 #define COPY_SUITES(family)                                                                        \
     for (size_t i = 0; i < family##_suite_count; i++)                                              \
         all[count++] = family##_suites[i];
 
-int main(void)
+static int run_cases(void)
 {
     const size_t total = 0 GUEST_SUITES(COUNT_SUITES);
     struct report_suite *all = calloc(total, sizeof(*all));
@@ -28,4 +29,9 @@ int main(void)
     }
     GUEST_SUITES(COPY_SUITES)
     return report_run_suites(all, count, start_option("filter"));
+}
+
+int main(void)
+{
+    return start_is_dom0() ? run_cases() : pair_peer_main();
 }
