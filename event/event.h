@@ -14,7 +14,6 @@
 
 #include "hypervisor/lock.h"
 #include "hypervisor/refusal.h"
-#include "hypervisor/types.h"
 #include <xen/event_channel.h>
 
 struct domain;

@@ -2,7 +2,6 @@
 // Inside event/: finding ports, and the locks of one or two domains.
 #pragma once
 
-#include "event/event.h"
 #include "hypervisor/domain.h"
 
 // The port, or NULL when it is out of range or has no memory yet. Lock held.

@@ -3,10 +3,7 @@
 //
 // Both sides are acquired first; the copy runs without locks and on memory that its owners may be
 // changing, so its result is theirs to judge.
-#include "grant/grant.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/page_type.h"
-#include "hypervisor/string.h"
 
 // One side of a copy, as long as it is held.
 struct side {

@@ -4,7 +4,6 @@
 // A mapping may have two parts, for the CPU (host) and for devices; each is a use of its own and ends
 // on its own. Without an IOMMU the device part is only the promise that the frame stays, and its
 // machine address.
-#include "grant/internal.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/page_entry.h"
 #include "hypervisor/tlb.h"

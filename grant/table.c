@@ -6,11 +6,8 @@
 // so that a change behind our back makes the compare fail. Who sees our flags must leave the entry
 // alone; who does not, gains nothing: the frame that was read is checked for ownership and
 // referenced, and the active state remembers it.
-#include "grant/grant.h"
-#include "grant/internal.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/page_type.h"
 
 #define USES_LIMIT 0x7fff
 #define CLAIM_RETRIES 5

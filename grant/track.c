@@ -3,9 +3,7 @@
 //
 // A handle is free (on the chain), private (allocated, or claimed by an unmap) or published. Only a
 // published one can be claimed, so each is dealt with by one CPU at a time without holding a lock.
-#include "grant/internal.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/layout.h"
 #include "hypervisor/page_alloc.h"
 
 struct grant_track {

@@ -4,7 +4,6 @@
 // Order: the frame is taken out of its owner's hands; room is reserved and the slot is committed; then
 // it is assigned, and the slot completed. As on Xen the frame is given up by the first step whatever
 // comes later: a transfer that is refused afterwards loses it.
-#include "grant/internal.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/tlb.h"

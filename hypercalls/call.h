@@ -10,7 +10,6 @@
 #include "hypercalls/paravane.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/refusal.h"
 
 #define CALL_ARGS 6
 // Not canonical, so no address that get_debugreg could give back.
@@ -67,3 +66,8 @@ struct subop {
 // REFUSE_NO_SUBOP.
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer);
+
+// --- See check_frames.c.
+
+// REFUSE_NO_MEMORY when there is no room for the counts.
+enum refusal check_frames(struct paravane_check_frames *result);

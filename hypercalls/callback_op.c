@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Entry points of the guest kernel: callback_op, set_callbacks (its old form) and nmi_op.
 #include "hypercalls/call.h"
-#include "hypervisor/canonical.h"
-#include "hypervisor/x86.h"
 #include <xen/callback.h>
 #include <xen/nmi.h>
 

@@ -7,10 +7,9 @@
 // counts of a frame may be larger but never smaller. Smaller means that something was dropped that is
 // still in use: the fault that lets a guest write a page table. Grant mappings are left out, for their
 // handles hold them.
-#include "hypercalls/check_frames.h"
+#include "hypercalls/call.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/page_entry.h"
-#include "hypervisor/page_type.h"
 
 struct tally {
     uint32_t references, uses;

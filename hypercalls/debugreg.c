@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // set_debugreg and get_debugreg. The latter returns the value itself, so that a refusal cannot be told
 // from a value near 2^64: the ABI's own flaw.
-#include "hypervisor/debugreg.h"
+#include "hypervisor/traps.h"
 #include "hypercalls/call.h"
 
 long hypercall_set_debugreg(struct hypercall *c)

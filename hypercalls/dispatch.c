@@ -5,9 +5,6 @@
 // its progress in its arguments: they go back to the guest's registers and RIP is set back to the
 // SYSCALL instruction, so that the guest repeats the call after whatever was pending.
 #include "hypercalls/call.h"
-#include "hypervisor/cpu.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
 #include "hypervisor/traps.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2

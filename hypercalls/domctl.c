@@ -5,13 +5,8 @@
 // target is looked up; most handlers run under domctl_lock, which is only ever tried: a busy lock
 // makes the call continue, so that nobody spins while its holder waits for a vcpu to stop.
 #include "hypercalls/domctl.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
 #include "hypervisor/traps.h"
-#include "hypervisor/vcpu_time.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
 

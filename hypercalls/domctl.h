@@ -3,7 +3,6 @@
 #pragma once
 
 #include "hypercalls/call.h"
-#include <xen/domctl.h>
 
 // What a handler needs before it runs. `d` is the target with a reference held.
 enum domctl_target {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 // domctl operations on vcpus: contexts, affinity, scheduling parameters.
 #include "hypercalls/domctl.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/time.h"
-#include "hypervisor/vcpu_time.h"
 
 // A vcpu_guest_context is larger than what the stack should hold.
 #define CONTEXT_ORDER 1

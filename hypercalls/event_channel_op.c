@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // event_channel_op: the guest's side of event/. Numbers and structures: xen/event_channel.h.
 #include "hypercalls/call.h"
-#include <xen/event_channel.h>
 
 #define RESET_BUDGET 256 // ports closed before looking whether something else is to be done
 

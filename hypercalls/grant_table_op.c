@@ -5,7 +5,6 @@
 // array cannot be accessed. A long array is continued with the rest of it.
 #include "hypercalls/call.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/string.h"
 #include <xen/grant_table.h>
 
 #define UNMAP_BATCH 16 // unmapped with one flush

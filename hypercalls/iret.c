@@ -3,7 +3,6 @@
 // struct iret_context at its stack pointer. A kernel whose stack cannot be read has no way on.
 #include "hypercalls/call.h"
 #include "hypervisor/context.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/traps.h"
 
 #define RPL_USER 3

@@ -2,7 +2,6 @@
 // What the memory hypercalls share.
 #include "hypercalls/memory_call.h"
 
-#include "hypervisor/asm.h"
 #include "hypervisor/tlb.h"
 
 enum refusal memory_owner_get(struct domain *caller, domid_t id, struct domain **out)

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "hypercalls/call.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
+#include <xen/memory.h>
 
 // Entries of tables that one call may work on before it lets others run (type_work.budget).
 #define MEMORY_CALL_BUDGET 4096
@@ -31,3 +31,40 @@ struct memory_batch {
 bool memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
 // Stores the count and, when the call is to be continued, the arguments. Returns `result` for the guest.
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result);
+
+// --- The parts of memory_op: handlers of its sub-op table in memory_op.c, and what they share.
+
+// Layout of the command word: the sub-op, and above it the extent to go on with.
+#define MEMOP_EXTENT_SHIFT 6
+#define MEMOP_COMMAND ((1u << MEMOP_EXTENT_SHIFT) - 1)
+
+static inline uint64_t memory_op_start(const struct hypercall *c)
+{
+    return (uint32_t)c->arg[0] >> MEMOP_EXTENT_SHIFT;
+}
+
+static inline long memory_op_continue(struct hypercall *c, uint64_t extent)
+{
+    c->arg[0] = extent << MEMOP_EXTENT_SHIFT | (c->arg[0] & MEMOP_COMMAND);
+    return CALL_CONTINUE;
+}
+
+unsigned memory_order_max(const struct domain *d); // what the domain may ask for in one extent
+unsigned memory_address_bits(unsigned flags);      // of XENMEMF_* flags; 64: no limit
+
+// memory_reservation.c
+long memory_op_populate(struct hypercall *c, void *argument);
+long memory_op_increase(struct hypercall *c, void *argument);
+long memory_op_decrease(struct hypercall *c, void *argument);
+long memory_op_claim(struct hypercall *c, void *argument);
+
+// memory_exchange.c
+long memory_op_exchange(struct hypercall *c, void *argument);
+
+// memory_map.c
+long memory_op_memory_map(struct hypercall *c, void *argument);
+long memory_op_machine_memory_map(struct hypercall *c, void *argument);
+long memory_op_set_memory_map(struct hypercall *c, void *argument);
+long memory_op_machphys_mapping(struct hypercall *c, void *argument);
+long memory_op_machphys_list(struct hypercall *c, void *argument);
+long memory_op_acquire_resource(struct hypercall *c, void *argument);

@@ -5,10 +5,9 @@
 // are taken out of the domain's hands first (nobody can use them then), then the new ones are
 // allocated; when either fails the taken ones go back and nothing has changed. Then the new ones are
 // given to the domain in their place in its reservation, and the old ones become free.
-#include "hypercalls/memory_op.h"
+#include "hypercalls/memory_call.h"
 
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
 
 struct exchange {
     struct hypercall *call;

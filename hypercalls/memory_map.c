@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // memory_op: memory maps in the form of E820, the machine-to-phys table, frames of resources.
 // Structures: xen/memory.h.
-#include "hypercalls/memory_op.h"
+#include "hypercalls/memory_call.h"
 
 #include "hypervisor/boot.h"
 #include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
 
 // One entry of the BIOS call's buffer.
 struct memory_map_entry {

@@ -2,9 +2,7 @@
 // memory_op: reservations, exchanges and maps of memory. Structures: xen/memory.h. This file has the
 // table and the questions about numbers; the rest is in memory_reservation.c, memory_exchange.c and
 // memory_map.c.
-#include "hypercalls/memory_op.h"
-
-#include "hypervisor/frame.h"
+#include "hypercalls/memory_call.h"
 
 static long op_maximum_ram_page(struct hypercall *c, void *argument)
 {

@@ -4,10 +4,9 @@
 //
 // The result is the number of extents done; what stopped the call before the end leaves a reason
 // record. Where to go on is in the upper bits of the command, as the ABI has it.
-#include "hypercalls/memory_op.h"
+#include "hypercalls/memory_call.h"
 
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
 
 #define ORDER_MAX_GUEST 9
 #define ORDER_MAX_CONTROL 10 // clearing more takes too long for one step

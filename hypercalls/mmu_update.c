@@ -6,7 +6,6 @@
 // (number + 1, 0 = the caller) whose tables are changed.
 #include "hypercalls/memory_call.h"
 #include "hypervisor/page_entry.h"
-#include "hypervisor/paging.h"
 #include "hypervisor/tlb.h"
 
 #define UPDATE_COMMAND 7ull // the low bits of the address; entries are 8 bytes

@@ -2,10 +2,8 @@
 // mmuext_op: pins, roots, flushes, the LDT, clearing and copying of pages. Structure and commands:
 // xen/xen.h. foreigndom says whose frames are meant; only pins and page contents may be another's.
 #include "hypercalls/memory_call.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/smp.h"
-#include "hypervisor/string.h"
 #include "hypervisor/tlb.h"
 
 struct ext_state {

@@ -4,8 +4,6 @@
 // Records are written without a lock by refuse(). A reader takes a copy and looks at the head again:
 // what may have been overwritten meanwhile counts as lost.
 #include "hypercalls/call.h"
-#include "hypercalls/check_frames.h"
-#include "hypervisor/string.h"
 
 static void record_describe(const struct refusal_record *from, struct paravane_refusal *to)
 {

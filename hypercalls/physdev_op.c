@@ -3,7 +3,6 @@
 #include "hypercalls/call.h"
 #include "hypervisor/ioapic.h"
 #include "hypervisor/irq.h"
-#include "hypervisor/pci.h"
 #include <xen/physdev.h>
 
 #define IOPL_MAX 3

@@ -2,11 +2,7 @@
 // platform_op (xen/platform.h): the wall clock, sleep states and firmware facts, for dom0.
 #include "hypercalls/call.h"
 #include "hypervisor/boot.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/power.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
-#include "hypervisor/vcpu_time.h"
 #include <xen/platform.h>
 
 #define SLEEP_STATE_OFF 5

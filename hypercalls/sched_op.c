@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 // sched_op and its old form: giving up the CPU, waiting, shutting down. Structures: xen/sched.h.
 #include "hypercalls/call.h"
-#include "hypervisor/cpu.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
-#include "sched/sched.h"
 #include <xen/sched.h>
 
 #define POLL_MAX_PORTS 128

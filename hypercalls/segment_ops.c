@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Hypercalls about segments: set_gdt, update_descriptor, set_segment_base.
 #include "hypercalls/call.h"
-#include "hypervisor/canonical.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/page_type.h"
 #include "hypervisor/recover.h"
 
 #define RPL_GUEST 3

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // set_timer_op: the one-shot timer of the calling vcpu, in absolute system time.
 #include "hypercalls/call.h"
-#include "hypervisor/time.h"
-#include "hypervisor/vcpu_timer.h"
 
 #define FAR_FUTURE (1ull << 50) // 13 days from now
 #define INSTEAD_OF_NEVER (100 * NS_PER_MS)

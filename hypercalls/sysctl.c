@@ -3,9 +3,7 @@
 #include "hypercalls/domctl.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/console.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/time.h"
 #include <xen/sysctl.h>
 
 typedef enum refusal sysctl_handler(struct hypercall *c, struct xen_sysctl *op);

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Hypercalls about exceptions, kernel stack and FPU: set_trap_table, stack_switch, fpu_taskswitch.
 #include "hypercalls/call.h"
-#include "hypervisor/asm.h"
-#include "hypervisor/canonical.h"
-#include "hypervisor/string.h"
-#include "hypervisor/x86.h"
 
 #define ENTRIES_PER_LOOK 32 // entries between two looks at what else is to be done
 

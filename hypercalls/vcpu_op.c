@@ -5,12 +5,7 @@
 // looked up before (op_target).
 #include "hypercalls/call.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/time.h"
-#include "hypervisor/vcpu_areas.h"
-#include "hypervisor/vcpu_info.h"
-#include "hypervisor/vcpu_timer.h"
 #include <xen/sched.h>
-#include <xen/vcpu.h>
 
 #define PERIOD_MIN NS_PER_MS
 #define PERIOD_MAX (~0ull >> 2)

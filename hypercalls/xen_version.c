@@ -4,12 +4,9 @@
 // XENVER_version is the cheapest call there is: guests use it to have pending events delivered.
 #include "hypercalls/call.h"
 #include "hypervisor/boot.h"
-#include "hypervisor/image.h"
-#include "hypervisor/layout.h"
-#include "hypervisor/string.h"
+#include "hypervisor/version.h"
 #include <xen/errno.h>
 #include <xen/features.h>
-#include "hypervisor/version.h"
 #include <xen/version.h>
 
 static const xen_extraversion_t extra_version = ".0-paravane";

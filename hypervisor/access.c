@@ -2,7 +2,6 @@
 // Range sets and the three questions asked of them. See access.h.
 #include "hypervisor/access.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/panic.h"
 
 #define PORT_LAST 0xffffu
 

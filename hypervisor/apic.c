@@ -4,13 +4,9 @@
 // moved away from the exception vectors and masked for good.
 #include "hypervisor/apic.h"
 #include "hypervisor/acpi.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/layout.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
-#include "hypervisor/vector.h"
 
 #define BASE_ENABLE (1ul << 11)
 #define BASE_X2APIC (1ul << 10)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Offsets and constants of C structures for entry.S; compiled to assembly only, never linked.
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/traps.h"
 

@@ -52,3 +52,50 @@ void boot_memory_finish(void);
 
 // Give a module's memory to the page allocator.
 void boot_module_free(unsigned index);
+
+// --- Private to the boot code: collecting the memory map and what in it is taken.
+
+// A region of the firmware's map, in any order, overlaps allowed (the higher type wins).
+void bootmem_add_region(uint64_t start, uint64_t bytes, enum boot_region_type type);
+
+// The map is complete: sort it, find the free ranges, choose the trampoline page.
+void bootmem_init(void);
+
+void bootmem_print(void);
+
+// All RAM is mapped: boot_alloc may use what lies above 4 GiB, too.
+void bootmem_use_all(void);
+
+// --- Symbols of the link script and of the boot code.
+extern char image_start[], image_end[];
+extern char text_start[], text_end[], entry_text_start[], entry_text_end[];
+extern char rodata_start[], rodata_end[], data_start[];
+extern char symbols_start[], symbols_end[];
+extern char build_id_start[], build_id_end[]; // the linker's note (gABI, "Note Section")
+extern uint64_t boot_l4[];
+extern char trampoline_start[], trampoline_end[], trampoline_parameters[];
+
+// --- The steps of the boot that other files continue with.
+
+// From boot.S: on the first stack and the boot tables, interrupts off.
+void boot_main(uint32_t magic, uint64_t info, uint64_t load_address) __attribute__((noreturn));
+
+// Every other CPU, set up and online, interrupts off: becomes its idle vcpu.
+void cpu_main(void) __attribute__((noreturn));
+
+// --- Builds the control domain from the boot modules.
+
+// Module 0 is the kernel (its text the command line), module 1 its initrd. Panics with what is wrong
+// when it cannot be built. Options: dom0_mem=, dom0_max_vcpus=. dom0 is ready to run and paused.
+void dom0_build(void);
+
+// --- The hypervisor's command line: words "name", "no-name", "name=value".
+void cmdline_init(const char *text);
+
+// The value of option `name` copied to `value` (empty for the bare word); false if it is not given.
+// The last one wins.
+bool cmdline_get(const char *name, char *value, size_t size);
+bool cmdline_get_bool(const char *name, bool otherwise); // name, no-name, name=yes|no|on|off|0|1
+uint64_t cmdline_get_number(const char *name, uint64_t otherwise);
+uint64_t cmdline_get_size(const char *name,
+                          uint64_t otherwise); // 512M, 1G, 65536K, 4096B; bare = KiB

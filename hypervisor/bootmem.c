@@ -6,13 +6,9 @@
 // highest range: below 4 GiB, which the boot tables map, until paging_init() has mapped all of it. At
 // the end what is left goes to the page allocator. The boot information is not reserved: it has been
 // copied.
-#include "hypervisor/bootmem.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/layout.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 
 #define LOW_MEMORY_END 0x100000ul

@@ -6,9 +6,7 @@
 // whose kernel stack cannot take the frame has no way on and crashes.
 #include "hypervisor/bounce.h"
 #include "hypervisor/context.h"
-#include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/traps.h"
 
 #define STACK_ALIGN 16ull
 #define EXCEPTIONS_WITH_ERROR_CODE                                                                 \

@@ -6,10 +6,7 @@
 //     rcx, r11, [ds, es, fs, gs,] [error code,] rip, cs, rflags, rsp, ss
 #pragma once
 
-#include "hypervisor/layout.h"
 #include "hypervisor/traps.h"
-#include "hypervisor/types.h"
-#include "hypervisor/x86.h"
 
 #define BOUNCE_MAX_WORDS 12
 

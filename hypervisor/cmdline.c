@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Options of the hypervisor, looked up by name whenever someone asks; nothing is registered.
-#include "hypervisor/cmdline.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/string.h"
 
 static const char *text = "";

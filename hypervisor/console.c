@@ -4,14 +4,13 @@
 // Output of the log and of dom0 share the line: when the log speaks while dom0's line is open, the
 // line is ended first. Lock: LOCK_CONSOLE, interrupts off, the last in the order; a panic breaks it.
 #include "hypervisor/console.h"
-#include "hypervisor/cmdline.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/ioapic.h"
 #include "hypervisor/lock.h"
 #include "hypervisor/printk.h"
-#include "hypervisor/serial.h"
 #include "hypervisor/string.h"
-#include "hypervisor/vector.h"
+#include "hypervisor/apic.h"
 
 #define RING_SIZE 32768u // powers of two
 #define INPUT_SIZE 1024u

@@ -6,17 +6,12 @@
 // place: one that next's tables do not allow any more becomes null and next enters its failsafe
 // callback, which sees what was asked for.
 #include "hypervisor/context.h"
-#include "hypervisor/debugreg.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/string.h"
 #include "hypervisor/tlb.h"
 #include "hypervisor/traps.h"
-#include "hypervisor/vcpu_areas.h"
-#include "hypervisor/vcpu_time.h"
 
 #define CR4_GUEST_BITS (uint64_t)(CR4_TSD | CR4_DE) // of the guest's CR4, those that are in force
 

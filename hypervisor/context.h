@@ -7,7 +7,6 @@
 // Everything is saved and restored eagerly: nothing of one guest is ever visible to the next.
 #pragma once
 
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 
 // Make `next` the current vcpu of this CPU and run it. Called by the scheduler from SOFTIRQ_SCHEDULE

@@ -132,3 +132,19 @@ static inline uint64_t cpu_ldt_window(unsigned cpu)
 
 #include "hypervisor/cpumask.h"
 #include "hypervisor/softirq.h"
+
+// --- Detection of struct cpu_features (hypervisor/cpu.h) and the control registers that follow from it.
+void cpu_features_init(void);  // boot CPU; panics when something indispensable is missing
+void cpu_features_apply(void); // each CPU: CR0, CR4, EFER, XCR0
+void cpu_features_print(void);
+
+// --- Making a CPU's window: pages for its GDT and TSS, stacks with their struct cpu_info.
+
+// The boot CPU's struct cpu on its first stack; before anything that takes a lock.
+void percpu_init_early(void);
+
+// Allocate (from boot memory) and map the window of CPU `id`, prepare its struct cpu_info.
+void percpu_create(unsigned id);
+
+// Where the stack pointer of CPU `id` starts.
+uint64_t percpu_stack_top(unsigned id);

@@ -2,11 +2,8 @@
 // What the CPUs can do, and the control registers that follow from it.
 //
 // The boot CPU decides; the others are taken to be equal, which QEMU and every PC guarantee.
-#include "hypervisor/cpufeatures.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 
 #define XCR0_X87 1ul

@@ -4,10 +4,7 @@
 //
 // Feature words are the machine's, reduced to a list of what a 64-bit PV guest can use. The leaves from
 // 0x40000000 on say that this is the PV ABI of Xen, as xen/arch-x86/cpuid.h describes them.
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/time.h"
 #include "hypervisor/traps.h"
 #include "hypervisor/version.h"
 #include <xen/arch-x86/cpufeatureset.h>

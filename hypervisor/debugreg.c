@@ -2,11 +2,9 @@
 // Virtual debug registers. A guest may watch its own addresses only, and general detect is not for
 // guests. They are in the CPU only while a vcpu that has enabled one runs. Port I/O is emulated, so
 // breakpoints on ports never are: debugreg_check_port() looks at them.
-#include "hypervisor/debugreg.h"
-#include "hypervisor/canonical.h"
+#include "hypervisor/traps.h"
 #include "hypervisor/context.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/x86.h"
 
 #define DR6_KEEP 0xe00full
 #define DR7_GENERAL_DETECT 0x2000ull

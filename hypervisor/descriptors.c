@@ -7,11 +7,7 @@
 // Window pages beyond a guest's GDT map a page of zeros: selectors there fault as null descriptors do.
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/frame.h"
 #include "hypervisor/page_entry.h"
-#include "hypervisor/page_type.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/x86.h"
 
 #define GATE_INTERRUPT 0x8eull
 #define GATE_DPL3 0x60ull

@@ -8,7 +8,6 @@
 
 #include "hypervisor/cpu.h"
 #include "hypervisor/refusal.h"
-#include "hypervisor/types.h"
 
 #define DESCRIPTORS_PER_PAGE (PAGE_SIZE / 8)
 

@@ -10,18 +10,11 @@
 // initrd as a page number, unmapped; both then lie behind the region in pseudo-physical memory.
 // The tables are written as plain memory; pinning the root afterwards validates them like any
 // guest's, so the builder needs no rules of its own about types and references.
-#include "hypervisor/dom0_build.h"
 #include "hypervisor/boot.h"
-#include "hypervisor/cmdline.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/elf.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
-#include "hypervisor/string.h"
 #include "hypervisor/traps.h"
 #include <xen/features.h>
 

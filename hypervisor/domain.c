@@ -6,16 +6,9 @@
 // until the last stage of death; a domain that others still refer to stays listed (a zombie).
 // References may be dropped anywhere; freeing is put off to a softirq.
 #include "hypervisor/domain.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/power.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
-#include "hypervisor/string.h"
-#include "hypervisor/vcpu_time.h"
-#include "hypervisor/vcpu_timer.h"
 #include <xen/sched.h>
 
 _Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain fits into one page");

@@ -11,19 +11,18 @@
 // made under LOCK_DOMCTL.
 #pragma once
 
+// Whoever deals with domains gets all that these structures are made of, and the everyday helpers.
 #include "event/event.h"
 #include "grant/grant.h"
 #include "hypervisor/access.h"
-#include "hypervisor/lock.h"
-#include "hypervisor/page_work.h"
-#include "hypervisor/pagelist.h"
-#include "hypervisor/refusal.h"
-#include "hypervisor/timer.h"
-#include "hypervisor/types.h"
+#include "hypervisor/cpu.h"
+#include "hypervisor/page_type.h"
+#include "hypervisor/panic.h"
+#include "hypervisor/string.h"
+#include "hypervisor/time.h"
 #include "hypervisor/vcpu_traps.h"
 #include "sched/sched.h"
 #include <xen/domctl.h>
-#include <xen/vcpu.h>
 
 #define DOMAIN_MAX_VCPUS 32
 
@@ -183,3 +182,44 @@ enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *co
 
 // Raise a global virq at its owner (dom0). Callable from interrupts.
 void domain_send_global_virq(unsigned virq);
+
+// --- Where a vcpu's struct vcpu_info lies: in shared_info, or in a page that the guest registered.
+
+// VCPUOP_register_vcpu_info: move it to `offset` of frame `mfn`, once and for good. The frame gets a
+// writable reference until the domain dies. The vcpu is the caller or is down.
+enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset);
+
+// Back to shared_info; the vcpu runs nowhere.
+void vcpu_info_unmap(struct vcpu *v);
+
+// --- Memory that a vcpu has registered for the hypervisor to keep up to date: runstate and time.
+// Registered by linear address, so written only while the vcpu's own address space is loaded.
+
+// Write the current runstate and time into the areas of the running vcpu, if it has any. Interrupts
+// enabled; a page that is not mapped is skipped.
+void runstate_update_guest(struct vcpu *v);
+
+// --- System time and wall clock as guests see them (struct vcpu_time_info, xen/xen.h).
+
+// Tell the vcpu the scale of the CPU that it is about to run on.
+void vcpu_time_update(struct vcpu *v);
+
+// Write the wall clock at system time 0 into shared_info; after time_wall_set, for all domains.
+void domain_update_wallclock(struct domain *d);
+
+// --- The two timers of a vcpu, both of which end in VIRQ_TIMER: one-shot and periodic.
+//
+// The periodic one ticks only while the vcpu runs; a tick that was due in the meantime comes when it
+// runs again. Guests start with a period of 10 ms, as on Xen.
+void vcpu_timers_init(struct vcpu *v); // before it runs for the first time
+void vcpu_timers_stop(struct vcpu *v); // for good; off every CPU; waits for callbacks
+
+// One shot at `deadline` (ns of system time); in the past: at once. 0: disarm. On the CPU of `v`.
+void vcpu_timer_set_oneshot(struct vcpu *v, uint64_t deadline, uint64_t now);
+
+// `period` in ns, 0 = off; ticks begin one period from now.
+void vcpu_timer_set_period(struct vcpu *v, uint64_t period, uint64_t now);
+
+// The vcpu is about to run here, or no longer runs.
+void vcpu_timers_enter(struct vcpu *v, uint64_t now);
+void vcpu_timers_leave(struct vcpu *v);

@@ -5,12 +5,9 @@
 // what it mapped, revoke what it granted, drop roots and descriptor tables, unpin and give up the
 // memory, then wait for the last foreign reference. Every stage leaves d->kill_stage at the next one
 // only when nothing is left for it to do.
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/irq.h"
-#include "hypervisor/vcpu_info.h"
-#include "hypervisor/vcpu_timer.h"
 
 #define BUDGET 64          // ports, handles
 #define MEMORY_BUDGET 4096 // page-table entries, frames

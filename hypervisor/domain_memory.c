@@ -14,7 +14,6 @@
 
 #include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/tlb.h"
 
 // --- allocation

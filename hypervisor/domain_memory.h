@@ -2,7 +2,6 @@
 // The memory of one domain: what it owns, the roots of its vcpus, and how it is taken back.
 #pragma once
 
-#include "hypervisor/frame.h"
 #include "hypervisor/page_type.h"
 
 struct domain;

@@ -6,15 +6,11 @@
 // stays a #GP. Only port I/O, RDTSC and CLI/STI may come from user mode, by the rules of the I/O
 // privilege level.
 #include "hypervisor/emulate.h"
-#include "hypervisor/canonical.h"
 #include "hypervisor/context.h"
-#include "hypervisor/debugreg.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/recover.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
 #include "hypervisor/traps.h"
 
 #define DESCRIPTOR_LONG (1ull << 53)

@@ -5,9 +5,7 @@
 // bitmap)? If not, #GP. And does the domain own the port? If not, reads give all ones and writes are
 // dropped. PCI configuration by ports 0xcf8 and 0xcfc..0xcff is shared with the hypervisor and always
 // goes through pci.c.
-#include "hypervisor/access.h"
 #include "hypervisor/context.h"
-#include "hypervisor/debugreg.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/pci.h"

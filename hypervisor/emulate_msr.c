@@ -4,11 +4,8 @@
 //
 // The machine-check banks are there and empty: nothing that is written to them changes anything, and
 // no error is ever reported through them.
-#include "hypervisor/canonical.h"
 #include "hypervisor/context.h"
 #include "hypervisor/emulate.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/page_type.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/traps.h"
 

@@ -6,8 +6,6 @@
 // page_entry_write() under the condition that the old one is still there; else all over again. So a
 // store that reads (xchg, cmpxchg, and, or, bit operations) is as atomic as on the processor. What is
 // refused there, or is no such store, is a page fault of the guest.
-#include "hypervisor/access.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/page_entry.h"
 

@@ -7,7 +7,6 @@
 // The guest's XCR0 and its virtual CR0.TS are in force only while it runs.
 #include "hypervisor/context.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/string.h"
 
 #define FXSAVE_BYTES 512
 #define FXSAVE_CONTROL 0 // FCW

@@ -23,8 +23,6 @@
 
 #include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/page_type.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/tlb.h"
 
 bool frame_chunk_present[FRAME_CHUNKS];

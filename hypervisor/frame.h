@@ -3,11 +3,8 @@
 // Life of a frame, rules of references: frame.c. Types: page_type.h. Allocation: page_alloc.h.
 #pragma once
 
-#include "hypervisor/layout.h"
-#include "hypervisor/pagelist.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/refusal.h"
-#include "hypervisor/types.h"
 
 struct domain;
 

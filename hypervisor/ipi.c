@@ -8,12 +8,10 @@
 // interrupts off serves requests, so two CPUs that request of each other both go on.
 // A call uses one slot for the whole machine, guarded by a LOCK_CALL lock.
 #include "hypervisor/apic.h"
-#include "hypervisor/ipi.h"
 #include "hypervisor/lock.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/tlb.h"
-#include "hypervisor/vector.h"
 
 static struct spinlock call_lock = SPINLOCK_INIT(LOCK_CALL);
 static struct {

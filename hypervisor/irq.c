@@ -7,14 +7,10 @@
 // Lock: LOCK_IRQ guards mapping and binding, interrupts on. The interrupt handler reads the row of
 // its vector without it: rows are complete before they are unmasked and masked before they change.
 #include "hypervisor/irq.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/ioapic.h"
-#include "hypervisor/msi.h"
-#include "hypervisor/page_type.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/smp.h"
-#include "hypervisor/vector.h"
+#include "hypervisor/apic.h"
 
 enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
 

@@ -6,8 +6,6 @@
 #pragma once
 
 #include "hypervisor/pci.h"
-#include "hypervisor/refusal.h"
-#include "hypervisor/types.h"
 
 #define PIRQ_COUNT 256
 

@@ -4,8 +4,6 @@
 // The take (acquire on `serving`) pairs with the release store in unlock. While it spins, a CPU serves
 // TLB-flush requests: with interrupts on by the interrupt, with interrupts off from here.
 #include "hypervisor/lock.h"
-#include "hypervisor/asm.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/lockcheck.h"
 #include "hypervisor/smp.h"
 

@@ -5,8 +5,6 @@
 #include "hypervisor/m2p.h"
 
 #include "hypervisor/domain.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/panic.h"
 
 #define CHUNK_FRAMES 512u
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rebooting and halting the PC.
-#include "hypervisor/machine.h"
+#include "hypervisor/power.h"
 #include "hypervisor/acpi.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/time.h"
 

@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The boot, as a list of steps. Each function named here is the entrance to one part of the
 // hypervisor: read it in this order.
-#include "hypervisor/main.h"
-#include "hypervisor/access.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
-#include "hypervisor/bootmem.h"
 #include "hypervisor/console.h"
 #include "hypervisor/context.h"
-#include "hypervisor/cpufeatures.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/dom0_build.h"
-#include "hypervisor/domain.h"
-#include "hypervisor/image.h"
-#include "hypervisor/ipi.h"
 #include "hypervisor/irq.h"
 #include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/percpu.h"
-#include "hypervisor/printk.h"
 #include "hypervisor/smp.h"
-#include "hypervisor/time.h"
 #include "hypervisor/traps.h"
 
 static void boot_continue(void) __attribute__((noreturn));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Message-signalled interrupts. See msi.h. The MSI-X table belongs to us: dom0 may not write to it,
 // so it cannot aim a device's message at a vector that is not its own.
-#include "hypervisor/msi.h"
+#include "hypervisor/pci.h"
 #include "hypervisor/paging.h"
 
 #define MSIX_CONTROL 2

@@ -4,10 +4,7 @@
 // Everything that is kept is copied, or reserved as a module: the information itself is given back
 // with the rest of the memory. Nothing here allocates. Runs on the boot tables (first 4 GiB).
 #include "hypervisor/boot.h"
-#include "hypervisor/bootmem.h"
-#include "hypervisor/cmdline.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 
 #define LOADER_MAGIC 0x36d76289

@@ -24,12 +24,7 @@
 // levels have no such short way.
 #include "hypervisor/page_entry.h"
 
-#include "hypervisor/access.h"
-#include "hypervisor/canonical.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/panic.h"
-#include "hypervisor/x86.h"
 
 // Linear addresses: an index of 9 bits a level, from bit 47 down.
 #define INDEX_BITS 9

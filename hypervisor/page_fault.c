@@ -8,14 +8,9 @@
 //   TLB never holds absent ones.
 // And one kind is emulated: stores into page tables (emulate_store.c). Everything else goes to the
 // guest.
-#include "hypervisor/page_fault.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/domain.h"
 #include "hypervisor/emulate.h"
-#include "hypervisor/frame.h"
-#include "hypervisor/paging.h"
 #include "hypervisor/traps.h"
-#include "hypervisor/x86.h"
 
 #define LEVELS 4
 #define INDEX_BITS 9

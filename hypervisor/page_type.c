@@ -44,7 +44,6 @@
 // An L1 table is done in one go. Each call makes progress by at least one entry.
 #include "hypervisor/page_type.h"
 
-#include "hypervisor/asm.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/page_entry.h"
 #include "hypervisor/panic.h"

@@ -3,8 +3,6 @@
 #pragma once
 
 #include "hypervisor/frame.h"
-#include "hypervisor/page_work.h"
-#include "hypervisor/refusal.h"
 
 enum page_type {
     PAGE_TYPE_NONE,
@@ -34,6 +32,16 @@ static inline enum page_type page_type_of(uint64_t word)
 {
     return (enum page_type)((word & TYPE_MASK) >> TYPE_SHIFT);
 }
+
+// Long work on tables stops when `budget` (entries looked at) is used up. What is left over is kept
+// here: at most one table a level on its way down, whose references now belong to this structure.
+// One for each vcpu, one for each dying domain. Begin with type_work_begin; while it does not return
+// REFUSE_NONE start nothing else.
+#define TYPE_WORK_LEVELS 5
+struct type_work {
+    int64_t budget;
+    uint32_t pending[TYPE_WORK_LEVELS]; // frame numbers by level, 0 = none
+};
 
 static inline bool type_work_is_pending(const struct type_work *w)
 {

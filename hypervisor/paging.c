@@ -8,11 +8,8 @@
 // must not be reachable through a cached alias.
 // Permanent mappings are global; the CPU windows are not, since they differ from guest to guest.
 #include "hypervisor/paging.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/boot.h"
-#include "hypervisor/bootmem.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/image.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/string.h"
 

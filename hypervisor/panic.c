@@ -5,16 +5,11 @@
 // stack that points into text (the code is built without frame pointers, so some lines are stale), and
 // stops. A second fault inside the report halts at once.
 #include "hypervisor/panic.h"
-#include "hypervisor/asm.h"
-#include "hypervisor/cmdline.h"
 #include "hypervisor/console.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/image.h"
-#include "hypervisor/machine.h"
-#include "hypervisor/printk.h"
+#include "hypervisor/boot.h"
+#include "hypervisor/power.h"
 #include "hypervisor/smp.h"
-#include "hypervisor/symbols.h"
 
 #define TRACE_LINES 24
 #define REBOOT_WAIT_US 5000000

@@ -2,7 +2,8 @@
 // Faults of our own: BUG, ASSERT, panic and the crash report. A guest can never reach one of these.
 #pragma once
 
-#include <stdint.h>
+#include "hypervisor/printk.h"
+#include "hypervisor/types.h"
 
 struct cpu_user_regs;
 
@@ -32,3 +33,6 @@ const char *symbol_format(uint64_t address, char *buffer, unsigned long size);
 
 // Print registers and, for ring 0, the stack with symbols.
 void regs_print(const struct cpu_user_regs *regs);
+
+// --- Names of text addresses; symbol_format() is in hypervisor/panic.h.
+bool symbol_is_text(uint64_t address);

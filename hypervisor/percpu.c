@@ -4,7 +4,7 @@
 //
 // Of the stack area the guard page below the main stack is never mapped: an overflow becomes a double
 // fault on its own stack. The second reserved page of the GDT stays unmapped, beyond the limit.
-#include "hypervisor/percpu.h"
+#include "hypervisor/cpu.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/paging.h"
 

@@ -3,8 +3,7 @@
 #include "hypervisor/power.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/asm.h"
-#include "hypervisor/cmdline.h"
-#include "hypervisor/machine.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/printk.h"
 
 #define PM1_SLEEP_ENABLE 0x2000

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The log: formats a message, puts the prefix before each of its lines, hands it to the console.
 #include "hypervisor/printk.h"
-#include "hypervisor/cmdline.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/console.h"
 #include "hypervisor/string.h"
 

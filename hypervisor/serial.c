@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // 16550 UART at COM1 (National Semiconductor PC16550D data sheet).
-#include "hypervisor/serial.h"
+#include "hypervisor/console.h"
 #include "hypervisor/asm.h"
 
 #define COM1 0x3f8

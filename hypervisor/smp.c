@@ -9,17 +9,7 @@
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/context.h"
-#include "hypervisor/cpufeatures.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/image.h"
-#include "hypervisor/lock.h"
-#include "hypervisor/main.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/panic.h"
-#include "hypervisor/percpu.h"
-#include "hypervisor/printk.h"
-#include "hypervisor/string.h"
-#include "hypervisor/time.h"
 
 #define INIT_WAIT_US 10000
 #define STARTUP_WAIT_US                                                                            \

@@ -32,3 +32,9 @@ void cpu_kick(unsigned cpu);
 
 // For panic: stop all others for good, by NMI.
 void smp_stop_others(void);
+
+// --- Set-up of the interrupts between CPUs; their users include hypervisor/smp.h.
+void ipi_init(void);
+
+// The NMI handler calls this first: does not return while a panic stops the machine.
+void smp_nmi_stop(void);

@@ -2,7 +2,6 @@
 // Softirqs: one word of pending bits a CPU, one handler a bit (hypervisor/softirq.h).
 //
 // A bit is cleared before its handler runs, so whoever raises it again afterwards is served again.
-#include "hypervisor/cpu.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/smp.h"
 

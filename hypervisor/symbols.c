@@ -4,10 +4,8 @@
 // The table is made from the linked image (tools/symbols.py) and linked in by a second pass; in the
 // first pass its section is empty. It holds the number of symbols, their offsets from text_start in
 // ascending order, and the names one after the other, each with its length before it.
-#include "hypervisor/symbols.h"
-#include "hypervisor/image.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
 
 bool symbol_is_text(uint64_t address)
 {

@@ -12,13 +12,9 @@
 // and arms again what is left.
 #include "hypervisor/time.h"
 #include "hypervisor/apic.h"
-#include "hypervisor/asm.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
-#include "hypervisor/timesource.h"
-#include "hypervisor/vector.h"
 
 #define PER_NS_SHIFT 28
 #define WINDOWS 3

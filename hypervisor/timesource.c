@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reference clocks: the ACPI PM timer (3.579545 MHz), channel 2 of the PIT (1.193182 MHz, counted
 // without an interrupt, its gate opened by port 0x61), and the battery-backed clock of the CMOS.
-#include "hypervisor/timesource.h"
+#include "hypervisor/time.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/asm.h"
 

@@ -44,7 +44,6 @@
 // off, so a flush request cannot come between the two.
 #include "hypervisor/tlb.h"
 
-#include "hypervisor/asm.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/smp.h"
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "hypervisor/cpu.h"
-#include "hypervisor/types.h"
 
 extern uint32_t
     tlb_clock; // atomic; counts flushes, 0 while it waits for a global flush after a wrap

@@ -7,14 +7,9 @@
 #include "hypervisor/traps.h"
 #include "hypervisor/context.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/ipi.h"
-#include "hypervisor/page_fault.h"
-#include "hypervisor/panic.h"
-#include "hypervisor/printk.h"
+#include "hypervisor/smp.h"
 #include "hypervisor/recover.h"
-#include "hypervisor/string.h"
 #include <xen/nmi.h>
 
 #define DR6_STATUS 0xe00full // what an exception reports: B0..B3, BD, BS, BT

@@ -6,8 +6,8 @@
 // the fix-up table recovers guest accesses, segment loads and IRET; the rest is our own fault.
 #pragma once
 
+#include "hypervisor/refusal.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/types.h"
 
 struct vcpu;
 
@@ -61,3 +61,24 @@ struct cpuid_result cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t subl
 
 // Fill a guest's hypercall page: 32 bytes a call.
 void hypercall_page_init(void *page);
+
+// --- Page faults: those that are ours to mend, and those that the guest has to see.
+
+// A fault in guest mode, interrupts on: mend it, or deliver it.
+void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address);
+
+// A fault in ring 0: true when it has been mended and the instruction should run again.
+bool hypervisor_page_fault(const struct cpu_user_regs *regs, uint64_t address);
+
+// --- The debug registers of a guest: which values may stand in them. debugreg.c.
+
+// DEBUG_REGISTER_UNKNOWN, DEBUG_REGISTER_VALUE, BAD_ARGUMENT. Takes effect at once when v is the running vcpu.
+enum refusal debugreg_set(struct vcpu *v, unsigned index, uint64_t value);
+
+enum refusal debugreg_get(const struct vcpu *v, unsigned index, uint64_t *value);
+
+// DR7 as it is loaded into the CPU for `v`.
+uint64_t debugreg_hardware_dr7(const struct vcpu *v);
+
+// Which breakpoints (bits 0..3) an access to these ports hits.
+unsigned debugreg_check_port(const struct vcpu *v, unsigned port, unsigned bytes);

@@ -77,3 +77,18 @@ static inline void list_remove(struct list *item)
 
 #define LIST_FOR_EACH(pos, head)                                                                   \
     for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+
+// --- Canonical addresses: the 47-bit halves that 4-level paging knows.
+#define CANONICAL_SHIFT 16
+
+static inline bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << CANONICAL_SHIFT) >> CANONICAL_SHIFT) == address;
+}
+
+// --- The list of frames that a domain owns, or that are free: links are frame numbers inside
+// struct frame (hypervisor/frame.h has the operations). Frame 0 is never on a list, so 0 ends it.
+struct page_list {
+    uint32_t first, last; // frame numbers, 0 = empty
+    uint64_t count;       // frames on the list
+};

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Registered areas of vcpus. See vcpu_areas.h.
-#include "hypervisor/vcpu_areas.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/guestcopy.h"
-#include "hypervisor/time.h"
 
 // With the update flag: entry time first with the flag, then the rest, then the entry time again.
 static void runstate_write(uint64_t area, struct vcpu_runstate_info *r, bool with_flag)

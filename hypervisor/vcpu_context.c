@@ -5,15 +5,10 @@
 // Setting checks every value first, then takes the references (descriptor frames, page-table roots),
 // then writes. Taking roots may have to be continued: the whole call is then repeated, and what was
 // taken before is simply replaced.
-#include "hypervisor/canonical.h"
 #include "hypervisor/context.h"
-#include "hypervisor/debugreg.h"
+#include "hypervisor/traps.h"
 #include "hypervisor/descriptors.h"
-#include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
-#include "hypervisor/string.h"
-#include "hypervisor/vcpu_time.h"
-#include "hypervisor/x86.h"
 
 #define IOPL_SHIFT 12
 #define RPL_GUEST 3

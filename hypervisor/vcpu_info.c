@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Moving a vcpu_info. See vcpu_info.h. An event that arrives while it moves may set its bits in the
 // old place: so after the move everything is marked pending and the guest looks for itself.
-#include "hypervisor/vcpu_info.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/page_type.h"
 
 enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
 {

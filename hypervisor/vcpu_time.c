@@ -3,9 +3,7 @@
 //
 // Version protocol: odd while the fields change. The guest's reads pair with the release fences here.
 // The guest can write to the page; only its own view of time suffers.
-#include "hypervisor/vcpu_time.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/time.h"
 
 static uint32_t version_begin(uint32_t *version)
 {

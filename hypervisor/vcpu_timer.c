@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Timers of vcpus. See vcpu_timer.h. The fields are touched on the vcpu's own CPU only, or while it
 // is off every CPU; the callbacks read what does not change then.
-#include "hypervisor/vcpu_timer.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/time.h"
 
 #define PERIOD_DEFAULT (10 * NS_PER_MS)
 

@@ -3,7 +3,6 @@
 //
 // Lock: LOCK_IRQ_LINE guards the choice of free vectors. Dispatch reads the table without it: a handler is
 // stored before its vector is programmed anywhere, and freed after it has been taken out.
-#include "hypervisor/vector.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"

@@ -12,9 +12,6 @@
 // Virtual times wrap: they are compared by their difference. All state but the clock and the
 // domain's counters is guarded by the queue lock; those are atomic.
 #include "hypervisor/domain.h"
-#include "hypervisor/time.h"
-#include "sched/sched.h"
-#include <xen/domctl.h>
 
 #define SLICE (10 * NS_PER_MS)
 #define SLICE_MIN (100 * NS_PER_US)

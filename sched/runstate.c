@@ -2,7 +2,6 @@
 // Runstates: how long each vcpu has been running, runnable, blocked and offline, and how many vcpus
 // of a domain compete for CPUs.
 #include "hypervisor/domain.h"
-#include "sched/sched.h"
 
 static bool competes(int state)
 {

@@ -6,11 +6,8 @@
 // should run before its own best choice. So no CPU idles while a vcpu that it could run waits, and
 // shares are fair over all CPUs, not within each.
 #include "sched/sched.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/smp.h"
-#include "hypervisor/time.h"
 
 struct sched_cpu {
     struct spinlock lock;

@@ -13,7 +13,6 @@
 
 #include "hypervisor/refusal.h"
 #include "hypervisor/timer.h"
-#include "hypervisor/types.h"
 #include <xen/event_channel.h>
 #include <xen/vcpu.h>
 

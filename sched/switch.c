@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 // From the scheduler's decision to the switch: the handler of SOFTIRQ_SCHEDULE and the timers that
 // end turns. Not part of the pure core: it knows the running CPU.
-#include "hypervisor/asm.h"
 #include "hypervisor/context.h"
-#include "hypervisor/cpu.h"
-#include "hypervisor/time.h"
-#include "hypervisor/vcpu_timer.h"
-#include "sched/sched.h"
 
 static struct timer slice_timer[HV_MAX_CPUS];
 

@@ -4,10 +4,7 @@
 // Both announce the wait, then look again at what they wait for; whoever raises an event sets the
 // pending bits first, then looks for those who wait. With a full barrier between the two steps on
 // both sides one of them always sees the other.
-#include "event/event.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/domain.h"
-#include "sched/sched.h"
 #include <xen/sched.h>
 
 void sched_block(struct vcpu *v)

@@ -2,7 +2,7 @@
 // The memory map of the boot: whatever the firmware says, nothing is handed out that is not RAM, is
 // in use, or was handed out before. bootmem.c is included with memset renamed: a call tells what
 // boot_alloc took.
-#include "hypervisor/bootmem.h"
+#include "hypervisor/boot.h"
 #include "hypervisor/layout.h"
 #include "tests/report.h"
 #include <CUnit/CUnit.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The hypervisor's vsnprintf against the C library's, and the command-line options.
 // format.c is included, with its functions renamed, to have both beside each other.
-#include "hypervisor/cmdline.h"
+#include "hypervisor/boot.h"
 #include "tests/report.h"
 #include <CUnit/CUnit.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
 // host_cpu_current and host_vcpu_current; softirqs are only recorded.
 #pragma once
 
+#include "hypervisor/asm.h"
 #include "hypervisor/layout.h"
 #include "hypervisor/lock_rank.h"
 #include "hypervisor/types.h"
