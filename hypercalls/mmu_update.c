@@ -106,8 +106,10 @@ static long update_some(struct update_state *s, struct memory_batch *b)
         return refuse(s->call, REFUSE_BAD_POINTER, b->done);
     for (unsigned i = 0; i < count; i++) {
         enum refusal r = update_one(s, &updates[i]);
-        if (r)
+        if (r) {
+            s->call->subop = updates[i].ptr & UPDATE_COMMAND;
             return refuse(s->call, r, b->done);
+        }
         b->list += sizeof(updates[0]);
         b->count--;
         b->done++;

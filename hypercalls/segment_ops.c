@@ -50,6 +50,7 @@ long hypercall_set_segment_base(struct hypercall *c)
     uint64_t base = c->arg[1];
     uint16_t selector = (uint16_t)base;
 
+    c->subop = (uint32_t)c->arg[0];
     if ((uint32_t)c->arg[0] != SEGBASE_GS_USER_SEL && !is_canonical(base))
         return refuse(c, REFUSE_ADDRESS_NOT_CANONICAL, 1);
     switch ((uint32_t)c->arg[0]) {

@@ -13,11 +13,14 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import abi  # noqa: E402
+import abiproofs  # noqa: E402
 import boot  # noqa: E402
 import qemu  # noqa: E402
 
 KERNEL = "build/guests/conformance.elf"
 CASE = re.compile(r"(PASS|FAIL) ([\w-]+/[\w-]+)(?:: (.*))?$")
+WHY = re.compile(r"WHY ([\w-]+/[\w-]+) (\w+) (\d+) (\w+)$")  # case, call, sub-operation, refusal
 CPUS = 2
 
 # Cases that end the domain, and what its end looks like: a regular expression for each hypervisor.
@@ -35,8 +38,9 @@ FATAL = {
 FATAL["fatal/old_shutdown"] = FATAL["fatal/shutdown_poweroff"]
 
 
-def boot_suite(hv, only, cpu):
-    """Runs all cases that survive; returns {case: None or reason} and the console's last lines."""
+def boot_suite(hv, only, cpu, why):
+    """Runs all cases that survive; returns {case: None or reason} and the console's last lines. Reasons of
+    refusals go to the list `why`."""
     iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "", initrd=KERNEL,
                         options=f"noreboot dom0_max_vcpus={CPUS}", bios_only=True)
     results, note = {}, ""
@@ -50,6 +54,7 @@ def boot_suite(hv, only, cpu):
             if line is None:
                 note = f"QEMU ended; {machine.tail()}"
                 break
+            why += [(case, call, int(number), refusal) for case, call, number, refusal in WHY.findall(line)]
             match = CASE.search(line)
             if match:
                 results[match.group(2)] = None if match.group(1) == "PASS" else match.group(3)
@@ -74,13 +79,27 @@ def boot_fatal(hv, case, cpu):
     return None
 
 
-def run_hypervisor(hv, only, cpu):
+def run_hypervisor(hv, only, cpu, why):
     """All cases on one hypervisor."""
-    results, note = boot_suite(hv, only, cpu) if not (only or "").startswith("fatal") else ({}, "")
+    results, note = boot_suite(hv, only, cpu, why) if not (only or "").startswith("fatal") else ({}, "")
     for case in FATAL:
         if not only or only in case:
             results[case] = boot_fatal(hv, case, cpu)
     return results, note
+
+
+def judge_errors(why, results, whole, write):
+    """Compares the refusals on Paravane with the documented errors; the number of faults."""
+    proofs = abiproofs.Proofs(abi.Abi())
+    faults = list(proofs.judge(why, results, whole))
+    if write:
+        proofs.rewrite(results)
+        return 0
+    for fault in faults:
+        print(f"FAIL errors/{fault}")
+    for note in proofs.notes():
+        print(note)
+    return len(faults)
 
 
 def word(results, case):
@@ -94,6 +113,7 @@ def main():
     parser.add_argument("--only", metavar="TEXT", help="cases whose suite/name contains this")
     parser.add_argument("--hv", choices=(*boot.HYPERVISORS, "both"), default="both")
     parser.add_argument("--cpu", default="max")
+    parser.add_argument("--proofs", action="store_true", help=f"write {abiproofs.PROOFS}")
     args = parser.parse_args()
     os.chdir(boot.ROOT)
     hosts = list(boot.HYPERVISORS) if args.hv == "both" else [args.hv]
@@ -101,7 +121,8 @@ def main():
         if not boot.available(hv):
             print(f"FAIL conformance/{hv}: {boot.HYPERVISORS[hv]} is not built\nRESULT 0 passed, 1 failed")
             return 1
-    runs = {hv: run_hypervisor(hv, args.only, args.cpu) for hv in hosts}
+    why = []
+    runs = {hv: run_hypervisor(hv, args.only, args.cpu, why) for hv in hosts}
     cases = sorted({case for results, _ in runs.values() for case in results})
     width = max([len(c) for c in cases] + [20])
     print(f"{'case':{width}} | " + " | ".join(f"{hv:8}" for hv in hosts) + " | verdict")
@@ -119,6 +140,8 @@ def main():
         if runs[hv][1]:
             failed += 1
             print(f"FAIL conformance/{hv}: {runs[hv][1]}")
+    if "paravane" in runs:
+        failed += judge_errors(why, runs["paravane"][0], not args.only, args.proofs)
     print(f"RESULT {passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -8,9 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+void (*report_case_ended)(const char *suite, const char *name);
+
 static void report_case_done(const CU_pTest test, const CU_pSuite suite,
                              const CU_pFailureRecord failure)
 {
+    if (report_case_ended)
+        report_case_ended(suite->pName, test->pName);
     if (!failure) {
         printf("PASS %s/%s\n", suite->pName, test->pName);
     } else {

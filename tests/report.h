@@ -10,6 +10,9 @@ struct report_case {
     void (*run)(void);
 };
 
+// Called when a case has run, before its line is printed; NULL at first.
+extern void (*report_case_ended)(const char *suite, const char *name);
+
 struct report_suite {
     const char *name;
     const struct report_case *cases;

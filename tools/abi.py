@@ -17,6 +17,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import abicode  # noqa: E402
 import abicases  # noqa: E402
+import abiproofs  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = "docs/abi.md"
@@ -84,6 +85,8 @@ class Abi:
             self.code[name] = abicode.subops(text.call)
             self.check_text(name, text)
         self.check_names()
+        self.proven = abiproofs.Proofs(self)
+        self.faults += self.proven.faults()
 
     def check_text(self, name, text):
         for subop in self.code[name]:
@@ -103,7 +106,7 @@ class Abi:
 
     def check_names(self):
         for path in os.listdir(TEXTS):
-            if path.endswith(".txt") and path[:-4] not in [r[0] for r in self.rows] + ["groups"]:
+            if path.endswith(".txt") and path[:-4] not in [r[0] for r in self.rows] + ["groups", "proofs", "unproven"]:
                 self.faults.append(f"{TEXTS}/{path}:1: no such row in hypercalls/table.h")
         for name in self.refusals:
             if name not in self.named and name not in abicode.AUTOMATIC:
@@ -129,24 +132,29 @@ class Abi:
 
     # --- the document
 
-    def error_lines(self, fields, row=None):
-        errors = list(self.errors(fields))
-        if row and row.right == "SUBOP_PRIVILEGED":
-            errors.insert(0, ("NOT_PRIVILEGED", "the caller is no control domain"))
+    @staticmethod
+    def implied(row):
+        """What the shell of sub-operations refuses."""
         if row and row.copy in DIRECTIONS:
-            errors.insert(0, ("BAD_POINTER", "the structure cannot be accessed"))
+            yield "BAD_POINTER", "the structure cannot be accessed"
+        if row and row.right == "SUBOP_PRIVILEGED":
+            yield "NOT_PRIVILEGED", "the caller is no control domain"
+
+    def error_lines(self, fields, proof, row=None):
+        """The table of errors; proof(refusal) tells the cases that prove it."""
+        errors = [*self.implied(row), *self.errors(fields)]
         if not errors:
             return []
-        lines = ["| error | refusal | when |", "|---|---|---|"]
+        lines = ["| error | refusal | when | proven by |", "|---|---|---|---|"]
         for error, condition in errors:
             if error[0] == "@":
                 title = self.groups[error[1:]]["about"].strip()
-                lines.append(f"| ... | [{title}](#errors-{title.replace(' ', '-')}) | |")
+                lines.append(f"| ... | [{title}](#errors-{title.replace(' ', '-')}) | | |")
                 continue
             number = "-" + self.refusals.get(error, ("?", ""))[0]
             if fields.get("status") == "element" and error != "BAD_POINTER" and "the call fails" not in condition:
                 number = self.statuses.get(error, self.statuses["default"])
-            lines.append(f"| {number} | {error} | {condition} |")
+            lines.append(f"| {number} | {error} | {condition} | {proof(error)} |")
         return [*lines, ""]
 
     def proof_line(self, name, subop):
@@ -191,7 +199,8 @@ class Abi:
             lines += ["; ".join(shape) + "." + self.field_words(header, struct), ""]
         does = fields.get("does", "").strip()
         lines += [does[:1].upper() + does[1:], ""]
-        lines += self.error_lines(fields, row) + self.plain(fields, "returns", "continues")
+        lines += self.error_lines(fields, lambda e: self.proven.words_of(name, subop, e), row)
+        lines += self.plain(fields, "returns", "continues")
         return lines + self.proof_line(name, subop)
 
     def call_section(self, name, arguments, summary):
@@ -206,7 +215,8 @@ class Abi:
         lines += [fields.get("about", "").strip(), ""]
         if self.code[name] and not any(e == "NO_SUBOP" for e, _ in self.errors(fields)):
             fields = dict(fields, error=[*fields.get("error", []), "NO_SUBOP unknown command"])
-        lines += self.error_lines(fields) + self.plain(fields, "rights", "returns", "continues")
+        lines += self.error_lines(fields, lambda e: self.proven.words_of(name, abiproofs.SHARED, e))
+        lines += self.plain(fields, "rights", "returns", "continues")
         if not self.code[name]:
             lines += self.proof_line(name, None)
         prefix = text.call.get("commands", "")
@@ -236,8 +246,9 @@ class Abi:
 
     def group_section(self):
         lines = ["## Errors that many calls share", ""]
-        for group in self.groups.values():
-            lines += [f"### Errors: {group['about'].strip()}", "", *self.error_lines(group)]
+        for name, group in self.groups.items():
+            lines += [f"### Errors: {group['about'].strip()}", "",
+                      *self.error_lines(group, lambda e, name=name: self.proven.words_of_group(name, e))]
         return lines
 
     def differences(self):

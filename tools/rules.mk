@@ -187,6 +187,11 @@ unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
 conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
 	@python3 tests/conformance.py $(if $(T),--only $(T))
 
+## make conformance-proofs  hypercalls/abi/proofs.txt: which case proves which documented error (T=SUITE)
+.PHONY: conformance-proofs
+conformance-proofs: $(CONFORMANCE_ELF) $(HV_ELF)
+	@python3 tests/conformance.py --hv paravane --proofs $(if $(T),--only $(T))
+
 ## make system        boots of the whole chain (T=NAME runs one)
 .PHONY: system
 system: all

@@ -39,6 +39,7 @@ bool guest_expect(long actual, long wanted, const char *text, const char *file, 
 {
     char reason[400];
 
+    provoked_collect();
     if (actual == wanted)
         return true;
     snprintf(reason, sizeof(reason), "%s is %ld (%#lx), want %ld%s", text, actual,
@@ -50,6 +51,7 @@ bool guest_expect(long actual, long wanted, const char *text, const char *file, 
 
 bool guest_expect_true(bool good, const char *text, const char *file, unsigned int line)
 {
+    provoked_collect();
     if (good || pair_note_failure(text, file, line))
         return good;
     return CU_assertImplementation(CU_FALSE, line, text, file, "", CU_FALSE);

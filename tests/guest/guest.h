@@ -28,6 +28,12 @@ bool guest_expect_true(bool good, const char *text, const char *file, unsigned i
             return;                                                                                \
     } while (0)
 
+// Paravane's reasons for the refusals of the running case: read what is new, of this domain or of another
+// from record *next on; print and forget them.
+void provoked_collect(void);
+void provoked_collect_from(domid_t domid, uint64_t *next);
+void provoked_print(const char *suite, const char *name);
+
 // Page-table entry bits.
 #define PTE_P (1UL << 0)
 #define PTE_RW (1UL << 1)

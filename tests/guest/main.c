@@ -28,6 +28,7 @@ static int run_cases(void)
         return 1;
     }
     GUEST_SUITES(COPY_SUITES)
+    report_case_ended = provoked_print;
     return report_run_suites(all, count, start_option("filter"));
 }
 

@@ -282,6 +282,7 @@ long peer_wait(struct peer *peer)
         CU_assertImplementation(CU_FALSE, box->failure_line, box->failure, box->failure_file, "",
                                 CU_FALSE);
     box->failure[0] = '\0';
+    provoked_collect_from(peer->domid, &peer->refusals);
     return result ? result : box->result;
 }
 

@@ -48,6 +48,7 @@ struct peer {
     uint64_t console_mfn;
     uint64_t root_mfn; // its first root table
     uint64_t shared_info_mfn;
+    uint64_t refusals; // number of its refusals that have been looked at
 };
 
 // What peer_call gives when the peer died of it, or did not come back.
