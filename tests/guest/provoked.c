@@ -16,7 +16,10 @@
 static struct paravane_refusal provoked[PROVOKED_MAX];
 static unsigned int provoked_count;
 
-static bool is_known(const struct paravane_refusal *r)
+// Cases expect things while the FPU is switched off too.
+#define WITHOUT_FPU __attribute__((target("general-regs-only")))
+
+static WITHOUT_FPU bool is_known(const struct paravane_refusal *r)
 {
     for (unsigned int i = 0; i < provoked_count; i++)
         if (provoked[i].call == r->call && provoked[i].subop == r->subop &&
@@ -25,7 +28,7 @@ static bool is_known(const struct paravane_refusal *r)
     return false;
 }
 
-void provoked_collect_from(domid_t domid, uint64_t *next)
+WITHOUT_FPU void provoked_collect_from(domid_t domid, uint64_t *next)
 {
     static struct paravane_refusal records[RECORDS_AT_ONCE];
     static bool busy; // another vcpu is at it and sees the same records
@@ -43,7 +46,7 @@ void provoked_collect_from(domid_t domid, uint64_t *next)
     __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
 }
 
-void provoked_collect(void)
+WITHOUT_FPU void provoked_collect(void)
 {
     static uint64_t next;
 
