@@ -100,6 +100,7 @@ struct cpu_features {
     bool nx, smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc,
         rdtscp;
     bool mce, syscall, is_amd;
+    bool sysenter;        // in long mode; elsewhere it is #UD
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0
     uint64_t cr4;         // our CR4 while a guest runs, without what belongs to the guest

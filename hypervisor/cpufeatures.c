@@ -57,6 +57,7 @@ static void detect_standard(void)
         panic("the CPU lacks FXSAVE or a local APIC");
     f->pge = bit(r[EDX], 13);
     f->mce = bit(r[EDX], 7);
+    f->sysenter = bit(r[EDX], 11) && !f->is_amd;
     f->x2apic = bit(r[ECX], 21);
     f->tsc_deadline = bit(r[ECX], 24);
     f->xsave = bit(r[ECX], 26);

@@ -97,7 +97,7 @@ static struct cpuid_result leaf_1(struct vcpu *v)
     // A kernel that has not enabled it yet finds it enabled: it may use it.
     if (r.c & F(XSAVE) && (v->in_kernel || v->traps.cr4 & CR4_OSXSAVE))
         r.c |= F(OSXSAVE);
-    r.d &= LEAF_1_EDX & (cpu_features.is_amd ? ~F(SEP) : ~0u);
+    r.d &= LEAF_1_EDX & (cpu_features.sysenter ? ~0u : ~F(SEP));
     if (v->domain->is_privileged)
         r.d |= machine(1, 0).d & F(MTRR);
     return r;

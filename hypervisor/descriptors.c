@@ -14,6 +14,7 @@
 #define VECTOR_INT80 0x80
 #define STUB_SYSCALL_BYTES 32
 #define STUB_VECTOR_BYTES 16
+#define SYSENTER_SKIPS 16 // ss and rsp of the frame
 #define IDT_VECTORS 256
 
 // Descriptors of the flat segments, with the accessed bit.
@@ -32,7 +33,8 @@ struct gate {
     uint64_t low, high;
 };
 
-extern const char entry_vector_stubs[], entry_syscall_stubs[], entry_syscall32_stubs[]; // entry.S
+extern const char entry_vector_stubs[], entry_syscall_stubs[], entry_syscall32_stubs[],
+    entry_sysenter[]; // entry.S
 void entry_reload_segments(void);
 extern bool entry_has_smap;
 
@@ -98,9 +100,9 @@ static void tss_fill(struct cpu *cpu)
     cpu->tss->io_bitmap = sizeof(struct tss); // beyond the limit: every port access traps
 }
 
-static void syscall_registers_init(unsigned cpu)
+static void syscall_registers_init(const struct cpu *cpu)
 {
-    uint64_t offset = cpu * STUB_SYSCALL_BYTES;
+    uint64_t offset = cpu->id * STUB_SYSCALL_BYTES;
 
     // SYSRET adds 8 and 16 to the upper selector: guest data and 64-bit code.
     wrmsr(MSR_STAR, (uint64_t)SEL_GUEST_CODE32 << 48 | (uint64_t)SEL_HV_CODE << 32);
@@ -109,6 +111,11 @@ static void syscall_registers_init(unsigned cpu)
     wrmsr(MSR_SYSCALL_MASK, EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT |
                                 EFLAGS_RF | EFLAGS_VM | EFLAGS_AC);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+    if (!cpu_features.sysenter)
+        return;
+    wrmsr(MSR_SYSENTER_CS, SEL_HV_CODE);
+    wrmsr(MSR_SYSENTER_ESP, cpu->tss->rsp[0] - SYSENTER_SKIPS);
+    wrmsr(MSR_SYSENTER_EIP, (uint64_t)entry_sysenter);
 }
 
 void descriptors_init_local(struct cpu *cpu)
@@ -137,7 +144,7 @@ void descriptors_init_local(struct cpu *cpu)
     lidt(&idtr);
     ltr(SEL_TSS);
     lldt(0);
-    syscall_registers_init(cpu->id);
+    syscall_registers_init(cpu);
 }
 
 // --- the running vcpu's part of the windows --------------------------------------------------------------

@@ -149,6 +149,30 @@ FUNCTION syscall32_common
     call trap_guest_syscall32
     jmp exit_to_guest
 
+// --- SYSENTER (on processors that have it in long mode) ------------------------------------------------
+// It saves nothing and clears IF, RF and VM only. Its stack pointer is the same place of each CPU's
+// frame: PUSHFQ writes regs.rflags.
+//        ss                   written below
+//        rsp                  written below      <- %rsp at entry
+//        rflags cs rip        pushed; cs is a null selector of ring 3
+// A guest that steps through it gives us #DB before and after PUSHFQ: trap_from_hypervisor() takes TF
+// away after it.
+FUNCTION entry_sysenter
+    pushfq
+    pushq $3
+    pushq $0
+    pushq $0
+    movl $ENTRY_SYSCALL, 4(%rsp)
+    SAVE_GENERAL
+    orl $EFLAGS_IF, REGS_rflags(%rsp)
+    movq $0, REGS_rsp(%rsp)
+    movq $SEL_GUEST_DATA32, REGS_ss(%rsp)
+    pushq $EFLAGS_IF
+    popfq
+    movq %rsp, %rdi
+    call trap_guest_sysenter
+    jmp exit_to_guest
+
 // --- return to the guest ------------------------------------------------------------------------------
 // %rsp is the frame at the top of the main stack. Nothing may be left to do once interrupts are off:
 // after a softirq, an NMI or an upcall we look again.
@@ -169,7 +193,7 @@ FUNCTION exit_to_guest
     cmpl $ENTRY_SYSCALL, REGS_entry_vector(%rsp)
     jne .Lreturn_by_iret
     // SYSRET must not see a RIP that is not canonical (it faults in ring 0 on some CPUs), nor flags
-    // with a meaning of their own on return.
+    // that it treats otherwise than IRET. With TF it raises #DB in ring 3, before the first instruction.
     movq REGS_rip(%rsp), %rcx
     movq %rcx, %rax
     sarq $47, %rax
@@ -177,13 +201,14 @@ FUNCTION exit_to_guest
     cmpl $1, %eax
     ja .Lreturn_by_iret_syscall
     movq REGS_rflags(%rsp), %r11
-    testl $(EFLAGS_TF | EFLAGS_RF | EFLAGS_NT | EFLAGS_VM | EFLAGS_IOPL), %r11d
+    testl $(EFLAGS_RF | EFLAGS_NT | EFLAGS_VM | EFLAGS_IOPL), %r11d
     jnz .Lreturn_by_iret_syscall
-    cmpw $SEL_GUEST_CODE64, REGS_cs(%rsp)
-    jne .Lreturn_by_iret_syscall
+    cmpw $SEL_GUEST_CODE32, REGS_cs(%rsp) // any other selector counts as that of 64-bit code
     LOAD_ALL_BUT_RCX_R11
     movq REGS_rsp(%rsp), %rsp
+    je 1f
     sysretq
+1:  sysretl
 
 // As SYSRET would have left them.
 .Lreturn_by_iret_syscall:

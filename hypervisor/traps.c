@@ -23,7 +23,7 @@
 #define ERROR_CODE_EXT 1u
 #define ERROR_CODE_IDT 2u
 
-extern const char entry_iret_to_guest[]; // entry.S
+extern const char entry_iret_to_guest[], entry_sysenter[]; // entry.S
 
 // --- exceptions of guests -----------------------------------------------------------------------------
 
@@ -174,6 +174,7 @@ static void guest_syscall(struct cpu_user_regs *regs, const struct guest_callbac
 {
     if (c->address) {
         guest_inject_syscall(regs, c);
+        regs->rflags &= ~(uint64_t)EFLAGS_DF; // all that the ABI's SYSCALL mask has
         return;
     }
     regs->rip -= SYSCALL_BYTES;
@@ -188,6 +189,17 @@ void trap_guest_syscall(struct cpu_user_regs *regs)
 void trap_guest_syscall32(struct cpu_user_regs *regs)
 {
     guest_syscall(regs, &current_vcpu()->traps.syscall32);
+}
+
+// The frame does not tell where it comes from, so there is nothing to step back to.
+void trap_guest_sysenter(struct cpu_user_regs *regs)
+{
+    const struct guest_callback *c = &current_vcpu()->traps.sysenter;
+
+    if (c->address)
+        guest_inject_syscall(regs, c);
+    else
+        guest_inject_exception(regs, X86_GP, 0);
 }
 
 // --- the way back -----------------------------------------------------------------------------------------
@@ -268,7 +280,8 @@ void trap_from_hypervisor(struct cpu_user_regs *regs)
         return;
     case X86_DB: // a guest's breakpoint on memory that we touch for it, or TF at our first instruction
         write_dr6(DR6_DEFAULT);
-        regs->rflags &= ~(uint64_t)EFLAGS_TF;
+        if (regs->rip != (uint64_t)entry_sysenter) // has still to save it
+            regs->rflags &= ~(uint64_t)EFLAGS_TF;
         return;
     case X86_BP:
         return;

@@ -20,7 +20,8 @@ void trap_from_hypervisor(struct cpu_user_regs *regs);
 void trap_double_fault(struct cpu_user_regs *regs);
 void trap_guest_syscall(struct cpu_user_regs *regs);   // SYSCALL from guest user mode
 void trap_guest_syscall32(struct cpu_user_regs *regs); // SYSCALL from compatibility mode
-void trap_return_work(struct cpu_user_regs *regs);     // softirqs, NMIs before the return
+void trap_guest_sysenter(struct cpu_user_regs *regs);
+void trap_return_work(struct cpu_user_regs *regs); // softirqs, NMIs before the return
 
 // The hypercall entry, in hypercalls/dispatch.c. Interrupts enabled.
 void hypercall_dispatch(struct cpu_user_regs *regs);

@@ -38,7 +38,7 @@ def system_commands(name):
 
 
 def conformance_commands(name):
-    option = [] if not name else [name] if name.startswith("--") else ["--only", name]
+    option = [] if not name else name.split() if name.startswith("--") else ["--only", name]
     return python_commands(f"conformance {name or ''}".strip(), "tests/conformance.py", *option)
 
 
@@ -56,6 +56,7 @@ SUITES = {
 }
 # What `make test` runs, in this order: suite and name; every one passes as a whole.
 DEFAULT = [("unit", None), ("conformance", None), ("conformance", "--cpu=qemu64"),
+           ("conformance", "--cpu=intel --only=entry/"),
            ("demo", "xen"), ("demo", "paravane"), ("system", None)]
 
 

@@ -28,6 +28,7 @@ CPU_MODELS = {
     "max": "max,-smap",
     "max-smap": "max",
     "qemu64": "qemu64,+rdrand",
+    "intel": "max,-smap,vendor=GenuineIntel",
 }
 OVMF_PLACES = ("/usr/share/OVMF", "/usr/share/ovmf")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc")

@@ -5,91 +5,21 @@
 #include <string.h>
 #include <xen/callback.h>
 
-#include "pvguest/event.h"
 #include "tests/guest/user.h"
-
-#define STACK_BYTES 8192
-#define USER_RFLAGS 0x2UL
-#define FLAG_IF 0x200UL
-#define FLAG_TF 0x100UL
-#define FLAG_NT 0x4000UL
-#define FLAG_AC 0x40000UL
-#define FLAG_IOPL 0x3000UL
-
-static unsigned char kernel_stack[STACK_BYTES] __attribute__((aligned(16)));
-static unsigned char user_stack_area[STACK_BYTES] __attribute__((aligned(16)));
-
-static long callback(uint16_t type, void (*address)(void), uint16_t flags)
-{
-    struct callback_register r = {.type = type, .flags = flags, .address = (unsigned long)address};
-
-    return hypercall_callback_op(CALLBACKOP_register, &r);
-}
-
-static uint64_t current_root(void)
-{
-    uint64_t cr3;
-
-    __asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-    return cr3 >> PAGE_SHIFT;
-}
-
-// User mode shares the kernel's root: all pages of a 64-bit PV guest are user pages to the processor.
-static void user_begin(void)
-{
-    static struct trap_info vectors[2];
-
-    vectors[0].vector = 0x80;
-    vectors[0].flags = 3;
-    vectors[0].cs = FLAT_KERNEL_CS;
-    vectors[0].address = (unsigned long)user_interrupt_entry;
-    EXPECT(hypercall_set_trap_table(vectors), 0);
-    EXPECT(callback(CALLBACKTYPE_syscall, user_syscall_entry, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_failsafe, user_failsafe_entry, 0), 0);
-    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, current_root()), 0);
-    EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, (unsigned long)(kernel_stack + STACK_BYTES)), 0);
-}
-
-static void user_end(void)
-{
-    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_failsafe, failsafe_upcall, 0), 0);
-}
-
-static struct user_frame user_frame_at(uint64_t rip)
-{
-    struct user_frame frame = {.rip = rip,
-                               .cs = FLAT_USER_CS,
-                               .rflags = USER_RFLAGS,
-                               .rsp = (uint64_t)(user_stack_area + STACK_BYTES),
-                               .ss = FLAT_USER_SS};
-
-    return frame;
-}
-
-// Upcalls stay masked while a frame without IF runs: user_enter cannot be interrupted half-way.
-static enum user_exit visit(const struct user_frame *frame, uint64_t flags)
-{
-    unsigned long saved = event_save();
-    enum user_exit result = user_enter(frame, flags);
-
-    event_restore(saved);
-    return result;
-}
 
 static void system_call(void)
 {
     struct user_frame frame = user_frame_at((uint64_t)user_do_syscall);
 
     user_begin();
-    EXPECT(visit(&frame, 0), USER_SYSCALL);
+    EXPECT(user_visit(&frame, 0), USER_SYSCALL);
     EXPECT(user_saved_rax, 0x5a5a);
     EXPECT_TRUE(user_saved.rip > frame.rip && user_saved.rip < frame.rip + 16);
     EXPECT(user_saved_rcx, user_saved.rip);
     EXPECT(user_saved.rsp, frame.rsp);
     EXPECT(user_saved.cs & 0xffff, FLAT_USER_CS);
     EXPECT(user_saved.ss & 0xffff, FLAT_USER_SS);
-    EXPECT(visit(&frame, VGCF_in_syscall), USER_SYSCALL);
+    EXPECT(user_visit(&frame, VGCF_in_syscall), USER_SYSCALL);
     EXPECT(user_saved.rsp, frame.rsp);
     user_end();
 }
@@ -99,34 +29,10 @@ static void software_interrupt(void)
     struct user_frame frame = user_frame_at((uint64_t)user_do_interrupt);
 
     user_begin();
-    EXPECT(visit(&frame, 0), USER_INTERRUPT);
+    EXPECT(user_visit(&frame, 0), USER_INTERRUPT);
     EXPECT(user_saved.rip, frame.rip + 2);
     EXPECT(user_saved.cs & 3, 3);
     user_end();
-}
-
-struct user_visit {
-    const struct user_frame *frame;
-    uint64_t flags;
-    enum user_exit exit;
-};
-
-static void visit_probed(void *arg)
-{
-    struct user_visit *v = arg;
-
-    v->exit = user_enter(v->frame, v->flags);
-}
-
-// As visit, for returns that may also end in an exception: PROBE_TRAP + vector, or the entry.
-static unsigned int visit_or_trap(const struct user_frame *frame, uint64_t flags)
-{
-    struct user_visit v = {frame, flags, 0};
-    unsigned long saved = event_save();
-    unsigned int trap = probe_run(visit_probed, &v);
-
-    event_restore(saved);
-    return trap ? trap : v.exit;
 }
 
 static void privileged_in_user_mode(void)
@@ -134,17 +40,10 @@ static void privileged_in_user_mode(void)
     struct user_frame frame = user_frame_at((uint64_t)user_do_privileged);
 
     user_begin();
-    EXPECT(visit_or_trap(&frame, 0), PROBE_TRAP + 13);
+    EXPECT(user_visit(&frame, 0), PROBE_TRAP + 13);
     EXPECT(probe_frame.rip, frame.rip);
     EXPECT(probe_frame.cs & 3, 3);
     user_end();
-}
-
-static bool is_refused(const struct user_frame *frame, uint64_t flags)
-{
-    unsigned int end = visit_or_trap(frame, flags);
-
-    return end == USER_FAILSAFE || (end == PROBE_TRAP + 13 && probe_frame.rip == frame->rip);
 }
 
 // A return address that is not canonical must not fault in ring 0. Processors differ in where IRET
@@ -158,8 +57,8 @@ static void return_non_canonical(void)
     for (size_t i = 0; i < 3; i++) {
         struct user_frame frame = user_frame_at(addresses[i]);
 
-        EXPECT_TRUE(is_refused(&frame, VGCF_in_syscall));
-        EXPECT_TRUE(is_refused(&frame, 0));
+        EXPECT_TRUE(user_is_refused(&frame, VGCF_in_syscall));
+        EXPECT_TRUE(user_is_refused(&frame, 0));
     }
     user_end();
 }
@@ -170,10 +69,10 @@ static void return_to_bad_selectors(void)
 
     user_begin();
     frame.cs = 0xfff3;
-    EXPECT_TRUE(is_refused(&frame, 0));
+    EXPECT_TRUE(user_is_refused(&frame, 0));
     frame = user_frame_at((uint64_t)user_do_syscall);
     frame.ss = 0xfff3;
-    EXPECT_TRUE(is_refused(&frame, 0));
+    EXPECT_TRUE(user_is_refused(&frame, 0));
     user_end();
 }
 
@@ -184,10 +83,10 @@ static void return_with_flags(void)
 
     user_begin();
     frame.rflags |= FLAG_IOPL | FLAG_NT | FLAG_AC;
-    EXPECT(visit(&frame, VGCF_in_syscall), USER_SYSCALL);
+    EXPECT(user_visit(&frame, VGCF_in_syscall), USER_SYSCALL);
     EXPECT(user_saved.rflags & FLAG_IOPL, 0);
     frame.rflags |= FLAG_IOPL | FLAG_NT | FLAG_AC;
-    EXPECT(visit(&frame, 0), USER_SYSCALL);
+    EXPECT(user_visit(&frame, 0), USER_SYSCALL);
     EXPECT(user_saved.rflags & FLAG_IOPL, 0);
     user_end();
 }
@@ -197,9 +96,9 @@ static void system_call_with_flags(void)
     struct user_frame frame = user_frame_at((uint64_t)user_do_flags);
 
     user_begin();
-    EXPECT(visit(&frame, 0), USER_SYSCALL);
+    EXPECT(user_visit(&frame, 0), USER_SYSCALL);
     EXPECT(user_saved.rflags & FLAG_NT, FLAG_NT);
-    EXPECT(visit(&frame, 0), USER_SYSCALL);
+    EXPECT(user_visit(&frame, 0), USER_SYSCALL);
     user_end();
 }
 
@@ -209,18 +108,18 @@ static void single_step_in_user_mode(void)
 
     user_begin();
     frame.rflags |= FLAG_TF;
-    EXPECT(visit_or_trap(&frame, 0), PROBE_TRAP + 1);
+    EXPECT(user_visit(&frame, 0), PROBE_TRAP + 1);
     user_end();
 }
 
 static void register_all(void)
 {
-    EXPECT(callback(CALLBACKTYPE_event, event_upcall, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_failsafe, failsafe_upcall, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_syscall, user_syscall_entry, CALLBACKF_mask_events), 0);
-    EXPECT(callback(CALLBACKTYPE_nmi, user_interrupt_entry, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_syscall32, user_syscall_entry, 0), 0);
-    EXPECT(callback(CALLBACKTYPE_sysenter, user_syscall_entry, 0), 0);
+    EXPECT(user_callback(CALLBACKTYPE_event, event_upcall, 0), 0);
+    EXPECT(user_callback(CALLBACKTYPE_failsafe, failsafe_upcall, 0), 0);
+    EXPECT(user_callback(CALLBACKTYPE_syscall, user_syscall_entry, CALLBACKF_mask_events), 0);
+    EXPECT(user_callback(CALLBACKTYPE_nmi, user_interrupt_entry, 0), 0);
+    EXPECT(user_callback(CALLBACKTYPE_syscall32, user_syscall_entry, 0), 0);
+    EXPECT(user_callback(CALLBACKTYPE_sysenter, user_syscall_entry, 0), 0);
 }
 
 static void register_refused(void)
@@ -262,9 +161,9 @@ static void old_form(void)
 
 static void kernel_stacks(void)
 {
-    EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, (unsigned long)(kernel_stack + STACK_BYTES)), 0);
-    EXPECT(hypercall_stack_switch(0, (unsigned long)(kernel_stack + STACK_BYTES)), 0);
-    EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, (unsigned long)(kernel_stack + STACK_BYTES)), 0);
+    EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, (unsigned long)user_kernel_stack_top), 0);
+    EXPECT(hypercall_stack_switch(0, (unsigned long)user_kernel_stack_top), 0);
+    EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, (unsigned long)user_kernel_stack_top), 0);
 }
 
 static const struct report_case callback_cases[] = {

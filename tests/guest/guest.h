@@ -93,6 +93,7 @@ bool probe_write(void *address, uint64_t value);
     X(segments) \
     X(traps) \
     X(callbacks) \
+    X(entries) \
     X(events) \
     X(grants) \
     X(grant_entries) \

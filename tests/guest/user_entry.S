@@ -46,21 +46,31 @@ user_enter:
     .size user_enter, . - user_enter
 
 // Each entry gets from the hypervisor, lowest first:
-//   syscall, interrupt: | rcx r11 | rip cs rflags rsp ss |
-//   failsafe:           | rcx r11 ds es fs gs | rip cs rflags rsp ss |
+//   failsafe:   | rcx r11 ds es fs gs | rip cs rflags rsp ss |
+//   the others: | rcx r11 | rip cs rflags rsp ss |
+// user_entry_rflags are the flags that it is entered with.
     .globl user_syscall_entry, user_interrupt_entry, user_failsafe_entry
+    .globl user_syscall32_entry, user_sysenter_entry
 user_syscall_entry:
     movl $1, user_exit
     jmp user_back
 user_interrupt_entry:
     movl $2, user_exit
     jmp user_back
+user_syscall32_entry:
+    movl $4, user_exit
+    jmp user_back
+user_sysenter_entry:
+    movl $5, user_exit
+    jmp user_back
 user_failsafe_entry:
     movl $3, user_exit
     popq user_saved_rcx
     popq user_saved_r11
-    addq $16, %rsp
+    leaq 16(%rsp), %rsp
 user_back:
+    pushfq
+    popq user_entry_rflags
     movq %rax, user_saved_rax
     popq user_saved_rcx
     popq user_saved_r11
@@ -81,8 +91,10 @@ user_back:
     ret
 
     .globl user_do_syscall, user_do_interrupt, user_do_privileged, user_do_flags
+    .globl user_do_syscall_now, user_do_sysenter, user_do_breakpoint
 user_do_syscall:
     movl $0x5a5a, %eax
+user_do_syscall_now:
     syscall
 user_do_interrupt:
     int $0x80
@@ -93,13 +105,40 @@ user_do_flags:
     popfq
     syscall
 
+user_do_sysenter:
+    sysenter
+user_do_breakpoint:
+    int3
+
+// The same for 32-bit user mode, copied to where that can run.
+    .globl user32_begin, user32_end
+    .globl user32_syscall, user32_sysenter, user32_interrupt, user32_overflow, user32_undefined
+    .code32
+user32_begin:
+user32_syscall:
+    syscall
+user32_sysenter:
+    sysenter
+user32_interrupt:
+    int $0x80
+user32_overflow:
+    movb $0x7f, %al
+    addb $1, %al
+    into
+user32_undefined:
+    ud2
+user32_end:
+    .code64
+
     .bss
     .balign 8
 user_stack:
     .skip 8
 user_exit:
     .skip 8
-    .globl user_saved, user_saved_rcx, user_saved_r11, user_saved_rax
+    .globl user_saved, user_saved_rcx, user_saved_r11, user_saved_rax, user_entry_rflags
+user_entry_rflags:
+    .skip 8
 user_saved:
     .skip 40
 user_saved_rcx:
