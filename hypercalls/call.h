@@ -12,6 +12,7 @@
 #include "hypervisor/guestcopy.h"
 
 #define CALL_ARGS 6
+#define CALL_NUMBERS 96 // hypercalls are below
 // Not canonical, so no address that get_debugreg could give back.
 #define CALL_CONTINUE (-0x7fffffffffff0000l)
 
@@ -67,7 +68,22 @@ struct subop {
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer);
 
-// --- See check_frames.c.
+// Shared by the files of paravane_op: see check_frames.c.
+long paravane_op_check_frames(struct hypercall *c, void *argument);
 
-// REFUSE_NO_MEMORY when there is no room for the counts.
-enum refusal check_frames(struct paravane_check_frames *result);
+// --- See longest_call.c. Debug builds only.
+
+#ifdef DEBUG
+#define CALLS_ARE_TIMED true
+#else
+#define CALLS_ARE_TIMED false
+#endif
+
+// A call begins on this CPU, maybe inside another one, which is returned for longest_call_leave.
+const struct hypercall *longest_call_enter(const struct hypercall *c);
+void longest_call_leave(const struct hypercall *outer);
+
+// The running call has looked for pending work.
+void longest_call_check(void);
+
+long paravane_op_longest_call(struct hypercall *c, void *argument);

@@ -5,7 +5,7 @@
 #include "hypercalls/call.h"
 #include "hypervisor/console.h"
 
-#define CHUNK 256
+#define CHUNK 64 // what is sent between two looks for pending work: the line is slow
 
 // Writes in chunks; between two it stops if something is pending. The count and the pointer
 // advance, so a continued call starts where it stopped.

@@ -8,7 +8,6 @@
 #include "hypervisor/traps.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2
-#define CALL_NUMBERS 96
 
 struct call_row {
     hypercall_handler *handler;
@@ -50,6 +49,8 @@ long refuse(struct hypercall *c, enum refusal r, unsigned index)
 
 bool call_should_yield(void)
 {
+    if (CALLS_ARE_TIMED)
+        longest_call_check();
     return softirq_is_pending() || event_pending(current_vcpu());
 }
 
@@ -57,7 +58,12 @@ static long call_run(struct hypercall *c)
 {
     if (c->number >= CALL_NUMBERS || !rows[c->number].handler)
         return refuse(c, REFUSE_NO_HYPERCALL, 0);
-    return rows[c->number].handler(c);
+    if (!CALLS_ARE_TIMED)
+        return rows[c->number].handler(c);
+    const struct hypercall *outer = longest_call_enter(c);
+    long result = rows[c->number].handler(c);
+    longest_call_leave(outer);
+    return result;
 }
 
 void hypercall_dispatch(struct cpu_user_regs *regs)

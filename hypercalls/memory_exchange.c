@@ -9,6 +9,8 @@
 
 #include "hypervisor/page_alloc.h"
 
+#define CHUNK_ORDER_MAX 9 // a chunk is done in one go, so even a control domain may not have more
+
 struct exchange {
     struct hypercall *call;
     struct domain *domain;
@@ -57,15 +59,20 @@ static enum refusal take_chunk(struct exchange *s, uint64_t chunk)
     return REFUSE_NONE;
 }
 
+// Where the address is limited, all of the chunk comes in one piece: each search may take long.
 static enum refusal allocate_chunk(struct exchange *s)
 {
     unsigned bits = memory_address_bits(s->x->out.mem_flags);
+    unsigned pieces = bits < 64 ? 0 : s->out_chunk_order; // as a power of 2
+    unsigned order = s->out_order + s->out_chunk_order - pieces;
 
-    for (uint64_t i = 0; i < 1ull << s->out_chunk_order; i++) {
-        struct frame *f = page_alloc_frames(s->out_order, bits);
+    for (uint64_t i = 0; i < 1ull << pieces; i++) {
+        struct frame *f = page_alloc_frames(order, bits);
         if (!f)
             return REFUSE_NO_MEMORY;
-        page_list_add(&s->fresh, f);
+        page_split(f, order, s->out_order);
+        for (uint64_t k = 0; k < 1ull << order; k += 1ull << s->out_order)
+            page_list_add(&s->fresh, f + k);
     }
     return REFUSE_NONE;
 }
@@ -108,10 +115,9 @@ static enum refusal exchange_chunk(struct exchange *s, uint64_t chunk)
 static enum refusal exchange_check(struct exchange *s)
 {
     const struct xen_memory_exchange *x = s->x;
-    unsigned in = x->in.extent_order, out = x->out.extent_order,
-             limit = memory_order_max(s->call->domain);
+    unsigned in = x->in.extent_order, out = x->out.extent_order;
 
-    if (in > limit || out > limit)
+    if (in > CHUNK_ORDER_MAX || out > CHUNK_ORDER_MAX)
         return REFUSE_ORDER_DENIED;
     if (x->in.domid != x->out.domid || x->nr_exchanged > x->in.nr_extents)
         return REFUSE_BAD_ARGUMENT;

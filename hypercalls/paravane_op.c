@@ -85,11 +85,6 @@ static long exit_reason(struct hypercall *c, void *argument)
     return 0;
 }
 
-static long op_check_frames(struct hypercall *c, void *argument)
-{
-    return refuse(c, check_frames(argument), 1);
-}
-
 #define ROW(command, type, right, handler)                                                         \
     {                                                                                              \
         PARAVANE_##command, #command, sizeof(struct paravane_##type), SUBOP_INOUT, right, handler  \
@@ -98,7 +93,8 @@ static long op_check_frames(struct hypercall *c, void *argument)
 static const struct subop subops[] = {
     ROW(refusals, refusals, SUBOP_ANY, refusals),
     ROW(exit_reason, exit_reason, SUBOP_ANY, exit_reason),
-    ROW(check_frames, check_frames, SUBOP_PRIVILEGED, op_check_frames),
+    ROW(check_frames, check_frames, SUBOP_PRIVILEGED, paravane_op_check_frames),
+    ROW(longest_call, longest_call, SUBOP_ANY, paravane_op_longest_call),
 };
 
 long hypercall_paravane_op(struct hypercall *c)

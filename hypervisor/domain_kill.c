@@ -10,7 +10,7 @@
 #include "hypervisor/irq.h"
 
 #define BUDGET 64          // ports, handles
-#define MEMORY_BUDGET 4096 // page-table entries, frames
+#define MEMORY_BUDGET 2048 // page-table entries, frames
 
 static enum refusal stop(struct domain *d)
 {

@@ -172,6 +172,12 @@ struct frame *page_alloc_frames(unsigned order, unsigned address_bits)
     return frames_take(order, address_bits, true);
 }
 
+void page_split(struct frame *first, unsigned order, unsigned into)
+{
+    for (uint64_t i = 1ull << into; i < 1ull << order; i += 1ull << into)
+        __atomic_fetch_add(&first[i].count, 1, __ATOMIC_RELEASE);
+}
+
 struct frame *page_alloc_uncleared(unsigned order)
 {
     return frames_take(order, 64, false);

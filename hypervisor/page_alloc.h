@@ -18,6 +18,8 @@ void page_free(void *pages, unsigned order); // NULL is allowed
 
 // The same as a frame, below the machine address 2^address_bits (64: anywhere).
 struct frame *page_alloc_frames(unsigned order, unsigned address_bits);
+// An allocation becomes several of a smaller order, each to be freed or given away for itself.
+void page_split(struct frame *first, unsigned order, unsigned into);
 
 // The same, contents as they were: only for dom0 at boot, when nobody's secrets are in free memory.
 struct frame *page_alloc_uncleared(unsigned order);

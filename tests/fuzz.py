@@ -10,6 +10,7 @@ long as the difference stays: what remains is the reproducer.
 import argparse
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
@@ -21,6 +22,8 @@ HVS = ("paravane", "xen")
 CALL = re.compile(r"^C (\d+) (.*)$")
 HASH = re.compile(r"^H (\d+) ([0-9a-f]+)$")
 REDUCE_RUNS = 60
+LONGEST = re.compile(r"^HOSTILE longest (\d+\(\d+\)) (\d+)$")
+INSTRUCTIONS_MAX = 1000000  # of a hypercall between two looks for pending work
 
 
 class Ended(Exception):
@@ -146,17 +149,30 @@ def compare(seed, calls, every, reduce_it):
     return f"seed {seed}, call {number}: Paravane \"{ours}\", Xen \"{theirs}\""
 
 
-def hostile(seed, calls, vcpus):
+def hostile(seed, calls, vcpus, icount):
     """None when Paravane survived wild calls and its frame table is right, else what happened."""
+    worst = " worst=1" if icount else ""
     iso = boot.make_iso("fuzz-hostile", "paravane", KERNEL,
-                        f"seed={seed} calls={calls} every={calls} hostile={vcpus}",
+                        f"seed={seed} calls={calls} every={calls} hostile={vcpus}{worst}",
                         options="noreboot dom0_max_vcpus=6", bios_only=True)
-    with qemu.Machine(iso, serial="build/boot/fuzz-hostile.log", cpu="qemu64", cpus=vcpus) as machine:
+    with qemu.Machine(iso, serial="build/boot/fuzz-hostile.log", cpu="qemu64", icount=icount,
+                      cpus=1 if icount else vcpus) as machine:
         try:
-            match = machine.wait_for(r"^FUZZ-(END|BAD)|panic|dom0 has|crash", timeout=600)
+            match = machine.wait_for(r"^FUZZ-(END|BAD)|panic|dom0 has|crash", timeout=3600)
         except qemu.QemuTimeout as error:
             return str(error)
-        return None if match[0] == "FUZZ-END" else machine.tail(8)
+        if match[0] != "FUZZ-END":
+            return machine.tail(8)
+        return too_long(machine.lines) if icount else None
+
+
+def too_long(lines):
+    """The calls that kept their CPU for more instructions than they may, or None; prints the longest."""
+    found = sorted((int(m[2]), m[1]) for m in map(LONGEST.match, lines) if m)
+    for count, call in reversed(found):
+        print(f"  {count:9} instructions: {call}")
+    over = [f"{call} {count} instructions" for count, call in found if count > INSTRUCTIONS_MAX]
+    return ", ".join(over) or (None if found else "no figures: a release build?")
 
 
 def main():
@@ -167,13 +183,20 @@ def main():
     parser.add_argument("--reduce", action="store_true", help="print a short reproducer")
     parser.add_argument("--hostile", type=int, metavar="VCPUS",
                         help="wild calls on Paravane alone, with so many vcpus")
+    parser.add_argument("--debug", action="store_true", help="the build with assertions")
+    parser.add_argument("--icount", action="store_true",
+                        help="count how many instructions calls take (needs --debug)")
     args = parser.parse_args()
     os.chdir(boot.ROOT)
+    if args.debug:
+        subprocess.run(["make", "B=build/debug", "DEBUG=1", "hypervisor"], check=True,
+                       stdout=subprocess.DEVNULL)
+        boot.HYPERVISORS["paravane"] = "build/debug/hypervisor/paravane.elf"
     failed = 0
     for i in range(args.boots):
         calls = args.calls // args.boots
         if args.hostile:
-            reason = hostile(args.seed + i, calls, args.hostile)
+            reason = hostile(args.seed + i, calls, args.hostile, args.icount)
         else:
             reason = compare(args.seed + i, calls, max(100, calls // 50), args.reduce)
         failed += reason is not None

@@ -3,7 +3,7 @@
 //
 // Command line: seed=N calls=N; from=A to=B print the calls in between; every=N sets how often the hash
 // of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference);
-// hostile=V: wild calls, with V vcpus, for Paravane only (hostile.c);
+// hostile=V: wild calls, with V vcpus, for Paravane only (hostile.c), worst=1: and the longest ones;
 // dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=F tells after
 // each printed call whether frame F can be mapped writable.
 // Output: "H <number> <hash>" and "C <number> <line>", at the end "FUZZ-END <calls>".
@@ -136,6 +136,18 @@ static void run_call(uint64_t seed, uint64_t number)
     op->run();
 }
 
+// Each error leaves a record of the reason; only without racers is it clear whose.
+static bool run_with_reasons(uint64_t seed, uint64_t number)
+{
+    uint64_t before = verdict_refusals();
+
+    run_call(seed, number);
+    if (!strstr(line, " = -") || verdict_refusals() != before)
+        return true;
+    printf("HOSTILE call %lu without a reason: %s\n", number, line);
+    return false;
+}
+
 // Is `number` in "A-B,C,..."? A missing list holds everything.
 static bool is_kept(const char *list, uint64_t number)
 {
@@ -213,20 +225,26 @@ int main(void)
     uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
     uint64_t hostile = option("hostile", 0);
     const char *keep = start_option("keep");
+    bool is_good = true;
 
     frames_setup();
     fuzz_event_setup();
     fuzz_grant_setup();
     if (hostile) {
         family_count = FAMILIES;
-        hostile_start((unsigned int)hostile - 1);
+        if (option("worst", 0))
+            worst_run();
+        racers_start((unsigned int)hostile - 1);
     }
     for (uint64_t i = 0; i < calls; i++) {
         if (!is_kept(keep, i))
             continue;
         if (i == dump)
             dump_frames();
-        run_call(seed, i);
+        if (hostile == 1)
+            is_good &= run_with_reasons(seed, i);
+        else
+            run_call(seed, i);
         hash = hash_line(hash);
         if (watch < FUZZ_FRAMES && i >= from)
             watch_frame(watch);
@@ -235,7 +253,11 @@ int main(void)
         if ((i + 1) % every == 0 || i + 1 == calls)
             printf("H %lu %016lx\n", i, hash);
     }
-    if (hostile && !hostile_finish())
+    if (hostile) {
+        racers_stop();
+        is_good &= verdict_print();
+    }
+    if (!is_good)
         printf("FUZZ-BAD\n");
     printf("FUZZ-END %lu\n", calls);
     return 0;

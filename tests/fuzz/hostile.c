@@ -1,41 +1,27 @@
 // SPDX-License-Identifier: MIT
-// The hostile fuzzer (hostile=1, Paravane only): wild arguments to every hypercall, and other vcpus that
-// race on the same frames, ports and grants. Left out is only what ends the domain or the machine when it
-// is allowed, and what replaces this kernel's own handlers, tables and console.
+// The hostile fuzzer (hostile=1, Paravane only): wild arguments to every hypercall, stores to tables, and
+// other vcpus that race on the same frames, ports and grants (racers.c). Left out is only what may end this
+// kernel or the machine (tame); what replaces its handlers is undone at once.
 #include "tests/fuzz/hostile.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <xen/event_channel.h>
-#include <xen/grant_table.h>
-#include <xen/physdev.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 
-#include "hypercalls/paravane.h"
-#include "pvguest/start.h"
+#include "pvguest/event.h"
 #include "tests/guest/guest.h"
 
-#define RACERS_MAX 3U
+#define HANDLERS 32U
 #define HYPERCALLS 82U
 #define SCRATCH_WORDS 512U
 #define SCRATCH_ROOM (64U * SCRATCH_WORDS) // answers may be long
 #define COUNT_MAX 64U
-#define GRANTS_FIRST (PAGE_SIZE / sizeof(grant_entry_v1_t))
 
 static uint64_t scratch[SCRATCH_ROOM];
 
 // --- random words
-
-static uint64_t mix(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15UL;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9UL;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebUL;
-    return z ^ z >> 31;
-}
 
 static uint64_t wild_word(void)
 {
@@ -68,41 +54,12 @@ static uint64_t wild_word(void)
 
 // --- which calls
 
-static bool is_dangerous(unsigned int call)
-{
-    switch (call) {
-    case __HYPERVISOR_set_trap_table: // replaces handlers of this kernel
-    case __HYPERVISOR_stack_switch:
-    case __HYPERVISOR_set_callbacks:
-    case __HYPERVISOR_callback_op:
-    case __HYPERVISOR_iret:
-    case __HYPERVISOR_fpu_taskswitch: // its next SSE instruction would trap
-    case __HYPERVISOR_set_debugreg:   // breakpoints in it
-    case __HYPERVISOR_sched_op_compat:
-    case __HYPERVISOR_sched_op:          // shutdown, watchdog, block
-    case __HYPERVISOR_kexec_op:          // another kernel
-    case __HYPERVISOR_console_io:        // the output that the test reads
-    case __HYPERVISOR_update_va_mapping: // its own pages; the other operations do this
-    case __HYPERVISOR_update_va_mapping_otherdomain:
-    case __HYPERVISOR_mmuext_op:   // a new root
-    case __HYPERVISOR_multicall:   // any of these; op_wild_multicall
-    case __HYPERVISOR_platform_op: // sleep
-    case __HYPERVISOR_vcpu_op:     // its own vcpu_info
-    case __HYPERVISOR_xsm_op:
-        return true;
-    default:
-        return false;
-    }
-}
-
+// Left out: iret replaces all registers, with what happens to be on the stack.
 static unsigned int pick_call(void)
 {
-    unsigned int call;
+    unsigned int call = fuzz_random(HYPERCALLS - 1);
 
-    do
-        call = fuzz_random(HYPERCALLS);
-    while (is_dangerous(call));
-    return call;
+    return call < __HYPERVISOR_iret ? call : call + 1;
 }
 
 static void fill_scratch(void)
@@ -115,13 +72,87 @@ static void fill_scratch(void)
         scratch[1] = fuzz_chance(80) ? 0x100 + fuzz_random(4) : DOMID_SELF;
 }
 
-// What would make a call reach beyond this kernel's scratch memory, into the rest of it.
+// Out of the arguments comes what would end this kernel or the machine, as it may: shutdown, sleep, another
+// root, a watchdog, breakpoints in its own code; and what would keep it from going on: to block, to poll for
+// ever. Memory that the call writes stays within scratch, text for the console is nothing.
+static void tame_scheduling(uint64_t *args, bool is_compat)
+{
+    static const unsigned char harmless[] = {SCHEDOP_yield, SCHEDOP_poll, SCHEDOP_remote_shutdown,
+                                             SCHEDOP_pin_override};
+    struct sched_poll *poll = (struct sched_poll *)scratch;
+
+    if (args[0] < 8)
+        args[0] = is_compat ? SCHEDOP_yield : harmless[args[0] % sizeof(harmless)];
+    poll->timeout = 1; // long ago
+}
+
+static void tame_mmu(unsigned int call, uint64_t *args)
+{
+    struct mmuext_op *op = (struct mmuext_op *)scratch;
+
+    if (call != __HYPERVISOR_mmuext_op)
+        args[0] = (uint64_t)fuzz_frames[args[0] % FUZZ_FRAMES].address;
+    else if (args[1] > SCRATCH_WORDS / (sizeof(*op) / sizeof(scratch[0])))
+        args[1] = 1;
+    for (unsigned int i = 0; i < SCRATCH_WORDS * sizeof(scratch[0]) / sizeof(*op); i++)
+        op[i].cmd = op[i].cmd == MMUEXT_NEW_BASEPTR ? MMUEXT_NEW_USER_BASEPTR : op[i].cmd;
+}
+
 static void tame(unsigned int call, uint64_t *args)
 {
-    if (call == __HYPERVISOR_memory_op)
+    switch (call) {
+    case __HYPERVISOR_memory_op:
         args[0] &= 0xffff;
-    if (call == __HYPERVISOR_grant_table_op)
+        break;
+    case __HYPERVISOR_grant_table_op:
         args[2] %= COUNT_MAX;
+        break;
+    case __HYPERVISOR_console_io:
+        args[0] |= CONSOLEIO_read;
+        break;
+    case __HYPERVISOR_set_debugreg:
+        args[1] &= args[0] % 8 == 7 ? ~0xffUL : ~0UL;
+        break;
+    case __HYPERVISOR_sched_op_compat:
+    case __HYPERVISOR_sched_op:
+        tame_scheduling(args, call == __HYPERVISOR_sched_op_compat);
+        break;
+    case __HYPERVISOR_update_va_mapping:
+    case __HYPERVISOR_update_va_mapping_otherdomain:
+    case __HYPERVISOR_mmuext_op:
+        tame_mmu(call, args);
+        break;
+    case __HYPERVISOR_platform_op:
+        if ((uint32_t)scratch[0] == XENPF_enter_acpi_sleep)
+            scratch[0] = XENPF_settime64;
+        break;
+    case __HYPERVISOR_vcpu_op:
+        if (args[1] == 0 && args[0] != VCPUOP_register_runstate_memory_area)
+            args[0] = VCPUOP_is_up;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool takes_handlers(unsigned int call)
+{
+    return call == __HYPERVISOR_set_trap_table || call == __HYPERVISOR_set_callbacks ||
+           call == __HYPERVISOR_callback_op || call == __HYPERVISOR_fpu_taskswitch;
+}
+
+// After a call that may have taken them: handlers, callbacks and the FPU as pvguest wants them.
+static void handlers_restore(void)
+{
+    extern char event_upcall[], failsafe_upcall[];
+    extern const uint64_t trap_entries[];
+    struct trap_info table[HANDLERS + 1] = {0};
+
+    for (unsigned int v = 0; v < HANDLERS; v++)
+        table[v] = (struct trap_info){(uint8_t)v, 0, FLAT_KERNEL_CS, trap_entries[v]};
+    hypercall_fpu_taskswitch(0);
+    hypercall_set_trap_table(table);
+    HYPERCALL3(__HYPERVISOR_set_callbacks, event_upcall, failsafe_upcall, 0);
 }
 
 static long call_by_number(unsigned int call, const uint64_t *args)
@@ -129,7 +160,12 @@ static long call_by_number(unsigned int call, const uint64_t *args)
     struct multicall_entry entry = {.op = call};
 
     memcpy(entry.args, args, 5 * sizeof(*args));
+    event_save();
+    unsigned long saved = event_save();
     hypercall_multicall(&entry, 1);
+    if (takes_handlers(call))
+        handlers_restore();
+    event_restore(saved);
     return (long)entry.result;
 }
 
@@ -151,13 +187,15 @@ static void op_wild(void)
     if (call == __HYPERVISOR_domctl || call == __HYPERVISOR_sysctl)
         args[0] = (uint64_t)scratch;
     fuzz_log(" %u %#lx", call, args[0]);
-    fuzz_log(" = %ld", call_by_number(call, args));
+    long result = call_by_number(call, args);
+    if (call != __HYPERVISOR_get_debugreg || result > -4096) // what is in the register
+        fuzz_log(" = %ld", result);
 }
 
 // Vcpu operations on vcpus that do not run this kernel.
 static void op_wild_vcpu(void)
 {
-    unsigned int vcpu = fuzz_chance(50) ? RACERS_MAX + 1 : 5 + fuzz_random(200);
+    unsigned int vcpu = fuzz_chance(50) ? HOSTILE_RACERS_MAX + 1 : 5 + fuzz_random(200);
 
     fill_scratch();
     fuzz_log(" = %ld", hypercall_vcpu_op(fuzz_random(16), vcpu, scratch));
@@ -174,7 +212,11 @@ static void op_wild_multicall(void)
             entries[i].args[k] = fuzz_chance(40) ? (uint64_t)scratch : wild_word();
         tame(entries[i].op, (uint64_t *)entries[i].args);
     }
-    fuzz_log(" = %ld", hypercall_multicall(entries, 8));
+    unsigned long saved = event_save();
+    long result = hypercall_multicall(entries, 8);
+    handlers_restore();
+    event_restore(saved);
+    fuzz_log(" = %ld", result);
 }
 
 static void op_wild_mmu(void)
@@ -193,163 +235,79 @@ static void op_wild_mmu(void)
     fuzz_log(" = %ld", hypercall_mmu_update(request, 4, &done, DOMID_SELF));
 }
 
+// --- stores to page tables, as each instruction that is emulated
+
+struct store {
+    uint64_t *at, value;
+    unsigned int kind;
+};
+
+static void store_run(void *argument)
+{
+    struct store *s = argument;
+    uint64_t old = *s->at, value = s->value;
+
+    switch (s->kind) {
+    case 0:
+        __asm__ volatile("movq %1, %0" : "=m"(*s->at) : "r"(value));
+        break;
+    case 1:
+        __asm__ volatile("movl %k1, %0" : "=m"(*s->at) : "r"(value));
+        break;
+    case 2:
+        __asm__ volatile("movw %w1, %0" : "=m"(*s->at) : "r"(value));
+        break;
+    case 3:
+        __asm__ volatile("movb %b1, %0" : "=m"(*s->at) : "q"(value));
+        break;
+    case 4:
+        __asm__ volatile("xchgq %1, %0" : "+m"(*s->at), "+r"(value));
+        break;
+    case 5:
+        __asm__ volatile("lock cmpxchgq %2, %0" : "+m"(*s->at), "+a"(old) : "r"(value));
+        break;
+    case 6:
+        __asm__ volatile("lock orq %1, %0" : "+m"(*s->at) : "r"(value));
+        break;
+    case 7:
+        __asm__ volatile("lock andq %1, %0" : "+m"(*s->at) : "r"(value));
+        break;
+    case 8:
+        __asm__ volatile("lock btrq %1, %0" : "+m"(*s->at) : "r"(value % 64));
+        break;
+    case 9:
+        __asm__ volatile("movnti %1, %0" : "=m"(*s->at) : "r"(value));
+        break;
+    case 10:
+        __asm__ volatile("lock xaddq %1, %0" : "+m"(*s->at), "+r"(value));
+        break;
+    case 11:
+        __asm__ volatile("lock cmpxchgl %k2, %0" : "+m"(*s->at), "+a"(old) : "r"(value));
+        break;
+    default:
+        __asm__ volatile("cld; rep stosq" : "+D"(s->at), "=m"(*s->at) : "a"(value), "c"(2UL));
+        break;
+    }
+}
+
+static void op_wild_store(void)
+{
+    struct store s = {
+        .at = (uint64_t *)(fuzz_frames[fuzz_random(FUZZ_FRAMES)].address + fuzz_random(500) * 8),
+        .kind = fuzz_random(13)};
+
+    if (fuzz_chance(10))
+        s.at = (uint64_t *)((char *)s.at + fuzz_random(8));
+    s.value = fuzz_chance(70) ? fuzz_mfn(fuzz_pick_frame()) << PAGE_SHIFT | fuzz_random(256)
+                              : wild_word();
+    fuzz_log(" %u: %u", s.kind, probe_run(store_run, &s));
+}
+
 const struct fuzz_operation hostile_operations[] = {
     {"wild",           60, op_wild          },
     {"wild_vcpu",      6,  op_wild_vcpu     },
     {"wild_multicall", 10, op_wild_multicall},
     {"wild_mmu",       30, op_wild_mmu      },
+    {"wild_store",     30, op_wild_store    },
     {NULL,             0,  NULL             },
 };
-
-// --- racers: other vcpus with nothing but a stack, so nothing here may fault
-
-static unsigned char stacks[RACERS_MAX][4 * PAGE_SIZE] __attribute__((aligned(16)));
-static volatile unsigned int racers, racers_down;
-static volatile bool stop;
-static volatile uint64_t racer_calls;
-
-static void race_tables(uint64_t *state)
-{
-    static const unsigned char pins[] = {MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE,
-                                         MMUEXT_PIN_L3_TABLE, MMUEXT_UNPIN_TABLE};
-    static const unsigned char flags[] = {1, 3, 5, 7, 0, 0x67, 0x27, 0x65};
-    const struct fuzz_frame *f = &fuzz_frames[mix(state) % FUZZ_FRAMES];
-    const struct fuzz_frame *other = &fuzz_frames[mix(state) % FUZZ_FRAMES];
-    uint64_t entry = other->mfn << PAGE_SHIFT | flags[mix(state) % sizeof(flags)];
-
-    switch (mix(state) % 3) {
-    case 0: {
-        struct mmu_update request = {(f->mfn << PAGE_SHIFT) + mix(state) % 6 * 8, entry};
-        hypercall_mmu_update(&request, 1, NULL, DOMID_SELF);
-        break;
-    }
-    case 1:
-        hypercall_update_va_mapping(f->address, entry, UVMF_INVLPG | UVMF_ALL);
-        break;
-    default: {
-        struct mmuext_op op = {.cmd = pins[mix(state) % 4], .arg1.mfn = f->mfn};
-        hypercall_mmuext_op(&op, 1, NULL, DOMID_SELF);
-        break;
-    }
-    }
-}
-
-static void race_events(uint64_t *state)
-{
-    struct evtchn_close end = {.port = 16 + (evtchn_port_t)(mix(state) % 32)};
-    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_bind_interdomain bind = {.remote_dom = DOMID_SELF, .remote_port = end.port};
-    struct evtchn_bind_vcpu vcpu = {.port = end.port, .vcpu = (uint32_t)(mix(state) % 4)};
-
-    switch (mix(state) % 5) {
-    case 0:
-        hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
-        break;
-    case 1:
-        hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &bind);
-        break;
-    case 2:
-        hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &vcpu);
-        break;
-    case 3:
-        hypercall_event_channel_op(EVTCHNOP_send, &end);
-        break;
-    default:
-        hypercall_event_channel_op(EVTCHNOP_close, &end);
-        break;
-    }
-}
-
-static void race_grants(uint64_t *state)
-{
-    struct gnttab_copy copy = {.flags = GNTCOPY_source_gref | GNTCOPY_dest_gref, .len = 64};
-    struct gnttab_map_grant_ref map = {.flags = GNTMAP_device_map};
-    struct gnttab_unmap_grant_ref unmap = {.handle = (grant_handle_t)(mix(state) % 32),
-                                           .dev_bus_addr = ~0UL};
-    struct gnttab_swap_grant_ref swap;
-
-    copy.source.u.ref = map.ref = swap.ref_a = (grant_ref_t)(GRANTS_FIRST + mix(state) % 24);
-    copy.dest.u.ref = swap.ref_b = (grant_ref_t)(GRANTS_FIRST + mix(state) % 24);
-    switch (mix(state) % 4) {
-    case 0:
-        hypercall_grant_table_op(GNTTABOP_copy, &copy, 1);
-        break;
-    case 1:
-        hypercall_grant_table_op(GNTTABOP_map_grant_ref, &map, 1);
-        unmap.handle = map.handle;
-        unmap.dev_bus_addr = map.dev_bus_addr;
-        if (map.status == GNTST_okay)
-            hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1);
-        break;
-    case 2:
-        hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1);
-        break;
-    default:
-        hypercall_grant_table_op(GNTTABOP_swap_grant_ref, &swap, 1);
-        break;
-    }
-}
-
-static void racer_main(uint64_t number)
-{
-    uint64_t state = number * 0x2545f4914f6cdd1dUL;
-
-    while (!stop) {
-        uint64_t kind = mix(&state) % 8;
-        if (kind < 5)
-            race_tables(&state);
-        else if (kind == 5)
-            race_events(&state);
-        else
-            race_grants(&state);
-        __atomic_add_fetch(&racer_calls, 1, __ATOMIC_RELAXED);
-    }
-    __atomic_add_fetch(&racers_down, 1, __ATOMIC_SEQ_CST);
-    for (;;)
-        hypercall_vcpu_op(VCPUOP_down, (unsigned int)number, NULL);
-}
-
-void hostile_start(unsigned int count)
-{
-    static struct vcpu_guest_context context;
-    uint64_t cr3;
-
-    __asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-    for (unsigned int i = 1; i <= count && i <= RACERS_MAX; i++) {
-        memset(&context, 0, sizeof(context));
-        context.flags = VGCF_in_kernel;
-        context.user_regs.rip = (uint64_t)racer_main;
-        context.user_regs.rdi = i;
-        context.user_regs.rsp = (uint64_t)(stacks[i - 1] + sizeof(stacks[0]) - 8);
-        context.user_regs.cs = FLAT_KERNEL_CS;
-        context.user_regs.ss = FLAT_KERNEL_SS;
-        context.user_regs.rflags = 0x200;
-        context.kernel_ss = FLAT_KERNEL_SS;
-        context.kernel_sp = context.user_regs.rsp;
-        context.ctrlreg[3] = cr3;
-        if (hypercall_vcpu_op(VCPUOP_initialise, i, &context) == 0 &&
-            hypercall_vcpu_op(VCPUOP_up, i, NULL) == 0)
-            racers++;
-    }
-}
-
-bool hostile_finish(void)
-{
-    struct paravane_check_frames check = {0};
-
-    stop = true;
-    while (racers_down < racers) {
-        // One of the calls may have stopped them.
-        for (unsigned int i = 1; i <= racers; i++)
-            hypercall_vcpu_op(VCPUOP_up, i, NULL);
-        hypercall_sched_op(SCHEDOP_yield, NULL);
-    }
-    uint64_t args[5] = {PARAVANE_check_frames, (uint64_t)&check};
-    long result = call_by_number(__HYPERVISOR_paravane_op, args);
-    printf("HOSTILE vcpus %u, their calls %lu, frames %lu, bad %lu (%ld)\n", racers + 1,
-           racer_calls, check.checked, check.bad, result);
-    if (check.bad)
-        printf("HOSTILE mfn %#lx count %#lx type %#lx, tables hold %lu references %lu uses\n",
-               check.mfn, check.count, check.type, check.table_references, check.table_uses);
-    return result == 0 && check.bad == 0 && check.checked != 0;
-}

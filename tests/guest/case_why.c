@@ -93,6 +93,18 @@ static void frames_are_counted_right(void)
     EXPECT(hypercall_paravane_op(PARAVANE_check_frames, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
+// Only debug builds measure; then a call that has been made has taken some time.
+static void longest_stretches(void)
+{
+    struct paravane_longest_call longest = {.call = 9999}, own = {.call = __HYPERVISOR_paravane_op};
+
+    if (!is_paravane())
+        return;
+    EXPECT(hypercall_paravane_op(PARAVANE_longest_call, &longest), -XEN_ENOSYS);
+    EXPECT(hypercall_paravane_op(PARAVANE_longest_call, &own), 0);
+    EXPECT(hypercall_paravane_op(PARAVANE_longest_call, NON_CANONICAL), -XEN_EFAULT);
+}
+
 static void hostile_arguments(void)
 {
     struct paravane_refusals op = {.domid = ABSENT_DOMAIN};
@@ -116,7 +128,7 @@ static void hostile_arguments(void)
 static const struct report_case cases[] = {
     REPORT_CASE(refused_call_leaves_record), REPORT_CASE(successful_call_leaves_none),
     REPORT_CASE(old_records_are_lost),       REPORT_CASE(frames_are_counted_right),
-    REPORT_CASE(hostile_arguments),
+    REPORT_CASE(longest_stretches),          REPORT_CASE(hostile_arguments),
 };
 
 GUEST_FAMILY(why, REPORT_SUITE("paravane_op", cases));

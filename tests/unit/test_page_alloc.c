@@ -41,6 +41,23 @@ static void pages_are_clear(void)
     }
 }
 
+static void splitting(void)
+{
+    struct frame *f = page_alloc_frames(5, 64);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    page_split(f, 5, 3);
+    for (unsigned i = 0; i < 32; i += 8) {
+        CU_ASSERT_EQUAL(frame_refs(&f[i]), 1);
+        CU_ASSERT_EQUAL(frame_refs(&f[i + 1]), 0);
+        page_free_frames(&f[i], 3);
+        CU_ASSERT_EQUAL(frames_free_count(), ALL - 24 + i);
+    }
+    f = page_alloc_frames(2, 64);
+    page_split(f, 2, 2);
+    page_free_frames(f, 2);
+    CU_ASSERT_EQUAL(frames_free_count(), ALL);
+}
+
 // Everything as single pages, then everything back: large blocks exist again.
 static void merging(void)
 {
@@ -125,8 +142,9 @@ static void random_sequence(void)
 int main(void)
 {
     static const struct report_case cases[] = {
-        REPORT_CASE(counts),         REPORT_CASE(pages_are_clear), REPORT_CASE(merging),
-        REPORT_CASE(address_limits), REPORT_CASE(claimed_frames),  REPORT_CASE(random_sequence),
+        REPORT_CASE(counts),          REPORT_CASE(pages_are_clear), REPORT_CASE(merging),
+        REPORT_CASE(splitting),       REPORT_CASE(address_limits),  REPORT_CASE(claimed_frames),
+        REPORT_CASE(random_sequence),
     };
     host_memory_init(FIRST, END);
     return report_run("page_alloc", cases, sizeof(cases) / sizeof(cases[0]));
