@@ -46,8 +46,7 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
         for (unsigned tries = 0; r == REFUSE_DOMAIN_EXISTS && tries < DOMID_FIRST_RESERVED;
              tries++) {
             last = last + 1u < DOMID_FIRST_RESERVED ? (domid_t)(last + 1) : 1;
-            if (!domain_exists(last))
-                r = domain_create(last, config, false, &d);
+            r = domain_create(last, config, false, &d);
         }
     }
     if (r == REFUSE_NONE)

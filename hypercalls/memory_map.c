@@ -4,7 +4,6 @@
 #include "hypercalls/memory_call.h"
 
 #include "hypervisor/boot.h"
-#include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
 
 // One entry of the BIOS call's buffer.

@@ -128,7 +128,7 @@ static enum refusal ext_clear_page(struct ext_state *s, const struct mmuext_op *
     enum refusal r = f ? frame_get_writable(f, s->owner) : REFUSE_FRAME_NOT_RAM;
     if (r)
         return r;
-    page_clear(frame_to_virt(f));
+    memset(frame_to_virt(f), 0, PAGE_SIZE);
     frame_put_writable(f);
     return REFUSE_NONE;
 }
@@ -142,7 +142,7 @@ static enum refusal ext_copy_page(struct ext_state *s, const struct mmuext_op *o
         return r;
     r = frame_get_writable(to, s->owner);
     if (r == REFUSE_NONE) {
-        page_copy(frame_to_virt(to), frame_to_virt(from));
+        memcpy(frame_to_virt(to), frame_to_virt(from), PAGE_SIZE);
         frame_put_writable(to);
     }
     frame_put(from);

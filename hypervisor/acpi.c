@@ -23,6 +23,14 @@ struct rsdp {
 } __attribute__((packed));
 _Static_assert(sizeof(struct rsdp) == sizeof(boot_info.rsdp), "boot_info keeps one");
 
+struct acpi_header {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum;
+    char oem_id[6], oem_table_id[8];
+    uint32_t oem_revision, creator_id, creator_revision;
+} __attribute__((packed));
+
 enum madt_type {
     MADT_LAPIC = 0,
     MADT_IOAPIC = 1,
@@ -73,6 +81,7 @@ struct generic_address {
 #define FADT_FLAGS 112
 #define FADT_RESET_REGISTER 116
 #define FADT_RESET_VALUE 128
+#define ADDRESS_SPACE_IO 1
 #define FADT_FLAG_RESET (1u << 10)
 
 struct acpi_info acpi_info;
@@ -102,7 +111,7 @@ static const struct acpi_header *table_map(uint64_t address)
     return header && checksum_ok(header, length) ? header : NULL;
 }
 
-const struct acpi_header *acpi_find(const char *signature)
+static const struct acpi_header *acpi_find(const char *signature)
 {
     for (unsigned i = 0; i < table_count; i++) {
         if (memcmp(tables[i]->signature, signature, 4) == 0)
@@ -197,9 +206,8 @@ static void fadt_parse(void)
     if (!(flags & FADT_FLAG_RESET) || fadt->length <= FADT_RESET_VALUE)
         return;
     memcpy(&reset, (const char *)fadt + FADT_RESET_REGISTER, sizeof(reset));
-    acpi_info.has_reset_register = true;
-    acpi_info.reset_address = reset.address;
-    acpi_info.reset_space = reset.space;
+    if (reset.space == ADDRESS_SPACE_IO)
+        acpi_info.reset_port = (uint16_t)reset.address;
     acpi_info.reset_value = (uint8_t)fadt_read(fadt, FADT_RESET_VALUE, 1);
 }
 

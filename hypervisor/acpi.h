@@ -9,14 +9,6 @@
 #define ACPI_MAX_IOAPICS 8
 #define ACPI_MAX_OVERRIDES 24
 
-struct acpi_header {
-    char signature[4];
-    uint32_t length;
-    uint8_t revision, checksum;
-    char oem_id[6], oem_table_id[8];
-    uint32_t oem_revision, creator_id, creator_revision;
-} __attribute__((packed));
-
 struct acpi_ioapic {
     uint32_t id, address, gsi_base;
 };
@@ -36,13 +28,9 @@ struct acpi_info {
     struct acpi_override override[ACPI_MAX_OVERRIDES];
     // FADT
     uint16_t pm1a_control, pm1b_control, pm_timer;
-    bool has_reset_register;
-    uint64_t reset_address;
-    uint8_t reset_space, reset_value;
+    uint16_t reset_port; // 0: none
+    uint8_t reset_value;
 };
 extern struct acpi_info acpi_info;
 
 void acpi_init(void);
-
-// A table by its signature ("APIC", "MCFG", ...), mapped; NULL if missing or broken. Valid for good.
-const struct acpi_header *acpi_find(const char *signature);

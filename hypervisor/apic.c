@@ -34,9 +34,6 @@ enum apic_register {
 #define LVT_MASKED 0x10000u
 #define LVT_NMI 0x400u
 #define LVT_TSC_DEADLINE 0x40000u
-#define ICR_NMI 0x400u
-#define ICR_INIT 0x500u
-#define ICR_STARTUP 0x600u
 #define ICR_BUSY 0x1000u
 #define ICR_ASSERT 0x4000u
 #define TIMER_DIVIDE_1 0xbu
@@ -69,8 +66,9 @@ void apic_eoi(void)
 }
 
 // The two halves of the command belong together: interrupts are off in between.
-static void apic_command(unsigned target, uint32_t command)
+void apic_send(unsigned target, uint32_t command)
 {
+    command |= ICR_ASSERT;
     uint64_t flags = irq_save();
     if (is_x2apic) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST); // an MSR write does not order earlier stores
@@ -82,26 +80,6 @@ static void apic_command(unsigned target, uint32_t command)
         mmio[APIC_ICR / 4] = command;
     }
     irq_restore(flags);
-}
-
-void apic_send(unsigned target, uint8_t vector)
-{
-    apic_command(target, ICR_ASSERT | vector);
-}
-
-void apic_send_nmi(unsigned target)
-{
-    apic_command(target, ICR_ASSERT | ICR_NMI);
-}
-
-void apic_send_init(unsigned target)
-{
-    apic_command(target, ICR_ASSERT | ICR_INIT);
-}
-
-void apic_send_startup(unsigned target, uint8_t page)
-{
-    apic_command(target, ICR_ASSERT | ICR_STARTUP | page);
 }
 
 void apic_timer_set(uint32_t count)
@@ -133,7 +111,7 @@ static void pic_mask(void)
         out8(init[i][0], init[i][1]);
 }
 
-static void error_handler(uint8_t vector, struct cpu_user_regs *regs)
+static void error_handler(uint8_t vector)
 {
     apic_write(APIC_ESR, 0);
     log_warn("apic: error %#x on CPU %u", apic_read(APIC_ESR), this_cpu_id());

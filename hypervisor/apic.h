@@ -10,11 +10,11 @@ void apic_init_local(void); // each CPU: enable, timer vector, spurious vector
 unsigned apic_id(void);     // of the running CPU
 void apic_eoi(void);
 
-// Fixed interrupt `vector`, INIT, or start-up IPI at page `page` (SIPI), to one CPU.
-void apic_send(unsigned apic_id, uint8_t vector);
-void apic_send_nmi(unsigned apic_id);
-void apic_send_init(unsigned apic_id);
-void apic_send_startup(unsigned apic_id, uint8_t page);
+// To one CPU: the fixed interrupt of a vector, or one of these, APIC_STARTUP with the number of a page.
+#define APIC_NMI 0x400u
+#define APIC_INIT 0x500u
+#define APIC_STARTUP 0x600u
+void apic_send(unsigned apic_id, uint32_t command);
 
 // The timer counts down from `count` once and interrupts; 0 = off. Not with TSC-deadline mode, but for
 // calibration: apic_timer_one_shot() selects counting without an interrupt, apic_init_local() ends it.
@@ -26,7 +26,7 @@ uint32_t apic_timer_get(void);
 // every interrupt. Exceptions (below 0x20) are not here.
 
 // Handlers run with interrupts off on the interrupted CPU's stack.
-typedef void vector_handler(uint8_t vector, struct cpu_user_regs *regs);
+typedef void vector_handler(uint8_t vector);
 
 void vector_set_handler(uint8_t vector, vector_handler *handler);
 

@@ -27,8 +27,7 @@ struct boot_info {
     struct boot_region region[BOOT_MAX_REGIONS];
     unsigned region_count;
     uint8_t rsdp[36]; // copy of the ACPI root pointer
-    bool has_rsdp, is_efi;
-    uint64_t efi_system_table;       // machine address, 0 under BIOS
+    bool has_rsdp;
     uint64_t image_start, image_end; // machine addresses of the hypervisor itself
     uint64_t trampoline;             // page below 1 MiB for starting CPUs
     uint64_t ram_bytes;              // all RAM of the map
@@ -89,13 +88,13 @@ void cpu_main(void) __attribute__((noreturn));
 // when it cannot be built. Options: dom0_mem=, dom0_max_vcpus=. dom0 is ready to run and paused.
 void dom0_build(void);
 
-// --- The hypervisor's command line: words "name", "no-name", "name=value".
+// --- The hypervisor's command line: words "name", "name=value".
 void cmdline_init(const char *text);
 
 // The value of option `name` copied to `value` (empty for the bare word); false if it is not given.
 // The last one wins.
 bool cmdline_get(const char *name, char *value, size_t size);
-bool cmdline_get_bool(const char *name, bool otherwise); // name, no-name, name=yes|no|on|off|0|1
-uint64_t cmdline_get_number(const char *name, uint64_t otherwise);
-uint64_t cmdline_get_size(const char *name,
-                          uint64_t otherwise); // 512M, 1G, 65536K, 4096B; bare = KiB
+
+// The number that option `name` begins with, scaled by a B, K, M, G or T behind it; a bare one is shifted
+// to the left.
+uint64_t cmdline_get_number(const char *name, unsigned bare_shift, uint64_t otherwise);

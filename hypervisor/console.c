@@ -26,14 +26,6 @@ static char last_char = '\n';         // on the port
 static char input[INPUT_SIZE];
 static unsigned input_head, input_tail; // counters
 
-void (*console_input_ready)(void);
-
-static void input_softirq(void)
-{
-    if (console_input_ready)
-        console_input_ready();
-}
-
 static uint64_t console_lock(void)
 {
     return is_forced ? irq_save() : spin_lock_irqsave(&lock);
@@ -54,9 +46,7 @@ void console_force(void)
 
 void console_init(void)
 {
-    uint64_t baud = cmdline_get_number("com1", 115200);
-    serial_init((unsigned)baud);
-    softirq_register(SOFTIRQ_CONSOLE, input_softirq);
+    serial_init((unsigned)cmdline_get_number("com1", 0, 115200));
     // What was logged before.
     for (uint32_t at = ring_start; at != ring_end; at++) {
         char c = ring[at % RING_SIZE];
@@ -64,16 +54,27 @@ void console_init(void)
     }
 }
 
-static void receive_handler(uint8_t vector, struct cpu_user_regs *regs)
+// The interrupt of the port: fetch what has arrived.
+static void receive(uint8_t vector)
 {
-    console_poll();
+    bool arrived = false;
+    char c;
+    uint64_t flags = console_lock();
+    while (serial_get(&c)) {
+        if (input_head - input_tail < INPUT_SIZE)
+            input[input_head++ % INPUT_SIZE] = c;
+        arrived = true;
+    }
+    console_unlock(flags);
+    if (arrived)
+        softirq_raise_here(SOFTIRQ_CONSOLE);
 }
 
 void console_init_irq(void)
 {
     struct ioapic_route route;
     unsigned gsi = ioapic_isa_gsi(SERIAL_IRQ, &route);
-    route.vector = vector_alloc(receive_handler);
+    route.vector = vector_alloc(receive);
     route.apic_id = (uint8_t)cpu_get(0)->apic_id;
     if (!route.vector || !ioapic_route(gsi, &route)) {
         log_warn("console: no interrupt line, no input");
@@ -81,7 +82,7 @@ void console_init_irq(void)
     }
     ioapic_unmask(gsi);
     serial_enable_rx_interrupt();
-    console_poll(); // what came earlier gives no edge any more
+    receive(0); // what came earlier gives no edge any more
 }
 
 // --- output
@@ -141,23 +142,6 @@ size_t console_ring_read(char *buffer, size_t bytes, uint32_t *index, bool clear
     *index = at;
     console_unlock(flags);
     return count;
-}
-
-// --- input
-
-void console_poll(void)
-{
-    bool arrived = false;
-    char c;
-    uint64_t flags = console_lock();
-    while (serial_get(&c)) {
-        if (input_head - input_tail < INPUT_SIZE)
-            input[input_head++ % INPUT_SIZE] = c;
-        arrived = true;
-    }
-    console_unlock(flags);
-    if (arrived)
-        softirq_raise_here(SOFTIRQ_CONSOLE);
 }
 
 size_t console_read(char *buffer, size_t bytes)

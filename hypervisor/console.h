@@ -6,7 +6,7 @@
 
 // Set the port up (com1=BAUD,8n1) and print what was logged before.
 void console_init(void);
-// Input by interrupt from now on; after ioapic_init().
+// Input by interrupt from now on, which raises SOFTIRQ_CONSOLE; after ioapic_init().
 void console_init_irq(void);
 
 // Output of dom0 (console_io write): to the port only. '\n' becomes "\r\n".
@@ -17,12 +17,6 @@ void console_log(const char *text, size_t bytes);
 
 // Up to `bytes` of typed input; returns the count (console_io read).
 size_t console_read(char *buffer, size_t bytes);
-
-// Called (from a softirq) when input has arrived; set by main.c to raise VIRQ_CONSOLE.
-extern void (*console_input_ready)(void);
-
-// Fetch what has arrived at the port; the interrupt handler, or debugging without one.
-void console_poll(void);
 
 // The log ring as sysctl readconsole sees it: copy the text from position *index on (advanced when
 // `incremental`), `clear` empties it. Returns the number of bytes.

@@ -97,9 +97,7 @@ static inline struct cpu *cpu_get(unsigned id)
 
 // What the CPU can do; the same on all CPUs (the boot CPU decides).
 struct cpu_features {
-    bool nx, smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc,
-        rdtscp;
-    bool mce, syscall, is_amd;
+    bool smep, smap, umip, fsgsbase, xsave, tsc_deadline, invariant_tsc, rdtscp, is_amd;
     bool sysenter;        // in long mode; elsewhere it is #UD
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0
@@ -137,7 +135,6 @@ static inline uint64_t cpu_ldt_window(unsigned cpu)
 // --- Detection of struct cpu_features (hypervisor/cpu.h) and the control registers that follow from it.
 void cpu_features_init(void);  // boot CPU; panics when something indispensable is missing
 void cpu_features_apply(void); // each CPU: CR0, CR4, EFER, XCR0
-void cpu_features_print(void);
 
 // --- Making a CPU's window: pages for its GDT and TSS, stacks with their struct cpu_info.
 

@@ -4,7 +4,6 @@
 // The boot CPU decides; the others are taken to be equal, which QEMU and every PC guarantee.
 #include "hypervisor/cpu.h"
 #include "hypervisor/panic.h"
-#include "hypervisor/string.h"
 
 #define XCR0_X87 1ul
 #define XCR0_SSE 2ul
@@ -41,8 +40,6 @@ static void detect_xsave(void)
     xsetbv(0, cpu_features.xcr0);
     cpuid(0xd, 0, r);
     cpu_features.xstate_size = r[EBX];
-    cpuid(0xd, 1, r);
-    cpu_features.xsaveopt = bit(r[EAX], 0);
 }
 
 static void detect_standard(void)
@@ -53,12 +50,9 @@ static void detect_standard(void)
     uint32_t max_leaf = r[EAX];
     f->is_amd = r[EBX] == 0x68747541; // "Auth"
     cpuid(1, 0, r);
-    if (!bit(r[EDX], 24) || !bit(r[EDX], 9))
-        panic("the CPU lacks FXSAVE or a local APIC");
-    f->pge = bit(r[EDX], 13);
-    f->mce = bit(r[EDX], 7);
+    if (!bit(r[EDX], 24) || !bit(r[EDX], 13) || !bit(r[EDX], 9) || !bit(r[EDX], 7))
+        panic("the CPU lacks FXSAVE, global pages, a local APIC or machine checks");
     f->sysenter = bit(r[EDX], 11) && !f->is_amd;
-    f->x2apic = bit(r[ECX], 21);
     f->tsc_deadline = bit(r[ECX], 24);
     f->xsave = bit(r[ECX], 26);
     if (max_leaf < 7)
@@ -75,8 +69,8 @@ static void detect_extended(void)
     struct cpu_features *f = &cpu_features;
     uint32_t r[4];
     cpuid(0x80000001, 0, r);
-    f->nx = bit(r[EDX], 20);
-    f->syscall = bit(r[EDX], 11);
+    if (!bit(r[EDX], 20) || !bit(r[EDX], 11))
+        panic("the CPU lacks NX or SYSCALL");
     f->rdtscp = bit(r[EDX], 27);
     f->phys_bits = 36;
     cpuid(0x80000000, 0, r);
@@ -96,11 +90,8 @@ void cpu_features_init(void)
     struct cpu_features *f = &cpu_features;
     detect_standard();
     detect_extended();
-    if (!f->syscall || !f->nx)
-        panic("the CPU lacks %s", f->nx ? "SYSCALL" : "NX");
-    f->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE;
-    f->cr4 |= (f->pge ? CR4_PGE : 0) | (f->mce ? CR4_MCE : 0) | (f->smep ? CR4_SMEP : 0);
-    f->cr4 |= (f->smap ? CR4_SMAP : 0) | (f->umip ? CR4_UMIP : 0);
+    f->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_PGE | CR4_MCE |
+             (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) | (f->umip ? CR4_UMIP : 0);
     f->cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
     detect_xsave();
     cpu_features_apply();
@@ -114,31 +105,4 @@ void cpu_features_apply(void)
     write_cr4(cpu_features.cr4);
     if (cpu_features.xsave)
         xsetbv(0, cpu_features.xcr0);
-}
-
-void cpu_features_print(void)
-{
-    static const struct {
-        const char *name;
-        size_t offset;
-    } flags[] = {
-        {"nx",            offsetof(struct cpu_features, nx)           },
-        {"smep",          offsetof(struct cpu_features, smep)         },
-        {"smap",          offsetof(struct cpu_features, smap)         },
-        {"umip",          offsetof(struct cpu_features, umip)         },
-        {"fsgsbase",      offsetof(struct cpu_features, fsgsbase)     },
-        {"xsave",         offsetof(struct cpu_features, xsave)        },
-        {"xsaveopt",      offsetof(struct cpu_features, xsaveopt)     },
-        {"x2apic",        offsetof(struct cpu_features, x2apic)       },
-        {"tsc-deadline",  offsetof(struct cpu_features, tsc_deadline) },
-        {"invariant-tsc", offsetof(struct cpu_features, invariant_tsc)},
-    };
-    char line[160] = "";
-    size_t used = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
-        if (*((const bool *)&cpu_features + flags[i].offset))
-            used += (size_t)snprintf(line + used, sizeof(line) - used, " %s", flags[i].name);
-    }
-    log_info("CPU features:%s; FPU state %u bytes, %u address bits", line, cpu_features.xstate_size,
-             cpu_features.phys_bits);
 }

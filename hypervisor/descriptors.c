@@ -52,7 +52,7 @@ static struct {
 
 static uint64_t window_flags(void)
 {
-    return PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | (cpu_features.nx ? PTE_NX : 0);
+    return PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX;
 }
 
 static void gate_set(unsigned vector, unsigned ist, bool open_to_guests)

@@ -102,7 +102,7 @@ static uint64_t tables_for(uint64_t start, uint64_t end)
 static uint64_t dom0_pages(void)
 {
     uint64_t free = frames_free_count();
-    uint64_t wanted = cmdline_get_size("dom0_mem", 0) >> PAGE_SHIFT;
+    uint64_t wanted = cmdline_get_number("dom0_mem", 10, 0) >> PAGE_SHIFT;
     uint64_t available = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : free / 2;
 
     return wanted && wanted < available ? wanted : available;
@@ -147,7 +147,7 @@ static void allocate_memory(struct builder *b)
             b->p2m[pfn] = mfn.v;
             m2p_set(mfn, pfn);
             if (pfn < b->next_pfn)
-                page_clear(mfn_to_virt(mfn));
+                memset(mfn_to_virt(mfn), 0, PAGE_SIZE);
         }
     }
 }
@@ -325,7 +325,7 @@ static void start_vcpu(struct builder *b)
 static void create_domain(struct builder *b)
 {
     const struct xen_domctl_createdomain config = {
-        .max_vcpus = (uint32_t)cmdline_get_number("dom0_max_vcpus", cpu_count()),
+        .max_vcpus = (uint32_t)cmdline_get_number("dom0_max_vcpus", 0, cpu_count()),
         .max_evtchn_port = -1u,
         .max_grant_frames = 64,
         .max_maptrack_frames = 1024,
@@ -370,7 +370,7 @@ void dom0_build(void)
     page_free(b.p2m, b.p2m_order);
     for (unsigned i = 0; i < boot_info.module_count; i++)
         boot_module_free(i);
-    log_info("dom0: %lu MiB, %u vcpus, %s kernel at %#lx, entry %#lx\n", b.nr_pages >> 8,
+    log_info("dom0: %lu MiB, %u vcpus, %s kernel at %#lx, entry %#lx", b.nr_pages >> 8,
              b.d->max_vcpus, b.image.guest_os[0] ? b.image.guest_os : "unnamed", b.image.start,
              b.image.entry);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Domains: creation, lookup, references, pausing, shutdown. Death is in domain_kill.c.
 //
-// A domain is put together from parts, in the order of `parts`; if one fails, and at the end of the
-// domain's life, they are taken apart in reverse. The list of domains holds one reference on each
+// The list of domains holds one reference on each
 // until the last stage of death; a domain that others still refer to stays listed (a zombie).
 // References may be dropped anywhere; freeing is put off to a softirq.
 #include "hypervisor/domain.h"
@@ -72,14 +71,6 @@ struct domain *domain_get_by_id(domid_t id)
     return d;
 }
 
-bool domain_exists(domid_t id)
-{
-    spin_lock(&list_lock);
-    bool exists = list_find(id) != NULL;
-    spin_unlock(&list_lock);
-    return exists;
-}
-
 struct domain *domain_get_next(domid_t first)
 {
     spin_lock(&list_lock);
@@ -141,8 +132,7 @@ static void list_remove_domain(const struct domain *d)
 
 // --- parts
 
-static enum refusal shared_info_create(struct domain *d,
-                                       const struct xen_domctl_createdomain *config)
+static enum refusal shared_info_create(struct domain *d)
 {
     d->shared_info = page_alloc(0);
     if (!d->shared_info)
@@ -162,29 +152,10 @@ static void shared_info_destroy(struct domain *d)
     d->shared_info = NULL;
 }
 
-static enum refusal events_create(struct domain *d, const struct xen_domctl_createdomain *config)
-{
-    event_domain_init(d, (int)config->max_evtchn_port);
-    return REFUSE_NONE;
-}
-
-static enum refusal grants_create(struct domain *d, const struct xen_domctl_createdomain *config)
-{
-    return grant_domain_init(d, config->max_grant_frames, config->max_maptrack_frames);
-}
-
-static enum refusal sched_create(struct domain *d, const struct xen_domctl_createdomain *config)
-{
-    sched_domain_init(d);
-    return REFUSE_NONE;
-}
-
 static void vcpus_destroy(struct domain *d)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
-        if (!v)
-            continue;
         vcpu_timers_stop(v);
         sched_vcpu_destroy(v);
         vcpu_traps_destroy(v);
@@ -193,35 +164,14 @@ static void vcpus_destroy(struct domain *d)
     }
 }
 
-struct domain_part {
-    enum refusal (*create)(struct domain *d, const struct xen_domctl_createdomain *config);
-    void (*destroy)(struct domain *d);
-};
-
-static const struct domain_part parts[] = {
-    {events_create,      event_domain_free   },
-    {shared_info_create, shared_info_destroy },
-    {grants_create,      grant_domain_free   },
-    {NULL,               vcpus_destroy       },
-    {sched_create,       sched_domain_destroy}, // watchdogs look at the vcpus
-};
-
-static void parts_destroy(struct domain *d, unsigned count)
+// What the parts below have, all or some of it, in the reverse order of its making.
+static void parts_destroy(struct domain *d)
 {
-    while (count-- > 0)
-        parts[count].destroy(d);
-}
-
-static enum refusal parts_create(struct domain *d, const struct xen_domctl_createdomain *config)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
-        enum refusal r = parts[i].create ? parts[i].create(d, config) : REFUSE_NONE;
-        if (r != REFUSE_NONE) {
-            parts_destroy(d, i);
-            return r;
-        }
-    }
-    return REFUSE_NONE;
+    sched_domain_destroy(d);
+    vcpus_destroy(d);
+    grant_domain_free(d);
+    shared_info_destroy(d);
+    event_domain_free(d);
 }
 
 // --- creation
@@ -241,13 +191,15 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     d->vcpu_limit = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     spin_lock_init(&d->lock, LOCK_DOMAIN);
-    enum refusal r = parts_create(d, config);
-    if (r == REFUSE_NONE) {
+    event_domain_init(d, (int)config->max_evtchn_port);
+    sched_domain_init(d);
+    enum refusal r = shared_info_create(d);
+    if (r == REFUSE_NONE)
+        r = grant_domain_init(d, config->max_grant_frames, config->max_maptrack_frames);
+    if (r == REFUSE_NONE)
         r = list_insert(d);
-        if (r != REFUSE_NONE)
-            parts_destroy(d, ARRAY_SIZE(parts));
-    }
     if (r != REFUSE_NONE) {
+        parts_destroy(d);
         page_free(d, 0);
         return r;
     }
@@ -312,9 +264,9 @@ static void domain_free(struct domain *d)
     domid_t id = d->id;
 
     list_remove_domain(d);
-    parts_destroy(d, ARRAY_SIZE(parts));
+    parts_destroy(d);
     page_free(d, 0);
-    log_debug("d%u is gone\n", id);
+    log_debug("d%u is gone", id);
     domain_send_global_virq(VIRQ_DOM_EXC);
 }
 
@@ -329,22 +281,32 @@ static void reap_softirq(void)
     }
 }
 
+// Control domains may map the machine-to-phys table, read-only, as frames of DOMID_XEN
+// (XENMEM_machphys_mfn_list names them).
+static void m2p_share(void)
+{
+    for (unsigned chunk = 0; chunk < M2P_SIZE / M2P_CHUNK_BYTES; chunk++) {
+        mfn_t first = paging_m2p_chunk(chunk);
+        for (unsigned i = 0; first.v && i < M2P_CHUNK_BYTES / PAGE_SIZE; i++)
+            frame_share_with_guest(frame_from_mfn(MFN(first.v + i)), &domain_system, true);
+    }
+}
+
 void domain_init(void)
 {
     spin_lock_init(&domain_idle.lock, LOCK_DOMAIN);
     spin_lock_init(&domain_system.lock, LOCK_DOMAIN);
     spin_lock_init(&domain_io.lock, LOCK_DOMAIN);
     softirq_register(SOFTIRQ_REAP, reap_softirq);
+    m2p_share();
 }
 
 // --- pausing
 
 static void apply_to_vcpus(struct domain *d, void (*fn)(struct vcpu *v))
 {
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i])
-            fn(d->vcpu[i]);
-    }
+    for (unsigned i = 0; i < d->max_vcpus; i++)
+        fn(d->vcpu[i]);
 }
 
 static void sleep_sync_unless_current(struct vcpu *v)
@@ -372,8 +334,7 @@ enum refusal domain_pause_by_controller(struct domain *d)
     if (d->controller_pause_count >= DOMAIN_MAX_PAUSES)
         return REFUSE_BAD_ARGUMENT;
     d->controller_pause_count++;
-    domain_pause(d);
-    domain_unpause_quietly(d);
+    apply_to_vcpus(d, sleep_sync_unless_current);
     return REFUSE_NONE;
 }
 
@@ -384,11 +345,6 @@ enum refusal domain_unpause_by_controller(struct domain *d)
     if (--d->controller_pause_count == 0)
         apply_to_vcpus(d, sched_wake);
     return REFUSE_NONE;
-}
-
-void domain_unpause_quietly(struct domain *d)
-{
-    __atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
 }
 
 void vcpu_pause(struct vcpu *v)
@@ -409,15 +365,15 @@ static void dom0_has_ended(uint8_t code)
 {
     switch (code) {
     case SHUTDOWN_reboot:
-        log_info("dom0 asks for a restart\n");
-        power_restart();
+        log_info("dom0 asks for a restart");
+        power_restart(0);
     case SHUTDOWN_poweroff:
-        log_info("dom0 has powered off\n");
+        log_info("dom0 has powered off");
         power_halt();
     default:
-        log_error("dom0 has crashed (reason %u)%s%s\n", code,
-                  domain_dom0->exit_reason[0] ? ": " : "", domain_dom0->exit_reason);
-        power_restart();
+        log_error("dom0 has crashed (reason %u)%s%s", code, domain_dom0->exit_reason[0] ? ": " : "",
+                  domain_dom0->exit_reason);
+        power_restart(0);
     }
 }
 
@@ -470,7 +426,7 @@ void domain_crash(struct domain *d, const char *format, ...)
     va_start(args, format);
     vsnprintf(reason, sizeof(reason), format, args);
     va_end(args);
-    log_error("d%u crashed: %s\n", d->id, reason);
+    log_error("d%u crashed: %s", d->id, reason);
     spin_lock(&d->lock);
     if (!d->exit_reason[0])
         strlcpy(d->exit_reason, reason, sizeof(d->exit_reason));
@@ -482,16 +438,4 @@ void domain_send_global_virq(unsigned virq)
 {
     if (domain_dom0)
         event_raise_global_virq(domain_dom0, virq);
-}
-
-void domain_describe_current(char *buffer, size_t size)
-{
-    const struct vcpu *v = current_vcpu();
-
-    if (!v)
-        snprintf(buffer, size, "no vcpu");
-    else if (v->domain->is_idle)
-        snprintf(buffer, size, "idle");
-    else
-        snprintf(buffer, size, "d%uv%u", v->domain->id, v->id);
 }

@@ -140,8 +140,6 @@ void domain_put(struct domain *d);
 // On success *out holds a reference.
 enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out);
 
-bool domain_exists(domid_t id); // zombies included
-
 // The first domain with an id of at least `first`, with a reference; NULL at the end.
 struct domain *domain_get_next(domid_t first);
 
@@ -154,7 +152,6 @@ enum refusal domain_alloc_vcpus(struct domain *d, unsigned count);
 
 void domain_pause(struct domain *d); // waits until every vcpu is off its CPU; nests
 void domain_unpause(struct domain *d);
-void domain_unpause_quietly(struct domain *d); // without waking: another pause holds it
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 
@@ -173,9 +170,6 @@ void domain_crash(struct domain *d, const char *format, ...) __attribute__((form
 
 // One restartable step of destruction; REFUSE_CONTINUE until it has ended.
 enum refusal domain_kill(struct domain *d);
-
-// "d3v0" and what ran, for crash reports.
-void domain_describe_current(char *buffer, size_t size);
 
 // Set up a fresh vcpu from a guest context (VCPUOP_initialise and setvcpucontext).
 enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *context);

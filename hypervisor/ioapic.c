@@ -66,7 +66,7 @@ void ioapic_init(void)
         io->first_gsi = acpi_info.ioapic[i].gsi_base;
         io->base = ioremap(MADDR(io->address), PAGE_SIZE);
         if (!io->base) {
-            log_warn("IO-APIC at %#lx cannot be mapped\n", io->address);
+            log_warn("IO-APIC at %#lx cannot be mapped", io->address);
             continue;
         }
         io->lines = (reg_read(io, INDEX_VERSION) >> 16 & 0xff) + 1;

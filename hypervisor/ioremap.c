@@ -40,14 +40,14 @@ static unsigned find_mapped(uint64_t first, unsigned pages)
 void *ioremap(maddr_t maddr, size_t bytes)
 {
     uint64_t first = maddr.v & PAGE_MASK, offset = maddr.v & ~PAGE_MASK;
-    uint64_t flags = PTE_PRESENT | PTE_RW | PTE_PCD | PTE_PWT | PTE_ACCESSED | PTE_DIRTY;
+    const uint64_t flags = PTE_PRESENT | PTE_RW | PTE_PCD | PTE_PWT | PTE_ACCESSED | PTE_DIRTY |
+                           PTE_NX | PTE_GLOBAL;
     void *result = NULL;
     // An address that no entry can hold may come from a device's base register.
     if (bytes == 0 || bytes > IOREMAP_SIZE || maddr.v >> cpu_features.phys_bits ||
         (maddr.v + bytes - 1) >> cpu_features.phys_bits)
         return NULL;
     unsigned pages = (unsigned)((offset + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
-    flags |= (cpu_features.nx ? PTE_NX : 0) | (cpu_features.pge ? PTE_GLOBAL : 0);
     uint64_t irq = spin_lock_irqsave(&lock);
     unsigned page = find_mapped(first, pages);
     if (page + pages <= WINDOW_PAGES) {

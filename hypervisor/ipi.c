@@ -28,7 +28,7 @@ void cpu_kick(unsigned cpu)
     apic_send(cpu_get(cpu)->apic_id, VECTOR_IPI_SOFTIRQ);
 }
 
-static void kick_handler(uint8_t vector, struct cpu_user_regs *regs)
+static void kick_handler(uint8_t vector)
 {
     // Nothing to do: the way back looks at the softirqs.
 }
@@ -47,7 +47,7 @@ void tlb_flush_serve(void)
     __atomic_store_n(&c->flush_done, requested, __ATOMIC_RELEASE);
 }
 
-static void flush_handler(uint8_t vector, struct cpu_user_regs *regs)
+static void flush_handler(uint8_t vector)
 {
     tlb_flush_serve();
 }
@@ -103,7 +103,7 @@ static void call_run(void)
         __atomic_fetch_and(&call.todo, ~bit, __ATOMIC_RELEASE);
 }
 
-static void call_handler(uint8_t vector, struct cpu_user_regs *regs)
+static void call_handler(uint8_t vector)
 {
     call_run();
 }
@@ -145,7 +145,7 @@ void smp_stop_others(void)
     __atomic_store_n(&is_stopping, true, __ATOMIC_SEQ_CST);
     for (unsigned id = 0; id < cpu_count(); id++) {
         if (id != this_cpu_id() && cpu_get(id)->is_online)
-            apic_send_nmi(cpu_get(id)->apic_id);
+            apic_send(cpu_get(id)->apic_id, APIC_NMI);
     }
 }
 

@@ -30,7 +30,7 @@ static uint8_t pirq_of_vector[256];
 static unsigned gsi_count;
 static struct spinlock lock = SPINLOCK_INIT(LOCK_IRQ);
 
-static void device_interrupt(uint8_t vector, struct cpu_user_regs *regs)
+static void device_interrupt(uint8_t vector)
 {
     unsigned number = pirq_of_vector[vector];
     struct pirq *p = &pirqs[number];

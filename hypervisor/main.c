@@ -8,7 +8,6 @@
 #include "hypervisor/context.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/irq.h"
-#include "hypervisor/m2p.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/traps.h"
@@ -25,7 +24,6 @@ void boot_main(uint32_t magic, uint64_t info, uint64_t load_address)
     console_init();
     log_info("Paravane, loaded by %s [%s]", boot_info.loader, boot_info.cmdline);
     cpu_features_init();
-    cpu_features_print();
     bootmem_init();
     bootmem_print();
     paging_init();
@@ -82,16 +80,15 @@ static void boot_continue(void)
     smp_prepare();
     memory_init();
     domain_init();
-    m2p_share();
     sched_init();
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
+    softirq_register(SOFTIRQ_CONSOLE, console_input);
     softirq_register(SOFTIRQ_NMI, nmi_deferred);
     softirq_register(SOFTIRQ_SCHEDULE, sched_run);
     cpu_init_scheduling(0);
     smp_start();
     irq_init();
     protect_platform();
-    console_input_ready = console_input;
     console_init_irq();
     dom0_build();
     domain_unpause_by_controller(domain_dom0);

@@ -15,10 +15,8 @@ enum info_tag {
     TAG_LOADER = 2,
     TAG_MODULE = 3,
     TAG_MMAP = 6,
-    TAG_EFI64 = 12,
     TAG_ACPI_OLD = 14,
     TAG_ACPI_NEW = 15,
-    TAG_EFI_MMAP = 17,
 };
 
 struct tag {
@@ -41,11 +39,6 @@ struct mmap_entry {
     uint32_t type, reserved;
 };
 
-struct efi_descriptor {
-    uint32_t type, pad;
-    uint64_t physical, virtual, pages, attributes;
-};
-
 struct boot_info boot_info;
 
 static char text_pool[4096]; // command lines of the hypervisor and the modules
@@ -57,7 +50,7 @@ static const char *text_keep(const char *text, size_t max)
     size_t room = sizeof(text_pool) - text_used;
     char *kept = text_pool + text_used;
     if (length + 1 > room) {
-        log_warn("boot: command line cut: \"%.20s...\"", text);
+        log_warn("boot: the command lines are too long, this one is cut: %s", text);
         if (room == 0)
             return "";
         length = room - 1;
@@ -96,25 +89,6 @@ static void parse_mmap(const struct tag_mmap *t)
     }
 }
 
-// The firmware's own map, for a loader that gives no other. Types: UEFI specification, 7.2.
-static void parse_efi_mmap(const struct tag_mmap *t)
-{
-    static const uint8_t region_type[15] = {
-        [1] = REGION_RAM, [2] = REGION_RAM, [3] = REGION_RAM,  [4] = REGION_RAM,
-        [7] = REGION_RAM, [8] = REGION_BAD, [9] = REGION_ACPI, [10] = REGION_NVS,
-    };
-    const char *p = (const char *)(t + 1), *end = (const char *)t + t->tag.size;
-    if (boot_info.region_count > 0 || t->entry_size < sizeof(struct efi_descriptor))
-        return;
-    for (; p + t->entry_size <= end; p += t->entry_size) {
-        const struct efi_descriptor *e = (const struct efi_descriptor *)p;
-        unsigned type = e->type < ARRAY_SIZE(region_type) ? region_type[e->type] : 0;
-        if (type == 0)
-            type = REGION_RESERVED;
-        bootmem_add_region(e->physical, e->pages << PAGE_SHIFT, (enum boot_region_type)type);
-    }
-}
-
 static void parse_rsdp(const struct tag *t, bool newer)
 {
     size_t size = t->size - sizeof(*t);
@@ -142,17 +116,12 @@ static void parse_tag(const struct tag *t)
     case TAG_MMAP:
         parse_mmap((const struct tag_mmap *)t);
         break;
-    case TAG_EFI64:
-        boot_info.is_efi = true;
-        memcpy(&boot_info.efi_system_table, text, sizeof(uint64_t));
-        break;
     case TAG_ACPI_OLD:
         parse_rsdp(t, false);
         break;
     case TAG_ACPI_NEW:
         parse_rsdp(t, true);
         break;
-    case TAG_EFI_MMAP: // after all others, see below
     case TAG_END:
         break;
     }
@@ -160,7 +129,7 @@ static void parse_tag(const struct tag *t)
 
 void multiboot_parse(uint32_t magic, uint64_t info)
 {
-    const struct tag *efi_mmap = NULL, *t;
+    const struct tag *t;
     uint64_t end = info + *(const uint32_t *)info;
     if (magic != LOADER_MAGIC)
         panic("started by a loader that is not Multiboot2 (magic %#x)", magic);
@@ -169,14 +138,7 @@ void multiboot_parse(uint32_t magic, uint64_t info)
         t = (const struct tag *)at;
         if (t->type == TAG_END || t->size < sizeof(*t) || at + t->size > end)
             break;
-        if (t->type == TAG_EFI_MMAP)
-            efi_mmap = t;
-        else
-            parse_tag(t);
-    }
-    if (efi_mmap) {
-        boot_info.is_efi = true;
-        parse_efi_mmap((const struct tag_mmap *)efi_mmap);
+        parse_tag(t);
     }
     cmdline_init(boot_info.cmdline);
 }

@@ -158,7 +158,7 @@ static struct frame *frames_take(unsigned order, unsigned address_bits, bool cle
     tlb_filter(stamp);
     for (uint64_t i = 0; i < 1ull << order; i++) {
         if (clear && f[i].count & FRAME_DIRTY)
-            page_clear(frame_to_virt(&f[i]));
+            memset(frame_to_virt(&f[i]), 0, PAGE_SIZE);
         f[i].owner = NULL;
         f[i].next = f[i].prev = 0;
         __atomic_store_n(&f[i].count, FRAME_RAM | (i == 0 ? 1u : 0u), __ATOMIC_RELEASE);

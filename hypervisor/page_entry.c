@@ -42,11 +42,6 @@ static mfn_t entry_mfn(uint64_t e)
     return MFN((e & PTE_ADDRESS) >> PAGE_SHIFT);
 }
 
-static bool entry_nx_ok(uint64_t e)
-{
-    return !(e & PTE_NX) || cpu_features.nx;
-}
-
 // The form in which a guest's present level-1 entry stands in the table.
 static uint64_t entry_adjust_l1(uint64_t e)
 {
@@ -84,8 +79,6 @@ static __attribute__((always_inline)) inline enum refusal acquire_l1(const struc
     struct frame *f = frame_from_mfn(entry_mfn(value));
 
     *e = value;
-    if (!entry_nx_ok(value))
-        return REFUSE_ENTRY_BAD_FLAGS;
     if (!f)
         return acquire_device(c, e);
     value &= ~(uint64_t)PTE_CACHE;
@@ -142,7 +135,7 @@ enum refusal page_entry_acquire(const struct entry_context *c, unsigned level, u
 {
     if (level == PAGE_TYPE_L1)
         return acquire_l1(c, e);
-    if (*e & ENTRY_TABLE_FORBIDDEN || !entry_nx_ok(*e))
+    if (*e & ENTRY_TABLE_FORBIDDEN)
         return REFUSE_ENTRY_BAD_FLAGS;
     struct frame *f = frame_from_mfn(entry_mfn(*e));
     if (!f)
@@ -210,7 +203,7 @@ static bool write_same_frame(const struct entry_context *c, struct frame *table,
 {
     uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), found;
 
-    if (!(old & value & PTE_PRESENT) || !entry_nx_ok(value))
+    if (!(old & value & PTE_PRESENT))
         return false;
     value = entry_adjust_l1((value & ~PTE_GRANT) | (old & PTE_GRANT));
     if ((old ^ value) & ~(ENTRY_SOFT | PTE_RW))
@@ -336,7 +329,7 @@ enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contain
 
     if (r)
         return r;
-    flags &= PTE_RW | PTE_USER | PTE_AD | PTE_AVAIL | (cpu_features.nx ? PTE_NX : 0);
+    flags &= PTE_RW | PTE_USER | PTE_AD | PTE_AVAIL | PTE_NX;
     uint64_t value = entry_adjust_l1(mfn_to_maddr(mfn).v | flags | PTE_PRESENT | PTE_GRANT);
     if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
         frame_put(table);

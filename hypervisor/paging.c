@@ -16,6 +16,7 @@
 #define LARGE_PAGE 0x200000ul
 #define TABLE_PTE (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY)
 #define LEAF_PTE (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
+#define FIXED_DATA_PTE (PTE_NX | PTE_GLOBAL)             // of permanent mappings of data
 #define M2P_CHUNK_FRAMES (LARGE_PAGE / sizeof(uint64_t)) // frames described by one large page
 
 uint64_t *idle_l4;
@@ -76,28 +77,18 @@ static void map_range(uint64_t va, uint64_t maddr, uint64_t bytes, uint64_t flag
     }
 }
 
-static uint64_t nx(void)
-{
-    return cpu_features.nx ? PTE_NX : 0;
-}
-
-static uint64_t global(void)
-{
-    return cpu_features.pge ? PTE_GLOBAL : 0;
-}
-
 static void map_image_part(const char *start, const char *end, uint64_t flags)
 {
     uint64_t from = (uint64_t)start, to = ((uint64_t)end + PAGE_SIZE - 1) & PAGE_MASK;
     for (; from < to; from += PAGE_SIZE)
-        *walk(from, 1, 0) = image_to_maddr((void *)from).v | flags | global() | LEAF_PTE;
+        *walk(from, 1, 0) = image_to_maddr((void *)from).v | flags | PTE_GLOBAL | LEAF_PTE;
 }
 
 static void map_image(void)
 {
     map_image_part(text_start, text_end, 0);
-    map_image_part(rodata_start, rodata_end, nx());
-    map_image_part(data_start, image_end, PTE_RW | nx());
+    map_image_part(rodata_start, rodata_end, PTE_NX);
+    map_image_part(data_start, image_end, PTE_RW | PTE_NX);
 }
 
 static bool region_is_memory(const struct boot_region *r)
@@ -110,7 +101,7 @@ static bool region_is_memory(const struct boot_region *r)
 static void map_direct(void)
 {
     uint64_t image = boot_info.image_start, writable = image_to_maddr(data_start).v;
-    uint64_t flags = PTE_RW | nx() | global();
+    uint64_t flags = PTE_RW | FIXED_DATA_PTE;
     for (unsigned i = 0; i < boot_info.region_count; i++) {
         const struct boot_region *r = &boot_info.region[i];
         uint64_t start = r->start & PAGE_MASK,
@@ -147,7 +138,7 @@ static uint64_t *m2p_hole_table(uint64_t user)
     if (!hole_page)
         hole_page = memset(table_alloc(), 0xff, PAGE_SIZE);
     for (unsigned i = 0; i < PTES; i++)
-        l1[i] = virt_to_maddr(hole_page).v | LEAF_PTE | user | nx() | global();
+        l1[i] = virt_to_maddr(hole_page).v | LEAF_PTE | user | FIXED_DATA_PTE;
     return l1;
 }
 
@@ -166,7 +157,7 @@ static void map_m2p(void)
             continue;
         }
         void *chunk = boot_alloc(LARGE_PAGE, LARGE_PAGE);
-        uint64_t leaf = virt_to_maddr(chunk).v | LEAF_PTE | PTE_PSE | nx() | global();
+        uint64_t leaf = virt_to_maddr(chunk).v | LEAF_PTE | PTE_PSE | FIXED_DATA_PTE;
         memset(chunk, 0xff, LARGE_PAGE);
         *entry = leaf | PTE_USER;
         *alias = leaf | PTE_RW;
@@ -189,7 +180,7 @@ mfn_t paging_m2p_chunk(unsigned chunk)
 
 void paging_map_fresh(uint64_t start, uint64_t bytes)
 {
-    uint64_t flags = PTE_RW | nx() | global() | LEAF_PTE, step;
+    uint64_t flags = PTE_RW | FIXED_DATA_PTE | LEAF_PTE, step;
     uint64_t end = (start + bytes + PAGE_SIZE - 1) & PAGE_MASK;
     for (uint64_t va = start & PAGE_MASK; va < end; va += step) {
         uint64_t *large = walk(va, 2, 0);

@@ -58,6 +58,8 @@ void ioremap_init(void); // called by paging_init
 // are ignored.
 void m2p_set(mfn_t mfn, uint64_t value);
 
+#define M2P_CHUNK_BYTES 0x200000ul // the ABI lists the table in pieces of this size
+
 // The first frame of the 2 MiB of the table with number `chunk`; MFN(0) where there is no RAM.
 mfn_t paging_m2p_chunk(unsigned chunk);
 

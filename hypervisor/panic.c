@@ -1,20 +1,47 @@
 // SPDX-License-Identifier: MIT
-// The crash report, and the end of the machine.
+// The crash report.
 //
 // The report trusts nothing: it takes the console over, prints registers and every value on the
 // stack that points into text (the code is built without frame pointers, so some lines are stale), and
 // stops. A second fault inside the report halts at once.
-#include "hypervisor/panic.h"
+//
+// The symbol table is made from the linked image (tools/symbols.py) and linked in by a second pass; in the
+// first pass its section is empty. It holds the number of symbols, their offsets from text_start in
+// ascending order, and the names one after the other, each with its length before it.
+#include "hypervisor/boot.h"
 #include "hypervisor/console.h"
 #include "hypervisor/domain.h"
-#include "hypervisor/boot.h"
 #include "hypervisor/power.h"
 #include "hypervisor/smp.h"
 
 #define TRACE_LINES 24
-#define REBOOT_WAIT_US 5000000
+#define RESTART_WAIT_US 5000000
 
 static unsigned panic_depth; // atomic
+
+static bool is_text(uint64_t address)
+{
+    return address >= (uint64_t)text_start && address < (uint64_t)text_end;
+}
+
+// "name+0x12" of a text address into `buffer`.
+static const char *symbol_format(uint64_t address, char *buffer, size_t size)
+{
+    const uint32_t *count = (const uint32_t *)symbols_start, *offset = count + 1;
+    uint32_t wanted = (uint32_t)(address - (uint64_t)text_start), index = 0;
+
+    if (!is_text(address) || &symbols_start[0] == &symbols_end[0]) {
+        snprintf(buffer, size, "%#lx", address);
+        return buffer;
+    }
+    const uint8_t *name = (const uint8_t *)(offset + *count);
+    while (index + 1 < *count && offset[index + 1] <= wanted) {
+        name += 1 + name[0];
+        index++;
+    }
+    snprintf(buffer, size, "%.*s+%#x", name[0], (const char *)name + 1, wanted - offset[index]);
+    return buffer;
+}
 
 // The part of RSP's stack that is in use: of an IST page, or of the main stack. After an overflow RSP
 // points into the guard page, and the whole main stack counts. Empty when RSP is no stack of ours.
@@ -38,10 +65,11 @@ static void stack_print(uint64_t rsp)
     uint64_t at, end;
     char name[80];
     unsigned lines = 0;
+
     log_error("Call trace (values on the stack that point into text):");
     for (stack_bounds(rsp, &at, &end); at < end && lines < TRACE_LINES; at += 8) {
         uint64_t value = *(const uint64_t *)at;
-        if (!symbol_is_text(value))
+        if (!is_text(value))
             continue;
         // A return address may be that of the next function, after a call that never returns.
         log_error("  %016lx %s", value, symbol_format(value - 1, name, sizeof(name)));
@@ -49,12 +77,11 @@ static void stack_print(uint64_t rsp)
     }
 }
 
-void regs_print(const struct cpu_user_regs *r)
+static void regs_print(const struct cpu_user_regs *r)
 {
-    bool ring0 = (r->cs & 3) == 0;
     char name[80];
-    log_error("RIP %04x:%016lx %s", r->cs, r->rip,
-              ring0 ? symbol_format(r->rip, name, sizeof(name)) : "");
+
+    log_error("RIP %04x:%016lx %s", r->cs, r->rip, symbol_format(r->rip, name, sizeof(name)));
     log_error("RSP %04x:%016lx RFLAGS %08lx vector %#x error %#x", r->ss, r->rsp, r->rflags,
               r->entry_vector, r->error_code);
     log_error("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
@@ -63,12 +90,13 @@ void regs_print(const struct cpu_user_regs *r)
     log_error("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
     log_error("cr0 %08lx cr2 %016lx cr3 %012lx cr4 %08lx", read_cr0(), read_cr2(), read_cr3(),
               read_cr4());
-    if (ring0)
-        stack_print(r->rsp);
 }
 
-static void report_begin(void)
+void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
 {
+    const struct vcpu *v = current_vcpu();
+    va_list args;
+
     irq_disable();
     if (__atomic_fetch_add(&panic_depth, 1, __ATOMIC_SEQ_CST) > 0) {
         for (;;)
@@ -76,44 +104,15 @@ static void report_begin(void)
     }
     smp_stop_others();
     console_force();
-}
-
-static void report_end(void) __attribute__((noreturn));
-static void report_end(void)
-{
-    char what[64] = "nothing";
-    if (current_vcpu())
-        domain_describe_current(what, sizeof(what));
-    log_error("CPU %u ran %s", this_cpu_id(), what);
-    if (cmdline_get_bool("noreboot", false) || !cmdline_get_bool("reboot", true)) {
-        log_error("Halted.");
-        machine_halt();
-    }
-    log_error("Rebooting in five seconds.");
-    machine_delay_us(REBOOT_WAIT_US);
-    machine_reboot();
-}
-
-void panic(const char *format, ...)
-{
-    va_list args;
-    report_begin();
     log_error("*** Paravane panic on CPU %u:", this_cpu_id());
     va_start(args, format);
     vprintk(LOG_ERROR, format, args);
     va_end(args);
-    stack_print(read_rsp());
-    report_end();
-}
-
-void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
-{
-    va_list args;
-    report_begin();
-    log_error("*** Paravane panic on CPU %u:", this_cpu_id());
-    va_start(args, format);
-    vprintk(LOG_ERROR, format, args);
-    va_end(args);
-    regs_print(regs);
-    report_end();
+    if (regs)
+        regs_print(regs);
+    if (!regs || (regs->cs & 3) == 0)
+        stack_print(regs ? regs->rsp : read_rsp());
+    if (v)
+        log_error("CPU %u ran d%uv%u", this_cpu_id(), v->domain->id, v->id);
+    power_restart(RESTART_WAIT_US);
 }

@@ -5,15 +5,12 @@
 #include "hypervisor/printk.h"
 #include "hypervisor/types.h"
 
-struct cpu_user_regs;
-
-// Report (registers, stack with symbols, what ran), stop the other CPUs and halt or reboot.
-void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-
-// The same for an exception that happened in ring 0.
+// Report (the registers of an exception in ring 0 or NULL, stack with symbols, what ran), stop the other
+// CPUs and halt or restart.
 void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
+#define panic(...) panic_with_regs(NULL, __VA_ARGS__)
 #define BUG() panic("BUG at %s:%d", __FILE__, __LINE__)
 #define BUG_ON(condition)                                                                          \
     do {                                                                                           \
@@ -27,12 +24,3 @@ void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
 #else
 #define ASSERT(condition) ((void)sizeof(!(condition)))
 #endif
-
-// "name+0x12" of a text address into `buffer`.
-const char *symbol_format(uint64_t address, char *buffer, unsigned long size);
-
-// Print registers and, for ring 0, the stack with symbols.
-void regs_print(const struct cpu_user_regs *regs);
-
-// --- Names of text addresses; symbol_format() is in hypervisor/panic.h.
-bool symbol_is_text(uint64_t address);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The log. Each line starts with "(PV) " and goes to the serial console and to the log ring.
 //
-// Formats: %d %i %u %x %X %p %s %c %% with h, l, ll, z, width, 0, - and precision. Callable from
-// anywhere, interrupts and exceptions included. Lines of one call are not torn by other CPUs.
+// Formats: %d %u %x %s %% with l, # and a width, which is filled with zeros; %.*s. Callable from anywhere,
+// interrupts and exceptions included. Lines are not torn by other CPUs.
 #pragma once
 
 #include <stdarg.h>
@@ -10,9 +10,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-// Messages above this level are dropped; loglvl=error|warning|info|debug|all on the command line.
-extern enum log_level log_level;
-void log_init(void); // after the command line is known
+void log_init(void); // loglvl=all on the command line: LOG_DEBUG as well
 
 void printk(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void vprintk(enum log_level level, const char *format, va_list args);

@@ -12,8 +12,7 @@
 #include "hypervisor/descriptors.h"
 
 #define INIT_WAIT_US 10000
-#define STARTUP_WAIT_US                                                                            \
-    1000 // then the IPI is sent again: it is lost on a CPU that is still busy with INIT
+#define STARTUP_WAIT_US 1000 // then it is sent again: a CPU still busy with INIT loses it
 #define STARTUP_ATTEMPTS 500
 
 // At trampoline_parameters in the page; trampoline.S.
@@ -84,7 +83,7 @@ static bool cpu_start(unsigned id, unsigned apic, struct trampoline_parameters *
     parameters->root = idle_l4_maddr().v;
     __atomic_store_n(&parameters->entry, (uint64_t)smp_entry, __ATOMIC_SEQ_CST);
     for (unsigned attempt = 0; attempt < STARTUP_ATTEMPTS; attempt++) {
-        apic_send_startup(apic, (uint8_t)(boot_info.trampoline >> PAGE_SHIFT));
+        apic_send(apic, APIC_STARTUP | (uint32_t)(boot_info.trampoline >> PAGE_SHIFT));
         if (wait_online(c, STARTUP_WAIT_US))
             return true;
     }
@@ -100,7 +99,7 @@ void smp_start(void)
     struct trampoline_parameters *parameters = trampoline_install();
     for (unsigned i = 0; i < acpi_info.cpu_count && prepared > 1; i++) {
         if (acpi_info.cpu_apic_id[i] != cpu_get(0)->apic_id)
-            apic_send_init(acpi_info.cpu_apic_id[i]);
+            apic_send(acpi_info.cpu_apic_id[i], APIC_INIT);
     }
     if (prepared > 1)
         time_delay_us(INIT_WAIT_US);

@@ -34,16 +34,6 @@ void *memset(void *to, int value, size_t bytes)
     return to;
 }
 
-void page_clear(void *page)
-{
-    memset(page, 0, PAGE_SIZE);
-}
-
-void page_copy(void *to, const void *from)
-{
-    memcpy(to, from, PAGE_SIZE);
-}
-
 int memcmp(const void *a, const void *b, size_t bytes)
 {
     const uint8_t *x = a, *y = b;
@@ -76,21 +66,6 @@ int strncmp(const char *a, const char *b, size_t max)
             break;
     }
     return 0;
-}
-
-int strcmp(const char *a, const char *b)
-{
-    return strncmp(a, b, ~(size_t)0);
-}
-
-char *strchr(const char *s, int c)
-{
-    for (;; s++) {
-        if (*s == (char)c)
-            return (char *)(uintptr_t)s;
-        if (*s == 0)
-            return NULL;
-    }
 }
 
 size_t strlcpy(char *to, const char *from, size_t size)

@@ -10,10 +10,5 @@ void *memset(void *to, int value, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
 size_t strlen(const char *s);
 size_t strnlen(const char *s, size_t max);
-int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t max);
-char *strchr(const char *s, int c);
 size_t strlcpy(char *to, const char *from, size_t size);
-
-void page_clear(void *page);
-void page_copy(void *to, const void *from);

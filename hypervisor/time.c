@@ -18,6 +18,7 @@
 
 #define PER_NS_SHIFT 28
 #define WINDOWS 3
+#define UNCALIBRATED_HZ (4 * NS_PER_S) // for delays of an early panic
 #define WINDOW_US 10000
 
 static uint64_t tsc_hz, apic_hz;
@@ -111,7 +112,7 @@ static void scale_set(uint64_t hz)
     scale_mul = (uint32_t)(ns / hz);
 }
 
-static void timer_handler(uint8_t vector, struct cpu_user_regs *regs);
+static void timer_handler(uint8_t vector);
 
 void time_init(void)
 {
@@ -211,7 +212,7 @@ static void timer_disarm(void)
         apic_timer_set(0);
 }
 
-static void timer_handler(uint8_t vector, struct cpu_user_regs *regs)
+static void timer_handler(uint8_t vector)
 {
     struct cpu *c = this_cpu();
     uint64_t now = time_now();
@@ -245,7 +246,7 @@ void time_deadline_set(uint64_t ns)
 
 void time_delay_us(unsigned us)
 {
-    uint64_t ticks = tsc_hz / 1000000 * us + 1, start = rdtsc();
+    uint64_t hz = tsc_hz ? tsc_hz : UNCALIBRATED_HZ, ticks = hz / 1000000 * us + 1, start = rdtsc();
     while (rdtsc() - start < ticks)
         cpu_relax();
 }

@@ -41,7 +41,7 @@ void vector_dispatch(struct cpu_user_regs *regs, uint8_t vector)
 {
     vector_handler *handler = __atomic_load_n(&handlers[vector], __ATOMIC_ACQUIRE);
     if (handler)
-        handler(vector, regs);
+        handler(vector);
     else if (vector != VECTOR_SPURIOUS && vector >= VECTOR_DEVICE_FIRST)
         log_debug("interrupt %#x without a handler on CPU %u", vector, this_cpu_id());
     // The spurious vector, and the 8259s', must not be acknowledged.

@@ -30,21 +30,17 @@ static void integers(void)
     static const long values[] = {0, 1, -1, 42, -99999, 0x7fffffff, (long)0x8000000000000000};
     for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         long v = values[i];
-        SAME("%ld|%5ld|%-12ld|%012ld|%+ld|% ld", v, v, v, v, v, v);
-        SAME("%lx|%#lx|%20lX|%-20lx|%020lx|%.10lx", v, v, v, v, v, v);
-        SAME("%lu|%30lu|%zu", v, v, v);
-        SAME("%d|%u|%x", (int)v, (int)v, (int)v);
-        SAME("%#018lx|%*ld|%-*ld|", v, 25, v, 25, v);
-        SAME("%hx|%hhx|%o", (unsigned short)v, (unsigned char)v, (unsigned)v);
+        SAME("%ld|%012lx|%03lu", v, v, v);
+        SAME("%lx|%#lx|%020lx|%#018lx", v, v, v, v);
+        SAME("%d|%u|%x|%04x", (int)v, (int)v, (int)v, (int)v);
     }
 }
 
 static void texts(void)
 {
-    SAME("%s|%10s|%-10s|%.2s|%.*s|%c%%", "abc", "abc", "abc", "abc", 1, "abc", 'x');
+    SAME("%s|%.*s|%.*s|%%", "abc", 1, "abc", 9, "abc");
     SAME("plain text");
     SAME("%s", "");
-    SAME("%p", (void *)0x1234);
 }
 
 static void truncation(void)
@@ -61,8 +57,7 @@ static void truncation(void)
 static void options(void)
 {
     char value[8];
-    cmdline_init(
-        "console=com1 com1=9600,8n1  noreboot dom0_mem=256M no-smp loglvl=all loglvl=error x");
+    cmdline_init("console=com1 com1=9600,8n1  noreboot dom0_mem=256M loglvl=all loglvl=error x");
     CU_ASSERT_TRUE(cmdline_get("console", value, sizeof(value)));
     CU_ASSERT_STRING_EQUAL(value, "com1");
     CU_ASSERT_TRUE(cmdline_get("loglvl", value, sizeof(value)));
@@ -71,25 +66,25 @@ static void options(void)
     CU_ASSERT_STRING_EQUAL(value, "");
     CU_ASSERT_FALSE(cmdline_get("con", value, sizeof(value)));
     CU_ASSERT_FALSE(cmdline_get("consoles", value, sizeof(value)));
-    CU_ASSERT_EQUAL(cmdline_get_number("com1", 115200), 9600);
-    CU_ASSERT_EQUAL(cmdline_get_number("com2", 5), 5);
-    CU_ASSERT_TRUE(cmdline_get_bool("noreboot", false));
-    CU_ASSERT_FALSE(cmdline_get_bool("smp", true));
-    CU_ASSERT_TRUE(cmdline_get_bool("other", true));
-    CU_ASSERT_EQUAL(cmdline_get_size("dom0_mem", 0), 256ul << 20);
+    CU_ASSERT_TRUE(cmdline_get("noreboot", value, sizeof(value)));
+    CU_ASSERT_EQUAL(cmdline_get_number("com1", 0, 115200), 9600);
+    CU_ASSERT_EQUAL(cmdline_get_number("com2", 0, 5), 5);
+    CU_ASSERT_EQUAL(cmdline_get_number("dom0_mem", 10, 0), 256ul << 20);
 }
 
 static void sizes(void)
 {
-    cmdline_init("a=1G b=64 c=4096B d=0x10M e=junk f=999999999999999999999999999999999999");
-    CU_ASSERT_EQUAL(cmdline_get_size("a", 0), 1ul << 30);
-    CU_ASSERT_EQUAL(cmdline_get_size("b", 0), 64ul << 10);
-    CU_ASSERT_EQUAL(cmdline_get_size("c", 0), 4096);
-    CU_ASSERT_EQUAL(cmdline_get_size("d", 0), 16ul << 20);
-    CU_ASSERT_EQUAL(cmdline_get_size("e", 3), 3);
-    cmdline_get_size("f", 0); // cut, wrapped, but harmless
+    cmdline_init("a=1G b=64 c=4096B d=16m e=junk f=999999999999999999999999999999999999 g=k");
+    CU_ASSERT_EQUAL(cmdline_get_number("a", 10, 0), 1ul << 30);
+    CU_ASSERT_EQUAL(cmdline_get_number("b", 10, 0), 64ul << 10);
+    CU_ASSERT_EQUAL(cmdline_get_number("b", 0, 0), 64);
+    CU_ASSERT_EQUAL(cmdline_get_number("c", 10, 0), 4096);
+    CU_ASSERT_EQUAL(cmdline_get_number("d", 10, 0), 16ul << 20);
+    CU_ASSERT_EQUAL(cmdline_get_number("e", 10, 3), 3);
+    CU_ASSERT_EQUAL(cmdline_get_number("g", 10, 3), 3);
+    cmdline_get_number("f", 10, 0); // cut, wrapped, but harmless
     cmdline_init("");
-    CU_ASSERT_EQUAL(cmdline_get_size("a", 9), 9);
+    CU_ASSERT_EQUAL(cmdline_get_number("a", 10, 9), 9);
 }
 
 static const struct report_case cases[] = {

@@ -125,13 +125,3 @@ size_t strlcpy(char *to, const char *from, size_t size)
     }
     return length;
 }
-
-void page_clear(void *page)
-{
-    memset(page, 0, PAGE_SIZE);
-}
-
-void page_copy(void *to, const void *from)
-{
-    memcpy(to, from, PAGE_SIZE);
-}

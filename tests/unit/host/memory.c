@@ -19,7 +19,7 @@ uint64_t host_m2p[HOST_FRAMES];
 uint64_t host_cr3[HV_MAX_CPUS];
 void (*host_root_loaded)(unsigned cpu);
 struct domain domain_io, domain_system;
-struct cpu_features cpu_features = {.nx = true, .phys_bits = 46};
+struct cpu_features cpu_features = {.phys_bits = 46};
 unsigned host_domains_gone;
 
 uint64_t read_cr3(void)

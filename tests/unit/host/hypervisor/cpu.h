@@ -55,7 +55,6 @@ static inline struct cpu *cpu_get(unsigned id)
 }
 
 struct cpu_features {
-    bool nx;
     unsigned phys_bits;
 };
 extern struct cpu_features cpu_features; // host/memory.c

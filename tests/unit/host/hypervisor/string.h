@@ -6,5 +6,3 @@
 #include <string.h>
 
 size_t strlcpy(char *to, const char *from, size_t size);
-void page_clear(void *page);
-void page_copy(void *to, const void *from);
