@@ -28,7 +28,7 @@ struct memory_batch {
     uint32_t count, done; // entries left, entries done including earlier rounds
     uint64_t done_address;
 };
-bool memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
+void memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
 // Stores the count and, when the call is to be continued, the arguments. Returns `result` for the guest.
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result);
 

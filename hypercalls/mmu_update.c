@@ -102,8 +102,11 @@ static long update_some(struct update_state *s, struct memory_batch *b)
     struct mmu_update updates[UPDATES_AT_ONCE];
     unsigned count = MIN(b->count, (uint32_t)UPDATES_AT_ONCE);
 
-    if (!guest_read(updates, b->list, count * sizeof(updates[0])))
-        return refuse(s->call, REFUSE_BAD_POINTER, b->done);
+    if (!guest_read(updates, b->list, count * sizeof(updates[0]))) {
+        count = 1; // the list may end within what was to be copied
+        if (!guest_read(updates, b->list, sizeof(updates[0])))
+            return refuse(s->call, REFUSE_BAD_POINTER, b->done);
+    }
     for (unsigned i = 0; i < count; i++) {
         enum refusal r = update_one(s, &updates[i]);
         if (r) {
@@ -132,8 +135,8 @@ static enum refusal update_owners_get(struct update_state *s, uint32_t foreign)
     enum refusal r = memory_owner_get(caller, (domid_t)foreign, &s->frame_owner);
     if (r)
         return r;
-    domid_t id = table_id == 0 || table_id - 1 == caller->id ? DOMID_SELF : (domid_t)(table_id - 1);
-    r = domain_lookup_remote(caller, id, &s->table_owner);
+    domid_t id = table_id ? (domid_t)(table_id - 1) : caller->id;
+    r = id == DOMID_SELF ? REFUSE_NO_DOMAIN : domain_lookup_remote(caller, id, &s->table_owner);
     if (r)
         domain_put(s->frame_owner);
     return r;
@@ -154,8 +157,7 @@ long hypercall_mmu_update(struct hypercall *c)
     struct memory_batch b;
     long result = 0;
 
-    if (!memory_batch_begin(c, &b))
-        return refuse(c, REFUSE_BAD_POINTER, 2);
+    memory_batch_begin(c, &b);
     if (type_work_begin(work, MEMORY_CALL_BUDGET))
         return memory_batch_end(c, &b, CALL_CONTINUE);
     enum refusal r = update_owners_get(&s, (uint32_t)c->arg[3]);

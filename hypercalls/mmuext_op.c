@@ -48,6 +48,8 @@ static enum refusal ext_new_baseptr(struct ext_state *s, const struct mmuext_op 
 static enum refusal ext_new_user_baseptr(struct ext_state *s, const struct mmuext_op *op)
 {
     uint64_t mfn = op->arg1.mfn;
+    if (!mfn_is_valid(MFN(mfn)))
+        return REFUSE_ROOT_BAD;
     return vcpu_set_root(s->call->vcpu, mfn ? MFN(mfn) : MFN_INVALID, true);
 }
 
@@ -115,8 +117,8 @@ static enum refusal ext_set_ldt(struct ext_state *s, const struct mmuext_op *op)
     uint64_t base = op->arg1.linear_addr;
     unsigned entries = op->arg2.nr_ents;
 
-    if (entries > LDT_MAX_ENTRIES || base % PAGE_SIZE ||
-        (entries && !guest_range_ok(base, entries * 8ul)))
+    if (entries > LDT_MAX_ENTRIES ||
+        (entries && (base % PAGE_SIZE || !is_canonical(base) || !guest_range_ok(base, 1))))
         return REFUSE_BAD_ARGUMENT;
     ldt_set(s->call->vcpu, base, entries);
     return REFUSE_NONE;
@@ -213,8 +215,7 @@ long hypercall_mmuext_op(struct hypercall *c)
     struct ext_state s = {.call = c, .work = &c->vcpu->type_work};
     struct memory_batch b;
 
-    if (!memory_batch_begin(c, &b))
-        return refuse(c, REFUSE_BAD_POINTER, 2);
+    memory_batch_begin(c, &b);
     if (type_work_begin(s.work, MEMORY_CALL_BUDGET))
         return memory_batch_end(c, &b, CALL_CONTINUE);
     enum refusal r = memory_owner_get(c->domain, (domid_t)c->arg[3], &s.owner);

@@ -45,7 +45,8 @@ bool guest_expect(long actual, long wanted, const char *text, const char *file, 
     snprintf(reason, sizeof(reason), "%s is %ld (%#lx), want %ld%s", text, actual,
              (unsigned long)actual, wanted, actual < 0 ? last_refusal() : "");
     if (!pair_note_failure(reason, file, line))
-        CU_assertImplementation(CU_FALSE, line, reason, file, "", CU_FALSE);
+        printf("     %s:%u: %s\n", file, line, reason); // the case tells the first one only
+    CU_assertImplementation(CU_FALSE, line, reason, file, "", CU_FALSE);
     return false;
 }
 
@@ -114,6 +115,21 @@ void table_free(uint64_t *table)
     page_set_writable(table);
     memset(table, 0, PAGE_SIZE);
     page_free(table, 0);
+}
+
+char *edge_alloc(void)
+{
+    char *pages = page_alloc(1);
+
+    if (!pages || page_set_absent(pages + PAGE_SIZE))
+        return NULL;
+    return pages + PAGE_SIZE;
+}
+
+void edge_free(char *edge)
+{
+    if (edge && page_set_writable(edge) == 0)
+        page_free(edge - PAGE_SIZE, 1);
 }
 
 // Ends the probe that runs: execution goes on in probe_recover, on the kernel side.

@@ -70,6 +70,10 @@ long mmuext(unsigned int command, uint64_t mfn);
 uint64_t *table_alloc(void);
 void table_free(uint64_t *table);
 
+// The end of a page of ours with nothing mapped behind it, for arguments that straddle it; and its end.
+char *edge_alloc(void);
+void edge_free(char *edge);
+
 // Runs fn(arg). 0 if it returned; PROBE_TRAP + vector if an exception ended it; the frame is then in
 // probe_frame and CR2 in probe_address.
 #define PROBE_TRAP 0x100U
@@ -87,8 +91,10 @@ bool probe_write(void *address, uint64_t value);
     X(memory) \
     X(memory_ops) \
     X(mmu) \
+    X(mmu_errors) \
     X(stores) \
     X(mmuext) \
+    X(mmuext_errors) \
     X(types) \
     X(segments) \
     X(traps) \
