@@ -21,7 +21,7 @@ static void nmi_unmask(struct vcpu *v)
 
 static void registers_set(struct vcpu *v, struct cpu_user_regs *regs, const struct iret_context *f)
 {
-    if (v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1)
+    if (domain_assisted(v->domain, VMASST_TYPE_architectural_iopl))
         v->traps.iopl = f->rflags >> IOPL_SHIFT & 3;
     regs->rip = f->rip;
     regs->cs = (uint16_t)f->cs | RPL_USER;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vm_assist: switches for a whole domain. Which of them change anything: architectural_iopl (traps),
-// runstate_update_flag (vcpu areas). The others ask for what a 64-bit guest has in any case, or for
-// more strictness than is needed, and are accepted as Xen accepts them.
+// runstate_update_flag (vcpu areas), m2p_strict (roots). The others ask for what a 64-bit guest has in any
+// case, and are accepted as Xen accepts them.
 #include "hypercalls/call.h"
 
 #define ASSIST(name) (1ull << VMASST_TYPE_##name)

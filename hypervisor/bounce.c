@@ -13,11 +13,6 @@
     (1u << X86_DF | 1u << X86_TS | 1u << X86_NP | 1u << X86_SS | 1u << X86_GP | 1u << X86_PF |     \
      1u << X86_AC | 1u << X86_CP)
 
-static bool has_architectural_iopl(const struct vcpu *v)
-{
-    return v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1;
-}
-
 // What `source` stands for, beside the numbers of exceptions.
 enum { SOURCE_FAILSAFE = 256, SOURCE_EVENT, SOURCE_SYSCALL };
 
@@ -58,7 +53,9 @@ static inline void bounce_deliver(struct vcpu *v, struct cpu_user_regs *regs, ui
     struct bounce_view view = {
         .in_kernel = v->in_kernel,
         .upcall_mask = __atomic_load_n(&v->info->evtchn_upcall_mask, __ATOMIC_RELAXED) != 0,
-        .iopl_bits = has_architectural_iopl(v) ? (uint64_t)v->traps.iopl << 12 : 0,
+        .iopl_bits = domain_assisted(v->domain, VMASST_TYPE_architectural_iopl)
+                         ? (uint64_t)v->traps.iopl << 12
+                         : 0,
     };
     uint64_t stack = view.in_kernel ? regs->rsp : v->traps.kernel_sp;
 

@@ -123,6 +123,12 @@ struct domain {
     struct domain *next_reaped; // list of what is to be freed
 };
 
+// Has the domain switched VMASST_TYPE_`type` on?
+static inline bool domain_assisted(const struct domain *d, unsigned type)
+{
+    return d->vm_assist >> type & 1;
+}
+
 void domain_init(void);              // before the first domain
 void domain_idle_init(unsigned cpu); // the idle vcpu of a CPU
 

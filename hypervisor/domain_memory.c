@@ -202,6 +202,14 @@ static void root_release(mfn_t mfn, struct type_work *w)
         frame_put_and_type(frame_from_mfn(mfn), w);
 }
 
+// The machine-to-phys table: a root made under m2p_strict has it until it becomes one of user mode,
+// another one from when it becomes one of the kernel.
+static void root_show_m2p(const struct vcpu *v, mfn_t mfn, bool user)
+{
+    if (domain_assisted(v->domain, VMASST_TYPE_m2p_strict) == user)
+        paging_copy_slots(mfn_to_virt(mfn), !user);
+}
+
 enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
 {
     mfn_t *root = user ? &v->root_user : &v->root_kernel, old = *root;
@@ -214,6 +222,8 @@ enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
                            : REFUSE_FRAME_NOT_RAM;
         if (r)
             return r;
+        if (mfn.v != old.v)
+            root_show_m2p(v, mfn, user);
     } else if (!user) {
         return REFUSE_ROOT_BAD;
     }

@@ -278,7 +278,7 @@ static enum emulated emulate_wbinvd(struct emulation *e)
 static enum emulated emulate_cli_sti(struct emulation *e)
 {
     struct vcpu *v = e->v;
-    unsigned kernel_ring = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1 ? 0 : 1;
+    unsigned kernel_ring = domain_assisted(v->domain, VMASST_TYPE_architectural_iopl) ? 0 : 1;
 
     return (v->in_kernel ? kernel_ring : 3) > v->traps.iopl ? EMULATED_REFUSED : EMULATED_DONE;
 }

@@ -88,7 +88,7 @@ static bool bitmap_allows(struct vcpu *v, unsigned port, unsigned bytes)
 
 static bool port_executable(struct vcpu *v, unsigned port, unsigned bytes)
 {
-    unsigned kernel_ring = v->domain->vm_assist >> VMASST_TYPE_architectural_iopl & 1 ? 0 : 1;
+    unsigned kernel_ring = domain_assisted(v->domain, VMASST_TYPE_architectural_iopl) ? 0 : 1;
 
     if ((v->in_kernel ? kernel_ring : 3) <= v->traps.iopl)
         return true;

@@ -45,6 +45,7 @@
 #include "hypervisor/page_type.h"
 
 #include "hypervisor/descriptors.h"
+#include "hypervisor/domain.h"
 #include "hypervisor/page_entry.h"
 #include "hypervisor/panic.h"
 #include "hypervisor/tlb.h"
@@ -216,7 +217,7 @@ static enum refusal table_acquire(struct frame *f, unsigned level, unsigned *ind
             __atomic_store_n(&table[*index], adjusted, __ATOMIC_RELAXED);
     }
     if (level == PAGE_TYPE_L4)
-        paging_copy_slots(table);
+        paging_copy_slots(table, domain_assisted(f->owner, VMASST_TYPE_m2p_strict));
     return REFUSE_NONE;
 }
 

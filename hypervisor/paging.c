@@ -138,12 +138,12 @@ static uint64_t *m2p_hole_table(uint64_t user)
     if (!hole_page)
         hole_page = memset(table_alloc(), 0xff, PAGE_SIZE);
     for (unsigned i = 0; i < PTES; i++)
-        l1[i] = virt_to_maddr(hole_page).v | LEAF_PTE | user | FIXED_DATA_PTE;
+        l1[i] = virt_to_maddr(hole_page).v | LEAF_PTE | user | PTE_NX;
     return l1;
 }
 
-// One large page of entries for each 1 GiB with RAM in it. Guests read it in slot 256; the alias in
-// slot 257 is ours (SMAP keeps us out of the first).
+// One large page of entries for each 1 GiB with RAM in it. Guests read it in slot 256, which not
+// every root has, so it is not global; the alias in slot 257 is ours (SMAP keeps us out of the first).
 static void map_m2p(void)
 {
     uint64_t *user_holes = m2p_hole_table(PTE_USER), *own_holes = m2p_hole_table(0);
@@ -157,10 +157,10 @@ static void map_m2p(void)
             continue;
         }
         void *chunk = boot_alloc(LARGE_PAGE, LARGE_PAGE);
-        uint64_t leaf = virt_to_maddr(chunk).v | LEAF_PTE | PTE_PSE | FIXED_DATA_PTE;
+        uint64_t leaf = virt_to_maddr(chunk).v | LEAF_PTE | PTE_PSE | PTE_NX;
         memset(chunk, 0xff, LARGE_PAGE);
         *entry = leaf | PTE_USER;
-        *alias = leaf | PTE_RW;
+        *alias = leaf | PTE_RW | PTE_GLOBAL;
         m2p_chunks |= 1ull << i;
     }
 }
@@ -202,9 +202,10 @@ uint64_t *paging_l1_entry(uint64_t va)
     return walk(va, 1, 0);
 }
 
-void paging_copy_slots(uint64_t *l4)
+void paging_copy_slots(uint64_t *l4, bool with_m2p)
 {
-    for (unsigned slot = HV_SLOT_FIRST; slot <= HV_SLOT_LAST; slot++)
+    l4[HV_SLOT_FIRST] = with_m2p ? idle_l4[HV_SLOT_FIRST] : 0;
+    for (unsigned slot = HV_SLOT_FIRST + 1; slot <= HV_SLOT_LAST; slot++)
         l4[slot] = idle_l4[slot];
 }
 
@@ -218,7 +219,7 @@ void paging_init(void)
     map_m2p();
     ioremap_init();
     // The boot tables stay for starting CPUs, with the final mappings beside the low one.
-    paging_copy_slots(boot_l4);
+    paging_copy_slots(boot_l4, true);
     write_cr3(idle_l4_maddr().v);
     bootmem_use_all();
 }

@@ -63,5 +63,5 @@ void m2p_set(mfn_t mfn, uint64_t value);
 // The first frame of the 2 MiB of the table with number `chunk`; MFN(0) where there is no RAM.
 mfn_t paging_m2p_chunk(unsigned chunk);
 
-// Copy our 16 slots into a guest's L4.
-void paging_copy_slots(uint64_t *l4);
+// Copy our 16 slots into a guest's L4: the first one, with the machine-to-phys table, if `with_m2p`.
+void paging_copy_slots(uint64_t *l4, bool with_m2p);

@@ -41,7 +41,7 @@ void runstate_update_guest(struct vcpu *v)
     if (v->runstate_area) {
         struct vcpu_runstate_info r;
         sched_runstate_get(v, &r, time_now());
-        bool with_flag = v->domain->vm_assist >> VMASST_TYPE_runstate_update_flag & 1;
+        bool with_flag = domain_assisted(v->domain, VMASST_TYPE_runstate_update_flag);
         runstate_write(v->runstate_area, &r, with_flag);
     }
     if (v->time_area) {

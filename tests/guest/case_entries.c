@@ -75,7 +75,7 @@ static void flags_of_32_bit_code(void)
     };
 
     user_begin();
-    if (user_root_build()) {
+    if (user_root_build() && user_root_use()) {
         struct user_frame frame = user32_frame_at(user32_overflow);
 
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
@@ -109,7 +109,7 @@ static void system_call_at_the_edge(void)
     struct user_frame frame = user_frame_at(EDGE_SYSCALL);
 
     user_begin();
-    if (user_root_build()) {
+    if (user_root_build() && user_root_use()) {
         EXPECT(user_visit(&frame, 0), USER_SYSCALL);
         EXPECT(user_saved.rip, EDGE_RETURN);
         EXPECT(user_saved_rcx, EDGE_RETURN);
@@ -192,7 +192,7 @@ static void sysenter(void)
     const struct way absent = {(uint64_t)user_do_sysenter, NULL, PROBE_TRAP + 6, 0, 0};
 
     sysenter_begin();
-    if (user_root_build() && has_sysenter()) {
+    if (user_root_build() && user_root_use() && has_sysenter()) {
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
             enter_with_flags(&ways[i]);
             EXPECT(user_saved.rip, 0);

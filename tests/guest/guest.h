@@ -100,6 +100,7 @@ bool probe_write(void *address, uint64_t value);
     X(traps) \
     X(callbacks) \
     X(entries) \
+    X(assists) \
     X(events) \
     X(grants) \
     X(grant_entries) \

@@ -35,7 +35,7 @@ long user_callback(uint16_t type, void (*address)(void), uint16_t flags)
     return hypercall_callback_op(CALLBACKOP_register, &r);
 }
 
-static uint64_t current_root(void)
+uint64_t user_kernel_root(void)
 {
     uint64_t cr3;
 
@@ -56,7 +56,7 @@ void user_begin(void)
     EXPECT(user_callback(CALLBACKTYPE_syscall32, user_syscall32_entry, 0), 0);
     EXPECT(user_callback(CALLBACKTYPE_sysenter, user_sysenter_entry, 0), 0);
     EXPECT(user_callback(CALLBACKTYPE_failsafe, user_failsafe_entry, 0), 0);
-    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, current_root()), 0);
+    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, user_kernel_root()), 0);
     EXPECT(hypercall_stack_switch(FLAT_KERNEL_SS, user_kernel_stack_top), 0);
 }
 
@@ -118,7 +118,7 @@ static bool is_reserved_slot(unsigned int slot)
 static void root_fill(void)
 {
     static const unsigned char syscall_code[] = {0x0f, 0x05};
-    const uint64_t *kernel = mfn_to_virt(current_root());
+    const uint64_t *kernel = mfn_to_virt(user_kernel_root());
 
     for (unsigned int slot = 1; slot < ENTRIES; slot++) {
         if (!is_reserved_slot(slot))
@@ -150,13 +150,17 @@ bool user_root_build(void)
     root_fill();
     for (unsigned int i = 0; i < 3; i++)
         good &= EXPECT(page_set_readonly(low_tables[i]), 0);
-    return good && EXPECT(page_set_readonly(user_root), 0) &&
-           EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(user_root)), 0);
+    return good && EXPECT(page_set_readonly(user_root), 0);
+}
+
+bool user_root_use(void)
+{
+    return EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, virt_to_mfn(user_root)), 0);
 }
 
 void user_root_free(void)
 {
-    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, current_root()), 0);
+    EXPECT(mmuext(MMUEXT_NEW_USER_BASEPTR, user_kernel_root()), 0);
     table_free(user_root);
     for (unsigned int i = 3; i-- > 0;)
         table_free(low_tables[i]);

@@ -55,10 +55,13 @@ extern uint64_t user_saved_rcx, user_saved_r11, user_saved_rax, user_entry_rflag
 extern unsigned int user_entry_mask; // the upcall mask on entry
 
 // A root of its own for user mode, as kernels have it: the kernel's addresses, and one page of 32-bit code
-// and stack at a low address. The last bytes of the lower half are a SYSCALL. False: out of memory. user_root_free() puts the shared root back.
+// and stack at a low address. The last bytes of the lower half are a SYSCALL. False: out of memory. user_root_use() makes
+// it the root of user mode, user_root_free() puts the shared one back.
 bool user_root_build(void);
+bool user_root_use(void);
 void user_root_free(void);
-extern uint64_t *user_root;
+extern uint64_t *user_root;      // its page, read-only
+uint64_t user_kernel_root(void); // frame number
 
 // A frame that runs code of the low page, given by its symbol below, in 32-bit mode.
 struct user_frame user32_frame_at(const void *code);
@@ -81,6 +84,7 @@ void user_do_privileged(void);
 void user_do_flags(void);
 void user_do_syscall_now(void);
 void user_do_sysenter(void);
+void user_do_read_m2p(void);
 void user_do_breakpoint(void);
 extern const char user32_begin[], user32_end[], user32_syscall[], user32_sysenter[],
     user32_interrupt[], user32_overflow[], user32_undefined[];

@@ -2,6 +2,8 @@
 // User mode of the conformance guest: one way in, and entries that all come back to user_enter.
 #include <xen/xen.h>
 
+#define MACH2PHYS_VIRT_START_ADDRESS 0xffff800000000000
+
     .text
 
 // enum user_exit user_enter(const struct user_frame *frame, uint64_t flags)
@@ -91,7 +93,7 @@ user_back:
     ret
 
     .globl user_do_syscall, user_do_interrupt, user_do_privileged, user_do_flags
-    .globl user_do_syscall_now, user_do_sysenter, user_do_breakpoint
+    .globl user_do_syscall_now, user_do_read_m2p, user_do_sysenter, user_do_breakpoint
 user_do_syscall:
     movl $0x5a5a, %eax
 user_do_syscall_now:
@@ -109,6 +111,9 @@ user_do_sysenter:
     sysenter
 user_do_breakpoint:
     int3
+user_do_read_m2p:
+    movabsq MACH2PHYS_VIRT_START_ADDRESS, %rax
+    syscall
 
 // The same for 32-bit user mode, copied to where that can run.
     .globl user32_begin, user32_end

@@ -51,7 +51,7 @@ void paging_map_fresh(uint64_t start, uint64_t bytes)
     (void)bytes;
 }
 
-void paging_copy_slots(uint64_t *l4)
+void paging_copy_slots(uint64_t *l4, bool with_m2p)
 {
     for (unsigned slot = HV_SLOT_FIRST; slot <= HV_SLOT_LAST; slot++)
         l4[slot] = HOST_OUR_SLOT;

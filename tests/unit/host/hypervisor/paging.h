@@ -53,6 +53,6 @@ static inline void m2p_set(mfn_t mfn, uint64_t value)
 }
 
 void paging_map_fresh(uint64_t start, uint64_t bytes);
-void paging_copy_slots(uint64_t *l4);
+void paging_copy_slots(uint64_t *l4, bool with_m2p);
 
 void *ioremap(maddr_t maddr, size_t bytes); // a test that needs it brings it along
