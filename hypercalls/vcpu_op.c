@@ -84,7 +84,7 @@ static long op_register_runstate(struct hypercall *c, void *argument)
     v->runstate_area = op->addr.p;
     if (v == c->vcpu) {
         runstate_update_guest(v);
-    } else { // its own next run writes it; until then this address space serves, as on Xen
+    } else { // its own turns write it; until then this address space serves, as on Xen
         struct vcpu_runstate_info r;
         sched_runstate_get(v, &r, time_now());
         guest_write(op->addr.p, &r, sizeof(r));
@@ -100,8 +100,8 @@ static long op_register_time(struct hypercall *c, void *argument)
     if (!guest_range_ok(op->addr.p, sizeof(struct vcpu_time_info)))
         return refuse(c, REFUSE_BAD_POINTER, 2);
     v->time_area = op->addr.p;
-    if (v == c->vcpu)
-        runstate_update_guest(v);
+    if (v->time_area)
+        time_area_write(v);
     return 0;
 }
 

@@ -79,6 +79,8 @@ void toggle_guest_mode(struct vcpu *v)
     swapgs();
     v->in_kernel = !v->in_kernel;
     vcpu_load_root(v);
+    if (v->areas_late && v->in_kernel)
+        vcpu_areas_update(v);
 }
 
 // --- control and debug registers ------------------------------------------------------------------------
@@ -155,7 +157,7 @@ static void vcpu_enter(void)
     if (!ok)
         guest_inject_failsafe(regs);
     vcpu_time_update(v);
-    runstate_update_guest(v);
+    vcpu_areas_update(v);
 }
 
 void context_switch(struct vcpu *prev, struct vcpu *next)
@@ -163,8 +165,10 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
     struct cpu_info *info = cpu_info();
 
     irq_disable();
-    if (!prev->domain->is_idle)
+    if (!prev->domain->is_idle) {
+        runstate_update_guest(prev);
         vcpu_save(prev);
+    }
     info->current = next;
     if (next->domain->is_idle)
         idle_enter(prev);

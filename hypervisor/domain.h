@@ -64,6 +64,7 @@ struct vcpu {
     struct sched_vcpu sched;
     struct vcpu_runstate_info runstate;
     uint64_t runstate_area, time_area; // registered linear addresses, 0 = none
+    bool areas_late; // user mode has no page there: to be written when the kernel is entered
     struct timer singleshot_timer, periodic_timer;
     uint64_t periodic_period; // ns, 0 = off
     uint64_t periodic_last;   // when the last tick was raised
@@ -195,9 +196,13 @@ void vcpu_info_unmap(struct vcpu *v);
 // --- Memory that a vcpu has registered for the hypervisor to keep up to date: runstate and time.
 // Registered by linear address, so written only while the vcpu's own address space is loaded.
 
-// Write the current runstate and time into the areas of the running vcpu, if it has any. Interrupts
-// enabled; a page that is not mapped is skipped.
-void runstate_update_guest(struct vcpu *v);
+// Write runstate and time into the areas of the running vcpu, if it has any. A page that user mode does
+// not map is written when the kernel is entered (v->areas_late), one that the kernel does not map never.
+void vcpu_areas_update(struct vcpu *v);
+void runstate_update_guest(struct vcpu *v); // the runstate alone: the vcpu leaves its CPU
+
+// The time alone, through the mappings of the running vcpu, which may be another one.
+bool time_area_write(const struct vcpu *v);
 
 // --- System time and wall clock as guests see them (struct vcpu_time_info, xen/xen.h).
 
