@@ -167,12 +167,12 @@ long subop_run(struct hypercall *c, const struct subop *table, size_t count, uin
     c->subop = command;
     if (!s)
         return refuse(c, REFUSE_NO_SUBOP, 0);
-    if (s->right == SUBOP_PRIVILEGED && !c->domain->is_privileged)
-        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     if (s->copy != SUBOP_IN && s->copy != SUBOP_INOUT)
         memset(argument, 0, s->size); // a handler may fill only a part
     else if (!guest_read(argument, guest_pointer, s->size))
         return refuse(c, REFUSE_BAD_POINTER, 1);
+    if (s->right == SUBOP_PRIVILEGED && !c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     long result = s->handler(c, argument);
     if (result < 0 || (s->copy != SUBOP_OUT && s->copy != SUBOP_INOUT))
         return result;

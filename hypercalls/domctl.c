@@ -223,26 +223,23 @@ long hypercall_domctl(struct hypercall *c)
     struct xen_domctl op;
     struct domain *d = NULL;
 
-    if (!c->domain->is_privileged)
-        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     if (!guest_read(&op, c->arg[0], sizeof(op)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
     c->subop = op.cmd;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return refuse(c, REFUSE_BAD_VERSION, 0);
-    if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd].handler)
-        return refuse(c, REFUSE_NO_SUBOP, 0);
-    const struct domctl_op *row = &ops[op.cmd];
-    if (row->target != DOMCTL_NO_TARGET) {
-        enum refusal r = domain_lookup_remote(c->domain, op.domain, &d);
-        if (r == REFUSE_NONE && row->target == DOMCTL_OTHER && d == c->domain) {
-            domain_put(d);
-            r = REFUSE_BAD_ARGUMENT;
-        }
-        if (r != REFUSE_NONE)
-            return refuse(c, r, 0);
+    const struct domctl_op *row = op.cmd < ARRAY_SIZE(ops) && ops[op.cmd].handler ? &ops[op.cmd]
+                                                                                  : NULL;
+    if (!row || row->target != DOMCTL_NO_TARGET) {
+        d = domain_get_by_id(op.domain);
+        if (!d) // said to everybody
+            return refuse(c, REFUSE_NO_DOMAIN, 0);
     }
-    enum refusal r = run(c, row, d, &op);
+    enum refusal r = REFUSE_NOT_PRIVILEGED;
+    if (c->domain->is_privileged)
+        r = !row                                            ? REFUSE_NO_SUBOP
+            : row->target == DOMCTL_OTHER && d == c->domain ? REFUSE_BAD_ARGUMENT
+                                                            : run(c, row, d, &op);
     if (d)
         domain_put(d);
     if (r != REFUSE_NONE)

@@ -15,18 +15,30 @@ struct memory_map_entry {
 #define MAP_MAX_ENTRIES 128
 _Static_assert(MAP_MAX_ENTRIES * sizeof(struct memory_map_entry) <= PAGE_SIZE, "a map is one page");
 
+// An entry of the domain's map, which may be replaced at any time; false behind the last one.
+static bool map_entry(struct domain *d, unsigned i, struct memory_map_entry *e)
+{
+    spin_lock(&d->lock);
+    bool exists = i < d->memory_map.count;
+    if (exists)
+        *e = d->memory_map.entries[i];
+    spin_unlock(&d->lock);
+    return exists;
+}
+
 // Give the caller as many entries as it has room for; m->nr_entries becomes their number.
 long memory_op_memory_map(struct hypercall *c, void *argument)
 {
     struct xen_memory_map *m = argument;
-    const struct memory_map *map = &c->domain->memory_map;
-    unsigned count = __atomic_load_n(&map->count, __ATOMIC_ACQUIRE);
+    struct memory_map_entry e;
+    unsigned i;
 
-    if (count == 0)
+    if (!map_entry(c->domain, 0, &e))
         return refuse(c, REFUSE_MEMORY_NO_MAP, 0);
-    m->nr_entries = MIN(m->nr_entries, count);
-    if (!guest_write((uint64_t)m->buffer.p, map->entries, m->nr_entries * sizeof(map->entries[0])))
-        return refuse(c, REFUSE_BAD_POINTER, 1);
+    for (i = 0; i < m->nr_entries && map_entry(c->domain, i, &e); i++)
+        if (!guest_write((uint64_t)m->buffer.p + i * sizeof(e), &e, sizeof(e)))
+            return refuse(c, REFUSE_BAD_POINTER, 1);
+    m->nr_entries = i;
     return 0;
 }
 
@@ -57,16 +69,15 @@ static enum refusal map_set(struct domain *d, const struct xen_memory_map *m)
         return REFUSE_BAD_POINTER;
     }
     spin_lock(&d->lock);
-    bool is_first = d->memory_map.entries == NULL && !d->is_dying;
-    if (is_first) {
-        d->memory_map.entries = fresh;
-        __atomic_store_n(&d->memory_map.count, m->nr_entries, __ATOMIC_RELEASE);
-    } else {
-        old = fresh;
+    if (!d->is_dying) { // else nobody would free it
+        old = d->memory_map.entries;
+        d->memory_map = (struct memory_map){fresh, m->nr_entries};
+        fresh = NULL;
     }
     spin_unlock(&d->lock);
     page_free(old, 0);
-    return is_first ? REFUSE_NONE : REFUSE_MEMORY_MAP_SET;
+    page_free(fresh, 0);
+    return REFUSE_NONE;
 }
 
 long memory_op_set_memory_map(struct hypercall *c, void *argument)
@@ -76,8 +87,6 @@ long memory_op_set_memory_map(struct hypercall *c, void *argument)
 
     if (f->map.nr_entries > MAP_MAX_ENTRIES)
         return refuse(c, REFUSE_MEMORY_MAP_TOO_LONG, 0);
-    if (!c->domain->is_privileged)
-        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     enum refusal r = domain_lookup_remote(c->domain, f->domid, &d);
     if (r)
         return refuse(c, r, 0);
@@ -151,10 +160,14 @@ long memory_op_acquire_resource(struct hypercall *c, void *argument)
 
     if (m->pad)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
-    enum refusal r = domain_lookup_remote(c->domain, m->domid, &d);
+    // For the builders of other domains; not even a number of one's own is known here.
+    enum refusal r = m->domid == DOMID_SELF ? REFUSE_NO_DOMAIN
+                                            : domain_lookup_remote(c->domain, m->domid, &d);
     if (r)
         return refuse(c, r, 0);
-    if (m->type == XENMEM_resource_grant_table)
+    if (d == c->domain)
+        result = refuse(c, REFUSE_NOT_PRIVILEGED, 0);
+    else if (m->type == XENMEM_resource_grant_table)
         result = acquire_grant_table(c, d, m);
     else
         result = refuse(c, REFUSE_NOT_OFFERED, 0);

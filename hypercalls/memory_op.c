@@ -65,10 +65,9 @@ static long op_not_translated(struct hypercall *c, void *argument)
     struct domain *d;
     enum refusal r = domain_lookup_remote(c->domain, id, &d);
 
-    if (r)
-        return refuse(c, r, 0);
-    domain_put(d);
-    return refuse(c, REFUSE_NOT_TRANSLATED, 0);
+    if (r == REFUSE_NONE)
+        domain_put(d);
+    return refuse(c, r == REFUSE_NO_DOMAIN ? r : REFUSE_NOT_TRANSLATED, 0);
 }
 
 _Static_assert(offsetof(struct xen_add_to_physmap, domid) == 0 &&
@@ -126,7 +125,7 @@ static const struct subop rows[] = {
     ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED,
         memory_op_claim),
     ROW(XENMEM_get_vnumainfo, struct xen_vnuma_topology_info, SUBOP_IN, SUBOP_ANY, op_not_offered),
-    ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_PRIVILEGED,
+    ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_ANY,
         memory_op_acquire_resource),
     ROW(XENMEM_machphys_compat_mfn_list, struct xen_machphys_mfn_list, SUBOP_NONE, SUBOP_ANY,
         op_not_offered),

@@ -96,7 +96,7 @@ static long for_extents(struct reservation *s, enum refusal (*one)(struct reserv
     return (long)i;
 }
 
-// Even an argument that cannot be read gives the number of extents done, as Xen has it.
+// Even an argument that cannot be read, or a domain that is none of the caller's, gives the number of extents done, as Xen has it.
 static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, uint64_t))
 {
     struct xen_memory_reservation r;
@@ -112,8 +112,8 @@ static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, u
         return result;
     enum refusal refused = domain_lookup_remote(c->domain, r.domid, &s.domain);
     if (refused) {
-        long error = refuse(c, refused, 0);
-        return refused == REFUSE_NO_DOMAIN ? result : error;
+        refuse(c, refused, 0);
+        return result;
     }
     if (r.extent_order > memory_order_max(c->domain))
         refuse(c, REFUSE_ORDER_TOO_BIG, 0);

@@ -99,13 +99,13 @@ long hypercall_platform_op(struct hypercall *c)
 {
     struct xen_platform_op op;
 
-    if (!c->domain->is_privileged)
-        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     if (!guest_read(&op, c->arg[0], sizeof(op)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
     c->subop = op.cmd;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return refuse(c, REFUSE_BAD_VERSION, 0);
+    if (!c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     enum refusal r = run(&op);
     if (r != REFUSE_NONE)
         return refuse(c, r, 0);

@@ -41,9 +41,10 @@ static long op_remote_shutdown(struct hypercall *c, void *argument)
     struct domain *d = domain_get_by_id(op->domain_id);
     if (!d)
         return refuse(c, REFUSE_NO_DOMAIN, 0);
-    domain_shutdown(d, (uint8_t)op->reason);
+    if (c->domain->is_privileged)
+        domain_shutdown(d, (uint8_t)op->reason);
     domain_put(d);
-    return 0;
+    return c->domain->is_privileged ? 0 : refuse(c, REFUSE_NOT_PRIVILEGED, 0);
 }
 
 static long op_poll(struct hypercall *c, void *argument)
@@ -135,7 +136,7 @@ static const struct subop sched_ops[] = {
     {SCHEDOP_shutdown,        "shutdown",        sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY, op_shutdown       },
     {SCHEDOP_poll,            "poll",            sizeof(struct sched_poll),            SUBOP_IN,   SUBOP_ANY, op_poll           },
     {SCHEDOP_remote_shutdown, "remote_shutdown", sizeof(struct sched_remote_shutdown), SUBOP_IN,
-     SUBOP_PRIVILEGED,                                                                                        op_remote_shutdown},
+     SUBOP_ANY,                                                                                               op_remote_shutdown},
     {SCHEDOP_shutdown_code,   "shutdown_code",   sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY,
      op_shutdown_code                                                                                                           },
     {SCHEDOP_watchdog,        "watchdog",        sizeof(struct sched_watchdog),        SUBOP_IN,   SUBOP_ANY, op_watchdog       },

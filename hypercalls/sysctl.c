@@ -180,13 +180,13 @@ long hypercall_sysctl(struct hypercall *c)
 {
     struct xen_sysctl op;
 
-    if (!c->domain->is_privileged)
-        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     if (!guest_read(&op, c->arg[0], sizeof(op)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
     c->subop = op.cmd;
     if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
         return refuse(c, REFUSE_BAD_VERSION, 0);
+    if (!c->domain->is_privileged)
+        return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
     if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd])
         return refuse(c, REFUSE_NO_SUBOP, 0);
     enum refusal r = ops[op.cmd](c, &op);

@@ -52,9 +52,12 @@ static long get_features(struct hypercall *c)
 // What boots the hypervisor may hold secrets: other domains learn nothing.
 static long command_line(struct hypercall *c)
 {
-    const char *text = c->domain->is_privileged ? boot_info.cmdline : "<denied>";
+    static const char denied[] = "<denied>";
+    const char *text = boot_info.cmdline;
     size_t length = MIN(strlen(text), sizeof(xen_commandline_t) - 1);
 
+    if (!c->domain->is_privileged)
+        return copy_out(c, denied, sizeof(denied));
     if (!guest_write(c->arg[1], text, length) ||
         !guest_clear(c->arg[1] + length, sizeof(xen_commandline_t) - length))
         return refuse(c, REFUSE_BAD_POINTER, 1);

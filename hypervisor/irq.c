@@ -286,7 +286,7 @@ enum refusal irq_eoi(struct domain *d, unsigned pirq)
         return REFUSE_BAD_PIRQ;
     spin_lock(&lock);
     struct pirq *p = &pirqs[pirq];
-    bool is_bound = p->owner == d && p->is_bound;
+    bool is_own = p->owner == d, is_bound = is_own && p->is_bound;
     evtchn_port_t port = p->port;
     if (is_bound && p->awaits_eoi) {
         p->awaits_eoi = false;
@@ -295,7 +295,7 @@ enum refusal irq_eoi(struct domain *d, unsigned pirq)
     spin_unlock(&lock);
     if (is_bound && d->eoi_unmasks)
         event_unmask(d, port); // a port closed meanwhile is left alone by it
-    return REFUSE_NONE;
+    return is_own ? REFUSE_NONE : REFUSE_BAD_PIRQ;
 }
 
 void irq_eoi_all(struct domain *d)
@@ -306,7 +306,7 @@ void irq_eoi_all(struct domain *d)
 
 enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi)
 {
-    if (pirq >= PIRQ_COUNT || !access_pirq_permitted(d, pirq))
+    if (pirq >= PIRQ_COUNT)
         return REFUSE_BAD_PIRQ;
     *needs_eoi = pirq < gsi_count && pirqs[pirq].route.is_level;
     return REFUSE_NONE;

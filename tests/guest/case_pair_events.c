@@ -272,7 +272,7 @@ static void status_of_others(void)
     EXPECT(peer_call(peer, status, peer->domid, WILD_PORT, 0), -XEN_EINVAL);
     EXPECT(status(peer->domid, WILD_PORT, 0), -XEN_EINVAL);
     EXPECT(status(peer->domid, 0, 0), EVTCHNSTAT_closed << 24);
-    EXPECT(status(peer->domid, peer->ports[0], 0), UNBOUND_FOR(0));
+    EXPECT(status(peer->domid, peer->ports[1], 0), UNBOUND_FOR(0));
     EXPECT(status(DOMID_IDLE, 1, 0), -XEN_ESRCH);
 }
 

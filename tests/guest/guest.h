@@ -113,6 +113,7 @@ bool probe_write(void *address, uint64_t value);
     X(compat) \
     X(why) \
     X(random) \
+    X(pair_privilege) \
     X(pair_events)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \

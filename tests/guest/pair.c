@@ -60,6 +60,7 @@ bool pair_note_failure(const char *text, const char *file, unsigned int line)
 
     if (start_is_dom0())
         return false;
+    printf("%s:%u: %s\n", file, line, text);
     if (!box->failure[0]) {
         box->failure_file = file;
         box->failure_line = line;
@@ -151,14 +152,16 @@ int pair_wait_shutdown(domid_t domid)
 // Passes on whole lines of the peer's console.
 static void console_pump(struct peer *peer)
 {
+    uint32_t first;
     struct xencons_interface *ring = pair_map(peer->domid, peer->console_mfn, true);
-    static char line[PEERS][160];
+    static char line[PEERS][400];
     static size_t used[PEERS];
     unsigned int i = (unsigned int)(peer - peers);
 
     if (!ring)
         return;
     uint32_t produced = __atomic_load_n(&ring->out_prod, __ATOMIC_ACQUIRE);
+    first = ring->out_cons;
     while (ring->out_cons != produced) {
         char c = ring->out[ring->out_cons & (sizeof(ring->out) - 1)];
 
@@ -171,6 +174,8 @@ static void console_pump(struct peer *peer)
             line[i][used[i]++] = c;
         }
     }
+    if (first != produced && peer->console_port)
+        event_send(peer->console_port); // it may wait for room
     pair_unmap(ring);
 }
 
@@ -182,14 +187,22 @@ static bool is_stopped(const struct peer *peer)
            (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)) != 0;
 }
 
-// Waits until the word is not `old` any more; 0, PEER_DIED or PEER_STUCK.
-static long word_wait(struct peer *peer, const uint32_t *word, uint32_t old)
+// The peer has its port for dom0 and has nothing to do.
+static bool is_idle(const struct peer *peer)
+{
+    const struct pair_box *box = peer->box;
+
+    return box && box->port && __atomic_load_n(&box->answer, __ATOMIC_ACQUIRE) == box->request;
+}
+
+// Waits until the peer has done what it was asked for; 0, PEER_DIED or PEER_STUCK.
+static long idle_wait(struct peer *peer)
 {
     uint64_t limit = time_now() + STUCK_NS;
 
-    while (!wait_event_timeout(&queue, __atomic_load_n(word, __ATOMIC_ACQUIRE) != old, LOOK_NS)) {
+    while (!wait_event_timeout(&queue, is_idle(peer), LOOK_NS)) {
         console_pump(peer);
-        if (is_stopped(peer) && __atomic_load_n(word, __ATOMIC_ACQUIRE) == old)
+        if (is_stopped(peer) && !is_idle(peer))
             return PEER_DIED;
         if (time_now() > limit)
             return PEER_STUCK;
@@ -233,10 +246,11 @@ struct peer *peer_build(unsigned int index)
 
 bool peer_run(struct peer *peer)
 {
-    int port;
+    int port = event_bind_interdomain(peer->domid, peer->ports[0], wake, NULL);
 
+    peer->console_port = port > 0 ? (evtchn_port_t)port : 0;
     peer->box = pair_map(peer->domid, peer_mfn(peer, &pair_box), true);
-    if (!peer->box || domctl_unpause(peer->domid) || word_wait(peer, &peer->box->port, 0))
+    if (!peer->box || domctl_unpause(peer->domid) || idle_wait(peer))
         return false;
     port = event_bind_interdomain(peer->domid, peer->box->port, wake, NULL);
     peer->port = port > 0 ? (evtchn_port_t)port : 0;
@@ -247,7 +261,7 @@ struct peer *peer_get(unsigned int index)
 {
     struct peer *peer = &peers[index];
 
-    if (peer->domid && (!peer->port || is_stopped(peer)))
+    if (peer->domid && (!peer->port || is_stopped(peer) || !is_idle(peer)))
         peer_end(peer);
     if (peer->domid)
         return peer;
@@ -276,7 +290,7 @@ void peer_start(struct peer *peer, peer_function *function, long a, long b, long
 long peer_wait(struct peer *peer)
 {
     struct pair_box *box = peer->box;
-    long result = word_wait(peer, &box->answer, box->request - 1);
+    long result = idle_wait(peer);
 
     if (box->failure[0])
         CU_assertImplementation(CU_FALSE, box->failure_line, box->failure, box->failure_file, "",
@@ -296,7 +310,9 @@ void peer_release(struct peer *peer)
 {
     if (peer->port)
         event_unbind(peer->port);
-    peer->port = 0;
+    if (peer->console_port)
+        event_unbind(peer->console_port);
+    peer->port = peer->console_port = 0;
     if (peer->box) {
         console_pump(peer);
         pair_unmap(peer->box);

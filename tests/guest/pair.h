@@ -42,7 +42,8 @@ extern struct pair_box pair_box;
 
 struct peer {
     domid_t domid;
-    evtchn_port_t port;     // ours
+    evtchn_port_t port; // ours
+    evtchn_port_t console_port;
     struct pair_box *box;   // the peer's, mapped here
     evtchn_port_t ports[2]; // that dom0 made for it: console, store
     uint64_t console_mfn;
