@@ -27,7 +27,7 @@ struct hypercall {
     uint64_t arg[CALL_ARGS];
     uint32_t subop; // set by the sub-op shell, for the reason record
     bool in_multicall;
-    uint64_t rip;
+    struct domain *target; // of a sub-op with SUBOP_TARGET
 };
 
 // The name in hypercalls/table.h, "unknown" if there is none.
@@ -46,24 +46,28 @@ long refuse(struct hypercall *c, enum refusal r, unsigned index);
 // True when a long operation should stop and continue: an event or softirq is pending.
 bool call_should_yield(void);
 
-// One sub-operation of a multiplexed call whose argument is a pointer to a structure.
-enum subop_copy { SUBOP_NONE, SUBOP_IN, SUBOP_OUT, SUBOP_INOUT };
-enum subop_right { SUBOP_ANY, SUBOP_PRIVILEGED };
+// One sub-operation of a multiplexed call whose argument is a pointer to a structure. Tables have them by
+// number.
+enum subop_copy { SUBOP_NONE, SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_INOUT = SUBOP_IN | SUBOP_OUT };
+// TARGET: the structure begins with the id of the domain that is meant; for the time of the handler there
+// is a reference to it in c->target.
+enum subop_right { SUBOP_ANY, SUBOP_PRIVILEGED, SUBOP_TARGET, SUBOP_PRIVILEGED_TARGET };
 
 struct subop {
-    uint32_t command;
-    const char *name;
-    uint16_t size; // of the structure behind the pointer
-    uint8_t copy;  // enum subop_copy
-    uint8_t right; // enum subop_right
     // `argument` is the copied structure; returns as a handler does. On a value >= 0 the structure is
     // copied back when the direction says so.
     long (*handler)(struct hypercall *c, void *argument);
+    uint16_t size; // of the structure behind the pointer
+    uint8_t copy;  // enum subop_copy
+    uint8_t right; // enum subop_right
 };
+#define SUBOP(command, type, copy, right, handler)                                                 \
+    [command] = {handler, sizeof(type), SUBOP_##copy, SUBOP_##right}
+#define SUBOP_BARE(command, handler) [command] = {handler, 0, SUBOP_NONE, SUBOP_ANY}
 
 #define SUBOP_MAX_SIZE 256
 
-// Find `command` in the table, check the right, copy in, call, copy out. An unknown command is
+// Look `command` up in the table, check the right, copy in, call, copy out. An unknown command is
 // REFUSE_NO_SUBOP.
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer);

@@ -72,10 +72,8 @@ static long op_unregister(struct hypercall *c, void *argument)
 }
 
 static const struct subop callback_ops[] = {
-    {CALLBACKOP_register,   "register",   sizeof(struct callback_register),   SUBOP_IN, SUBOP_ANY,
-     op_register  },
-    {CALLBACKOP_unregister, "unregister", sizeof(struct callback_unregister), SUBOP_IN, SUBOP_ANY,
-     op_unregister},
+    SUBOP(CALLBACKOP_register, struct callback_register, IN, ANY, op_register),
+    SUBOP(CALLBACKOP_unregister, struct callback_unregister, IN, ANY, op_unregister),
 };
 
 long hypercall_callback_op(struct hypercall *c)
@@ -106,10 +104,8 @@ static long op_nmi_unregister(struct hypercall *c, void *argument)
 }
 
 static const struct subop nmi_ops[] = {
-    {XENNMI_register_callback,   "register_callback",   sizeof(struct xennmi_callback), SUBOP_IN,
-     SUBOP_ANY,                                                                                                op_nmi_register},
-    {XENNMI_unregister_callback, "unregister_callback", 0,                              SUBOP_NONE, SUBOP_ANY,
-     op_nmi_unregister                                                                                                        },
+    SUBOP(XENNMI_register_callback, struct xennmi_callback, IN, ANY, op_nmi_register),
+    SUBOP_BARE(XENNMI_unregister_callback, op_nmi_unregister),
 };
 
 long hypercall_nmi_op(struct hypercall *c)

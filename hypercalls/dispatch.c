@@ -37,7 +37,7 @@ long refuse(struct hypercall *c, enum refusal r, unsigned index)
     uint64_t slot = __atomic_fetch_add(&ring->head, 1, __ATOMIC_RELAXED);
     ring->record[slot % REFUSAL_RING] = (struct refusal_record){
         .time = time_now(),
-        .rip = c->rip,
+        .rip = guest_regs()->rip,
         .index = index,
         .vcpu = (uint16_t)c->vcpu->id,
         .refusal = (uint16_t)r,
@@ -74,7 +74,6 @@ void hypercall_dispatch(struct cpu_user_regs *regs)
         .domain = v->domain,
         .number = regs->rax > UINT32_MAX ? UINT32_MAX : (unsigned)regs->rax,
         .arg = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9},
-        .rip = regs->rip,
     };
     long result = call_run(&c);
 
@@ -106,7 +105,6 @@ static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
         .domain = c->domain,
         .number = e.op > UINT32_MAX ? UINT32_MAX : (unsigned)e.op,
         .in_multicall = true,
-        .rip = c->rip,
     };
     memcpy(sub.arg, e.args, sizeof(sub.arg));
     long result = call_run(&sub);
@@ -149,34 +147,30 @@ long hypercall_multicall(struct hypercall *c)
     return 0;
 }
 
-static const struct subop *subop_find(const struct subop *table, size_t count, uint32_t command)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (table[i].command == command)
-            return &table[i];
-    }
-    return NULL;
-}
-
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer)
 {
-    const struct subop *s = subop_find(table, count, command);
     uint64_t argument[SUBOP_MAX_SIZE / sizeof(uint64_t)];
 
     c->subop = command;
-    if (!s)
+    if (command >= count || !table[command].handler)
         return refuse(c, REFUSE_NO_SUBOP, 0);
-    if (s->copy != SUBOP_IN && s->copy != SUBOP_INOUT)
+    const struct subop *s = &table[command];
+    if (!(s->copy & SUBOP_IN))
         memset(argument, 0, s->size); // a handler may fill only a part
     else if (!guest_read(argument, guest_pointer, s->size))
         return refuse(c, REFUSE_BAD_POINTER, 1);
-    if (s->right == SUBOP_PRIVILEGED && !c->domain->is_privileged)
+    if (s->right & SUBOP_PRIVILEGED && !c->domain->is_privileged)
         return refuse(c, REFUSE_NOT_PRIVILEGED, 0);
+    if (s->right & SUBOP_TARGET) {
+        enum refusal r = domain_lookup_remote(c->domain, *(const domid_t *)argument, &c->target);
+        if (r != REFUSE_NONE)
+            return refuse(c, r, 0);
+    }
     long result = s->handler(c, argument);
-    if (result < 0 || (s->copy != SUBOP_OUT && s->copy != SUBOP_INOUT))
-        return result;
-    if (!guest_write(guest_pointer, argument, s->size))
+    if (s->right & SUBOP_TARGET)
+        domain_put(c->target);
+    if (result >= 0 && s->copy & SUBOP_OUT && !guest_write(guest_pointer, argument, s->size))
         return refuse(c, REFUSE_BAD_POINTER, 1);
     return result;
 }

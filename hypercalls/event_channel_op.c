@@ -7,14 +7,8 @@
 static long op_alloc_unbound(struct hypercall *c, void *argument)
 {
     struct evtchn_alloc_unbound *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 0);
     domid_t remote = op->remote_dom == DOMID_SELF ? c->domain->id : op->remote_dom;
-    r = event_alloc_unbound(d, remote, &op->port);
-    domain_put(d);
-    return refuse(c, r, 0);
+    return refuse(c, event_alloc_unbound(c->target, remote, &op->port), 0);
 }
 
 static long op_bind_interdomain(struct hypercall *c, void *argument)
@@ -74,30 +68,19 @@ static long op_unmask(struct hypercall *c, void *argument)
 
 static long op_status(struct hypercall *c, void *argument)
 {
-    struct evtchn_status *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 0);
-    r = event_status(d, op);
-    domain_put(d);
-    return refuse(c, r, 1);
+    return refuse(c, event_status(c->target, argument), 1);
 }
 
 static long op_reset(struct hypercall *c, void *argument)
 {
-    struct evtchn_reset *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 0);
+    struct domain *d = c->target;
+    enum refusal r;
+
     if (d != c->domain && !d->controller_pause_count)
-        r = REFUSE_EVENT_NOT_PAUSED;
-    else
-        do {
-            r = event_reset(d, RESET_BUDGET);
-        } while (r == REFUSE_CONTINUE && !call_should_yield());
-    domain_put(d);
+        return refuse(c, REFUSE_EVENT_NOT_PAUSED, 0);
+    do {
+        r = event_reset(d, RESET_BUDGET);
+    } while (r == REFUSE_CONTINUE && !call_should_yield());
     return refuse(c, r, 0);
 }
 
@@ -114,31 +97,26 @@ static long op_set_priority(struct hypercall *c, void *argument)
     return refuse(c, exists ? REFUSE_EVENT_NO_FIFO : REFUSE_EVENT_BAD_PORT, 0);
 }
 
-#define OP(name, copy)                                                                             \
-    {                                                                                              \
-        EVTCHNOP_##name, #name, sizeof(struct evtchn_##name), copy, SUBOP_ANY, op_##name           \
-    }
+#define OP(name, copy, right) SUBOP(EVTCHNOP_##name, struct evtchn_##name, copy, right, op_##name)
 
 #define EVTCHNOP_reset_cont 14 // how Xen goes on with a reset; for a guest it is a reset
 
 static const struct subop event_ops[] = {
-    OP(send, SUBOP_IN),
-    OP(unmask, SUBOP_IN),
-    OP(alloc_unbound, SUBOP_INOUT),
-    OP(bind_interdomain, SUBOP_INOUT),
-    OP(bind_virq, SUBOP_INOUT),
-    OP(bind_pirq, SUBOP_INOUT),
-    OP(bind_ipi, SUBOP_INOUT),
-    OP(bind_vcpu, SUBOP_IN),
-    OP(close, SUBOP_IN),
-    OP(status, SUBOP_INOUT),
-    OP(reset, SUBOP_IN),
-    {EVTCHNOP_reset_cont,   "reset_cont",   sizeof(struct evtchn_reset),        SUBOP_IN, SUBOP_ANY, op_reset},
-    OP(set_priority, SUBOP_IN),
-    {EVTCHNOP_init_control, "init_control", sizeof(struct evtchn_init_control), SUBOP_IN, SUBOP_ANY,
-                       op_fifo                                                                                                 },
-    {EVTCHNOP_expand_array, "expand_array", sizeof(struct evtchn_expand_array), SUBOP_IN, SUBOP_ANY,
-                       op_fifo                                                                                                 },
+    OP(send, IN, ANY),
+    OP(unmask, IN, ANY),
+    OP(alloc_unbound, INOUT, TARGET),
+    OP(bind_interdomain, INOUT, ANY),
+    OP(bind_virq, INOUT, ANY),
+    OP(bind_pirq, INOUT, ANY),
+    OP(bind_ipi, INOUT, ANY),
+    OP(bind_vcpu, IN, ANY),
+    OP(close, IN, ANY),
+    OP(status, INOUT, TARGET),
+    OP(reset, IN, TARGET),
+    SUBOP(EVTCHNOP_reset_cont, struct evtchn_reset, IN, TARGET, op_reset),
+    OP(set_priority, IN, ANY),
+    SUBOP(EVTCHNOP_init_control, struct evtchn_init_control, IN, ANY, op_fifo),
+    SUBOP(EVTCHNOP_expand_array, struct evtchn_expand_array, IN, ANY, op_fifo),
 };
 
 long hypercall_event_channel_op(struct hypercall *c)

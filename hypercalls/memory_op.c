@@ -9,53 +9,22 @@ static long op_maximum_ram_page(struct hypercall *c, void *argument)
     return (long)frame_max_mfn + 1;
 }
 
-// A number about one domain, whose id is the argument.
-static long domain_number(struct hypercall *c, const void *argument,
-                          uint64_t (*number)(struct domain *))
-{
-    const struct xen_memory_domain *m = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, m->domid, &d);
-
-    if (r)
-        return refuse(c, r, 0);
-    uint64_t n = number(d);
-    domain_put(d);
-    return (long)n;
-}
-
-static uint64_t current_reservation(struct domain *d)
-{
-    return d->tot_pages;
-}
-
-static uint64_t maximum_reservation(struct domain *d)
-{
-    return d->max_pages;
-}
-
-// Guests keep the number of their pseudo-physical frames in the shared page.
-static uint64_t maximum_gpfn(struct domain *d)
-{
-    uint64_t count = d->shared_info
-                         ? __atomic_load_n(&d->shared_info->arch.max_pfn, __ATOMIC_RELAXED)
-                         : 0;
-    return count ? count - 1 : 0;
-}
-
 static long op_current_reservation(struct hypercall *c, void *argument)
 {
-    return domain_number(c, argument, current_reservation);
+    return (long)c->target->tot_pages;
 }
 
 static long op_maximum_reservation(struct hypercall *c, void *argument)
 {
-    return domain_number(c, argument, maximum_reservation);
+    return (long)c->target->max_pages;
 }
 
+// Guests keep the number of their pseudo-physical frames in the shared page.
 static long op_maximum_gpfn(struct hypercall *c, void *argument)
 {
-    return domain_number(c, argument, maximum_gpfn);
+    const struct shared_info *s = c->target->shared_info;
+    uint64_t count = s ? __atomic_load_n(&s->arch.max_pfn, __ATOMIC_RELAXED) : 0;
+    return count ? (long)count - 1 : 0;
 }
 
 // Guests of this kind have no translated physical memory of which a frame could become a part.
@@ -88,47 +57,31 @@ static long op_sharing(struct hypercall *c, void *argument)
 }
 
 #define ROW(command, type, copy, right, handler)                                                   \
-    {                                                                                              \
-        command, #command, sizeof(type), copy, right, handler                                      \
-    }
+    SUBOP(XENMEM_##command, struct xen_##type, copy, right, handler)
 
 static const struct subop rows[] = {
-    ROW(XENMEM_increase_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
-        memory_op_increase),
-    ROW(XENMEM_decrease_reservation, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
-        memory_op_decrease),
-    ROW(XENMEM_maximum_ram_page, uint64_t, SUBOP_NONE, SUBOP_ANY, op_maximum_ram_page),
-    ROW(XENMEM_current_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY,
-        op_current_reservation),
-    ROW(XENMEM_maximum_reservation, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY,
-        op_maximum_reservation),
-    ROW(XENMEM_machphys_mfn_list, struct xen_machphys_mfn_list, SUBOP_INOUT, SUBOP_ANY,
-        memory_op_machphys_list),
-    ROW(XENMEM_populate_physmap, struct xen_memory_reservation, SUBOP_NONE, SUBOP_ANY,
-        memory_op_populate),
-    ROW(XENMEM_add_to_physmap, struct xen_add_to_physmap, SUBOP_IN, SUBOP_ANY, op_not_translated),
-    ROW(XENMEM_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_ANY, memory_op_memory_map),
-    ROW(XENMEM_machine_memory_map, struct xen_memory_map, SUBOP_INOUT, SUBOP_PRIVILEGED,
-        memory_op_machine_memory_map),
-    ROW(XENMEM_exchange, struct xen_memory_exchange, SUBOP_IN, SUBOP_ANY, memory_op_exchange),
-    ROW(XENMEM_machphys_mapping, struct xen_machphys_mapping, SUBOP_OUT, SUBOP_ANY,
-        memory_op_machphys_mapping),
-    ROW(XENMEM_set_memory_map, struct xen_foreign_memory_map, SUBOP_IN, SUBOP_ANY,
-        memory_op_set_memory_map),
-    ROW(XENMEM_maximum_gpfn, struct xen_memory_domain, SUBOP_IN, SUBOP_ANY, op_maximum_gpfn),
-    ROW(XENMEM_remove_from_physmap, struct xen_remove_from_physmap, SUBOP_IN, SUBOP_ANY,
-        op_not_translated),
-    ROW(XENMEM_get_sharing_freed_pages, uint64_t, SUBOP_NONE, SUBOP_ANY, op_sharing),
-    ROW(XENMEM_get_sharing_shared_pages, uint64_t, SUBOP_NONE, SUBOP_ANY, op_sharing),
-    ROW(XENMEM_add_to_physmap_batch, struct xen_add_to_physmap_batch, SUBOP_IN, SUBOP_ANY,
-        op_not_translated),
-    ROW(XENMEM_claim_pages, struct xen_memory_reservation, SUBOP_IN, SUBOP_PRIVILEGED,
-        memory_op_claim),
-    ROW(XENMEM_get_vnumainfo, struct xen_vnuma_topology_info, SUBOP_IN, SUBOP_ANY, op_not_offered),
-    ROW(XENMEM_acquire_resource, struct xen_mem_acquire_resource, SUBOP_INOUT, SUBOP_ANY,
-        memory_op_acquire_resource),
-    ROW(XENMEM_machphys_compat_mfn_list, struct xen_machphys_mfn_list, SUBOP_NONE, SUBOP_ANY,
-        op_not_offered),
+    ROW(increase_reservation, memory_reservation, NONE, ANY, memory_op_increase),
+    ROW(decrease_reservation, memory_reservation, NONE, ANY, memory_op_decrease),
+    SUBOP_BARE(XENMEM_maximum_ram_page, op_maximum_ram_page),
+    ROW(current_reservation, memory_domain, IN, TARGET, op_current_reservation),
+    ROW(maximum_reservation, memory_domain, IN, TARGET, op_maximum_reservation),
+    ROW(machphys_mfn_list, machphys_mfn_list, INOUT, ANY, memory_op_machphys_list),
+    ROW(populate_physmap, memory_reservation, NONE, ANY, memory_op_populate),
+    ROW(add_to_physmap, add_to_physmap, IN, ANY, op_not_translated),
+    ROW(memory_map, memory_map, INOUT, ANY, memory_op_memory_map),
+    ROW(machine_memory_map, memory_map, INOUT, PRIVILEGED, memory_op_machine_memory_map),
+    ROW(exchange, memory_exchange, IN, ANY, memory_op_exchange),
+    ROW(machphys_mapping, machphys_mapping, OUT, ANY, memory_op_machphys_mapping),
+    ROW(set_memory_map, foreign_memory_map, IN, ANY, memory_op_set_memory_map),
+    ROW(maximum_gpfn, memory_domain, IN, TARGET, op_maximum_gpfn),
+    ROW(remove_from_physmap, remove_from_physmap, IN, ANY, op_not_translated),
+    SUBOP_BARE(XENMEM_get_sharing_freed_pages, op_sharing),
+    SUBOP_BARE(XENMEM_get_sharing_shared_pages, op_sharing),
+    ROW(add_to_physmap_batch, add_to_physmap_batch, IN, ANY, op_not_translated),
+    ROW(claim_pages, memory_reservation, IN, PRIVILEGED, memory_op_claim),
+    ROW(get_vnumainfo, vnuma_topology_info, IN, ANY, op_not_offered),
+    ROW(acquire_resource, mem_acquire_resource, INOUT, ANY, memory_op_acquire_resource),
+    ROW(machphys_compat_mfn_list, machphys_mfn_list, NONE, ANY, op_not_offered),
 };
 
 long hypercall_memory_op(struct hypercall *c)

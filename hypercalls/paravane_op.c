@@ -59,42 +59,29 @@ static enum refusal copy_records(const struct refusal_ring *ring, struct paravan
 static long refusals(struct hypercall *c, void *argument)
 {
     struct paravane_refusals *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
-
-    if (r == REFUSE_NONE) {
-        r = copy_records(&d->refusals, op);
-        domain_put(d);
-    }
-    return refuse(c, r, 1);
+    return refuse(c, copy_records(&c->target->refusals, op), 1);
 }
 
 static long exit_reason(struct hypercall *c, void *argument)
 {
     struct paravane_exit_reason *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
+    struct domain *d = c->target;
 
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 1);
     memset(op->text, 0, sizeof(op->text));
     spin_lock(&d->lock);
     strlcpy(op->text, d->exit_reason, sizeof(op->text));
     spin_unlock(&d->lock);
-    domain_put(d);
     return 0;
 }
 
-#define ROW(command, type, right, handler)                                                         \
-    {                                                                                              \
-        PARAVANE_##command, #command, sizeof(struct paravane_##type), SUBOP_INOUT, right, handler  \
-    }
+#define ROW(command, right, handler)                                                               \
+    SUBOP(PARAVANE_##command, struct paravane_##command, INOUT, right, handler)
 
 static const struct subop subops[] = {
-    ROW(refusals, refusals, SUBOP_ANY, refusals),
-    ROW(exit_reason, exit_reason, SUBOP_ANY, exit_reason),
-    ROW(check_frames, check_frames, SUBOP_PRIVILEGED, paravane_op_check_frames),
-    ROW(longest_call, longest_call, SUBOP_ANY, paravane_op_longest_call),
+    ROW(refusals, TARGET, refusals),
+    ROW(exit_reason, TARGET, exit_reason),
+    ROW(check_frames, PRIVILEGED, paravane_op_check_frames),
+    ROW(longest_call, ANY, paravane_op_longest_call),
 };
 
 long hypercall_paravane_op(struct hypercall *c)

@@ -104,28 +104,16 @@ static enum refusal map(struct domain *d, struct physdev_map_pirq *op)
 
 static long map_pirq(struct hypercall *c, void *argument)
 {
-    struct physdev_map_pirq *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
-
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 1);
-    r = map(d, op);
-    domain_put(d);
-    return refuse(c, r, 1);
+    return refuse(c, map(c->target, argument), 1);
 }
 
 static long unmap_pirq(struct hypercall *c, void *argument)
 {
     const struct physdev_unmap_pirq *op = argument;
-    struct domain *d;
-    enum refusal r = domain_lookup_remote(c->domain, op->domid, &d);
 
-    if (r != REFUSE_NONE)
-        return refuse(c, r, 1);
-    r = op->pirq < 0 ? REFUSE_BAD_PIRQ : irq_unmap(d, (unsigned)op->pirq);
-    domain_put(d);
-    return refuse(c, r, 1);
+    if (op->pirq < 0)
+        return refuse(c, REFUSE_BAD_PIRQ, 1);
+    return refuse(c, irq_unmap(c->target, (unsigned)op->pirq), 1);
 }
 
 static long setup_gsi(struct hypercall *c, void *argument)
@@ -207,30 +195,28 @@ static long mmcfg_reserved(struct hypercall *c, void *argument)
 }
 
 #define ROW(cmd, type, copy, right, fn)                                                            \
-    {                                                                                              \
-        PHYSDEVOP_##cmd, #cmd, sizeof(struct type), copy, right, fn                                \
-    }
+    SUBOP(PHYSDEVOP_##cmd, struct physdev_##type, copy, right, fn)
 
 static const struct subop subops[] = {
-    ROW(set_iopl, physdev_set_iopl, SUBOP_IN, SUBOP_ANY, set_iopl),
-    ROW(set_iobitmap, physdev_set_iobitmap, SUBOP_IN, SUBOP_ANY, set_iobitmap),
-    ROW(eoi, physdev_eoi, SUBOP_IN, SUBOP_ANY, eoi),
-    ROW(irq_status_query, physdev_irq_status_query, SUBOP_INOUT, SUBOP_ANY, irq_status),
-    ROW(pirq_eoi_gmfn_v1, physdev_pirq_eoi_gmfn, SUBOP_IN, SUBOP_ANY, eoi_page_v1),
-    ROW(pirq_eoi_gmfn_v2, physdev_pirq_eoi_gmfn, SUBOP_IN, SUBOP_ANY, eoi_page_v2),
-    ROW(apic_read, physdev_apic, SUBOP_INOUT, SUBOP_PRIVILEGED, apic_read),
-    ROW(alloc_irq_vector, physdev_irq, SUBOP_INOUT, SUBOP_PRIVILEGED, alloc_irq_vector),
-    ROW(map_pirq, physdev_map_pirq, SUBOP_INOUT, SUBOP_PRIVILEGED, map_pirq),
-    ROW(unmap_pirq, physdev_unmap_pirq, SUBOP_IN, SUBOP_PRIVILEGED, unmap_pirq),
-    ROW(setup_gsi, physdev_setup_gsi, SUBOP_IN, SUBOP_PRIVILEGED, setup_gsi),
-    ROW(pci_device_add, physdev_pci_device_add, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_add),
-    ROW(prepare_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, prepare_msix),
-    ROW(release_msix, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_gone),
-    ROW(pci_device_remove, physdev_pci_device, SUBOP_IN, SUBOP_PRIVILEGED, pci_device_gone),
-    ROW(manage_pci_remove, physdev_manage_pci, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_remove),
-    ROW(manage_pci_add_ext, physdev_manage_pci_ext, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_add_ext),
-    ROW(manage_pci_add, physdev_manage_pci, SUBOP_IN, SUBOP_PRIVILEGED, manage_pci_add),
-    ROW(pci_mmcfg_reserved, physdev_pci_mmcfg_reserved, SUBOP_IN, SUBOP_PRIVILEGED, mmcfg_reserved),
+    ROW(set_iopl, set_iopl, IN, ANY, set_iopl),
+    ROW(set_iobitmap, set_iobitmap, IN, ANY, set_iobitmap),
+    ROW(eoi, eoi, IN, ANY, eoi),
+    ROW(irq_status_query, irq_status_query, INOUT, ANY, irq_status),
+    ROW(pirq_eoi_gmfn_v1, pirq_eoi_gmfn, IN, ANY, eoi_page_v1),
+    ROW(pirq_eoi_gmfn_v2, pirq_eoi_gmfn, IN, ANY, eoi_page_v2),
+    ROW(apic_read, apic, INOUT, PRIVILEGED, apic_read),
+    ROW(alloc_irq_vector, irq, INOUT, PRIVILEGED, alloc_irq_vector),
+    ROW(map_pirq, map_pirq, INOUT, PRIVILEGED_TARGET, map_pirq),
+    ROW(unmap_pirq, unmap_pirq, IN, PRIVILEGED_TARGET, unmap_pirq),
+    ROW(setup_gsi, setup_gsi, IN, PRIVILEGED, setup_gsi),
+    ROW(pci_device_add, pci_device_add, IN, PRIVILEGED, pci_device_add),
+    ROW(prepare_msix, pci_device, IN, PRIVILEGED, prepare_msix),
+    ROW(release_msix, pci_device, IN, PRIVILEGED, pci_device_gone),
+    ROW(pci_device_remove, pci_device, IN, PRIVILEGED, pci_device_gone),
+    ROW(manage_pci_remove, manage_pci, IN, PRIVILEGED, manage_pci_remove),
+    ROW(manage_pci_add_ext, manage_pci_ext, IN, PRIVILEGED, manage_pci_add_ext),
+    ROW(manage_pci_add, manage_pci, IN, PRIVILEGED, manage_pci_add),
+    ROW(pci_mmcfg_reserved, pci_mmcfg_reserved, IN, PRIVILEGED, mmcfg_reserved),
 };
 
 // Ends all interrupts of the caller that wait for it: a command of old that has no argument.

@@ -131,17 +131,14 @@ static long op_pin_override(struct hypercall *c, void *argument)
 }
 
 static const struct subop sched_ops[] = {
-    {SCHEDOP_yield,           "yield",           0,                                    SUBOP_NONE, SUBOP_ANY, op_yield          },
-    {SCHEDOP_block,           "block",           0,                                    SUBOP_NONE, SUBOP_ANY, op_block          },
-    {SCHEDOP_shutdown,        "shutdown",        sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY, op_shutdown       },
-    {SCHEDOP_poll,            "poll",            sizeof(struct sched_poll),            SUBOP_IN,   SUBOP_ANY, op_poll           },
-    {SCHEDOP_remote_shutdown, "remote_shutdown", sizeof(struct sched_remote_shutdown), SUBOP_IN,
-     SUBOP_ANY,                                                                                               op_remote_shutdown},
-    {SCHEDOP_shutdown_code,   "shutdown_code",   sizeof(struct sched_shutdown),        SUBOP_IN,   SUBOP_ANY,
-     op_shutdown_code                                                                                                           },
-    {SCHEDOP_watchdog,        "watchdog",        sizeof(struct sched_watchdog),        SUBOP_IN,   SUBOP_ANY, op_watchdog       },
-    {SCHEDOP_pin_override,    "pin_override",    sizeof(struct sched_pin_override),    SUBOP_IN,
-     SUBOP_PRIVILEGED,                                                                                        op_pin_override   },
+    SUBOP_BARE(SCHEDOP_yield, op_yield),
+    SUBOP_BARE(SCHEDOP_block, op_block),
+    SUBOP(SCHEDOP_shutdown, struct sched_shutdown, IN, ANY, op_shutdown),
+    SUBOP(SCHEDOP_poll, struct sched_poll, IN, ANY, op_poll),
+    SUBOP(SCHEDOP_remote_shutdown, struct sched_remote_shutdown, IN, ANY, op_remote_shutdown),
+    SUBOP(SCHEDOP_shutdown_code, struct sched_shutdown, IN, ANY, op_shutdown_code),
+    SUBOP(SCHEDOP_watchdog, struct sched_watchdog, IN, ANY, op_watchdog),
+    SUBOP(SCHEDOP_pin_override, struct sched_pin_override, IN, PRIVILEGED, op_pin_override),
 };
 
 long hypercall_sched_op(struct hypercall *c)

@@ -74,7 +74,7 @@ static long op_get_runstate_info(struct hypercall *c, void *argument)
     return 0;
 }
 
-static long op_register_runstate(struct hypercall *c, void *argument)
+static long op_register_runstate_memory_area(struct hypercall *c, void *argument)
 {
     const struct vcpu_register_runstate_memory_area *op = argument;
     struct vcpu *v = op_target(c);
@@ -92,7 +92,7 @@ static long op_register_runstate(struct hypercall *c, void *argument)
     return 0;
 }
 
-static long op_register_time(struct hypercall *c, void *argument)
+static long op_register_vcpu_time_memory_area(struct hypercall *c, void *argument)
 {
     const struct vcpu_register_time_memory_area *op = argument;
     struct vcpu *v = op_target(c);
@@ -166,30 +166,22 @@ static long op_get_physid(struct hypercall *c, void *argument)
     return refuse(c, REFUSE_BAD_ARGUMENT, 0);
 }
 
-#define OP(name, type, copy)                                                                       \
-    {                                                                                              \
-        VCPUOP_##name, #name, sizeof(struct type), copy, SUBOP_ANY, op_##name                      \
-    }
-#define OP_BARE(name)                                                                              \
-    {                                                                                              \
-        VCPUOP_##name, #name, 0, SUBOP_NONE, SUBOP_ANY, op_##name                                  \
-    }
+#define OP(name, type, copy) SUBOP(VCPUOP_##name, struct type, copy, ANY, op_##name)
+#define OP_BARE(name) SUBOP_BARE(VCPUOP_##name, op_##name)
 
 static const struct subop vcpu_ops[] = {
     OP_BARE(initialise),
     OP_BARE(up),
     OP_BARE(down),
     OP_BARE(is_up),
-    OP(get_runstate_info, vcpu_runstate_info, SUBOP_OUT),
-    {VCPUOP_register_runstate_memory_area,  "register_runstate_memory_area",
-                                                        sizeof(struct vcpu_register_runstate_memory_area), SUBOP_IN, SUBOP_ANY, op_register_runstate},
-    {VCPUOP_register_vcpu_time_memory_area, "register_vcpu_time_memory_area",
-                                                        sizeof(struct vcpu_register_time_memory_area),     SUBOP_IN, SUBOP_ANY, op_register_time    },
-    OP(set_periodic_timer, vcpu_set_periodic_timer, SUBOP_IN),
+    OP(get_runstate_info, vcpu_runstate_info, OUT),
+    OP(register_runstate_memory_area, vcpu_register_runstate_memory_area, IN),
+    OP(register_vcpu_time_memory_area, vcpu_register_time_memory_area, IN),
+    OP(set_periodic_timer, vcpu_set_periodic_timer, IN),
     OP_BARE(stop_periodic_timer),
-    OP(set_singleshot_timer, vcpu_set_singleshot_timer, SUBOP_IN),
+    OP(set_singleshot_timer, vcpu_set_singleshot_timer, IN),
     OP_BARE(stop_singleshot_timer),
-    OP(register_vcpu_info, vcpu_register_vcpu_info, SUBOP_IN),
+    OP(register_vcpu_info, vcpu_register_vcpu_info, IN),
     OP_BARE(send_nmi),
     OP_BARE(get_physid),
 };

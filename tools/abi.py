@@ -25,7 +25,7 @@ TEXTS = "hypercalls/abi"
 LISTS = ("error", "differs")  # fields that may stand several times
 FIELDS = {"source", "table", "function", "commands", "header", "words", "about", "returns", "rights", "continues",
           "does", "status", *LISTS}
-RIGHTS = {"SUBOP_PRIVILEGED": "control domains only"}
+RIGHTS = dict.fromkeys(("SUBOP_PRIVILEGED", "SUBOP_PRIVILEGED_TARGET"), "control domains only")
 DIRECTIONS = {"SUBOP_IN": "in", "SUBOP_OUT": "out", "SUBOP_INOUT": "in and out"}
 
 
@@ -137,7 +137,7 @@ class Abi:
         """What the shell of sub-operations refuses."""
         if row and row.copy in DIRECTIONS:
             yield "BAD_POINTER", "the structure cannot be accessed"
-        if row and row.right == "SUBOP_PRIVILEGED":
+        if row and row.right in RIGHTS:
             yield "NOT_PRIVILEGED", "the caller is no control domain"
 
     def error_lines(self, fields, proof, row=None):

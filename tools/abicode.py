@@ -144,7 +144,7 @@ def split_top(text):
 
 def expand(entry, known):
     """A macro call becomes its body with the arguments in place."""
-    call = re.fullmatch(r"(\w+)\((.*)\)", entry, re.S)
+    call = re.fullmatch(r"\s*(\w+)\((.*)\)\s*", entry, re.S)
     if not call or call.group(1) not in known:
         return entry
     params, body = known[call.group(1)]
@@ -155,12 +155,12 @@ def expand(entry, known):
     for name, value in zip(params, arguments):
         body = re.sub(rf"(?<!#)#{name}\b", f'"{value}"', body)
         body = re.sub(rf"\b{name}\b", value, body)
-    return re.sub(r"\s*##\s*", "", body).strip()
+    return expand(re.sub(r"\s*##\s*", "", body).strip(), known)
 
 
 def table_rows(text, prefix, only):
     """Sub-operations of the initialised tables of a file: {.command, ...} or [command] = ... entries."""
-    found, known = {}, macros(text)
+    found, known = {}, {**macros(read("hypercalls/call.h")), **macros(text)}
     for name, body in re.findall(r"\b(\w+)\[\]\s*=\s*\{(.*?)^\s*\};?", text, re.S | re.M):
         if only and name != only:
             continue
