@@ -140,13 +140,19 @@ enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_r
     struct domain *d = v->domain;
     const struct grant_mapping *m = &u->mapping;
     enum refusal r = REFUSE_NONE;
+    struct frame *table;
+    unsigned index;
 
-    u->handle = op->handle;
+    *u = (struct grant_unmap){.handle = op->handle};
     if (!grant_track_claim(d, op->handle, &u->mapping))
         return REFUSE_GRANT_BAD_HANDLE;
-    if (!(m->parts & GNTMAP_host_map) || (op->new_addr && (m->parts & GNTMAP_contains_pte)))
+    if (!(m->parts & GNTMAP_host_map) || !op->host_addr)
+        return REFUSE_NONE; // there is nothing to end
+    if (op->new_addr && (m->parts & GNTMAP_contains_pte))
         r = REFUSE_GRANT_NO_HOST_PART;
-    else
+    else if (op->new_addr && !(r = page_entry_find(v, op->new_addr, &table, &index)))
+        frame_put(table);
+    if (r == REFUSE_NONE)
         r = page_entry_unmap_grant(v, op->host_addr, m->parts & GNTMAP_contains_pte, m->mfn,
                                    entry_flags(m->parts));
     if (r != REFUSE_NONE) {

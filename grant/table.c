@@ -311,6 +311,10 @@ int16_t grant_status(enum refusal r)
         return GNTST_bad_copy_arg;
     case REFUSE_GRANT_IN_USE:
         return GNTST_eagain;
+    case REFUSE_GRANT_BUS_ADDRESS:
+        return GNTST_bad_dev_addr;
+    case REFUSE_BAD_POINTER:
+        return GNTST_bad_virt_addr;
     default:
         return GNTST_general_error;
     }

@@ -131,12 +131,14 @@ static long setup_frames(struct hypercall *c, struct domain *d, struct gnttab_se
 {
     enum refusal r = grant_table_grow(d, op->nr_frames);
 
-    op->status = status_of(c, r, 1);
+    if (r == REFUSE_NONE && !guest_range_ok(list, op->nr_frames * sizeof(xen_pfn_t)))
+        return refuse(c, REFUSE_BAD_POINTER, 2);
     for (unsigned i = 0; r == REFUSE_NONE && i < op->nr_frames; i++) {
         xen_pfn_t mfn = grant_table_frame(d, i).v;
         if (!guest_write(list + i * sizeof(mfn), &mfn, sizeof(mfn)))
-            return refuse(c, REFUSE_BAD_POINTER, 2);
+            r = REFUSE_BAD_POINTER;
     }
+    op->status = status_of(c, r, 1);
     return 0;
 }
 
@@ -212,23 +214,35 @@ static long op_get_status_frames(struct hypercall *c, void *argument)
     return 0;
 }
 
-// Caches are coherent here; like on Xen only requests that ask for nothing succeed.
+// Caches are coherent here: what writes them back is done already, for own frames; what throws their
+// contents away is not offered.
+static enum refusal flush_one(const struct domain *d, const struct gnttab_cache_flush *op)
+{
+    if (op->offset >= PAGE_SIZE || (uint32_t)op->offset + op->length > PAGE_SIZE ||
+        op->op & ~(GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL))
+        return REFUSE_BAD_ARGUMENT;
+    if (op->length == 0 || op->op == 0)
+        return REFUSE_NONE;
+    struct frame *f = frame_from_mfn(maddr_to_mfn(MADDR(op->a.dev_bus_addr)));
+    if (!f)
+        return REFUSE_FRAME_NOT_RAM;
+    if (frame_get(f, d))
+        return REFUSE_NOT_PERMITTED;
+    frame_put(f);
+    return op->op & GNTTAB_CACHE_CLEAN ? REFUSE_NONE : REFUSE_NOT_OFFERED;
+}
+
 static long cache_flush(struct hypercall *c)
 {
-    for (; c->arg[2]; c->arg[1] += sizeof(struct gnttab_cache_flush), c->arg[2]--) {
-        struct gnttab_cache_flush op;
-        if (!guest_read(&op, c->arg[1], sizeof(op)))
-            return refuse(c, REFUSE_BAD_POINTER, 1);
-        if ((uint32_t)op.offset + op.length > PAGE_SIZE || op.offset >= PAGE_SIZE ||
-            (op.op & ~(GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL | GNTTAB_CACHE_SOURCE_GREF)))
-            return refuse(c, REFUSE_BAD_ARGUMENT, 1);
-        if (op.length && op.op)
-            return refuse(c, REFUSE_NOT_OFFERED, 1);
-        if (c->arg[2] > 1 && call_should_yield()) {
-            c->arg[1] += sizeof(op);
-            c->arg[2]--;
+    struct gnttab_cache_flush op;
+
+    for (unsigned i = 0; c->arg[2]; i++, c->arg[1] += sizeof(op), c->arg[2]--) {
+        if (i && call_should_yield())
             return CALL_CONTINUE;
-        }
+        enum refusal r = guest_read(&op, c->arg[1], sizeof(op)) ? flush_one(c->domain, &op)
+                                                                : REFUSE_BAD_POINTER;
+        if (r)
+            return refuse(c, r, i);
     }
     return 0;
 }

@@ -104,6 +104,7 @@ bool probe_write(void *address, uint64_t value);
     X(events) \
     X(grants) \
     X(grant_entries) \
+    X(grant_errors) \
     X(sched) \
     X(vcpu) \
     X(multicall) \
