@@ -23,7 +23,7 @@ static uint64_t scratch[SCRATCH_ROOM];
 
 // --- random words
 
-static uint64_t wild_word(void)
+static uint64_t any_word(void)
 {
     const uint64_t frame = fuzz_mfn(fuzz_pick_frame());
 
@@ -49,6 +49,22 @@ static uint64_t wild_word(void)
         return 1UL << fuzz_random(64);
     default:
         return fuzz_random(64);
+    }
+}
+
+static bool is_harmless_frame(uint64_t mfn)
+{
+    return !mfn_to_virt(mfn) || fuzz_frame_of(mfn << PAGE_SHIFT) < FUZZ_FRAMES;
+}
+
+// But no frame or machine address of this kernel's own image: calls may clear a page of their caller.
+static uint64_t wild_word(void)
+{
+    for (;;) {
+        uint64_t word = any_word();
+
+        if (is_harmless_frame(word) && is_harmless_frame(word >> PAGE_SHIFT))
+            return word;
     }
 }
 
@@ -81,6 +97,7 @@ static void tame_scheduling(uint64_t *args, bool is_compat)
                                              SCHEDOP_pin_override};
     struct sched_poll *poll = (struct sched_poll *)scratch;
 
+    args[0] = (uint32_t)args[0];
     if (args[0] < 8)
         args[0] = is_compat ? SCHEDOP_yield : harmless[args[0] % sizeof(harmless)];
     poll->timeout = 1; // long ago
@@ -127,7 +144,7 @@ static void tame(unsigned int call, uint64_t *args)
             scratch[0] = XENPF_settime64;
         break;
     case __HYPERVISOR_vcpu_op:
-        if (args[1] == 0 && args[0] != VCPUOP_register_runstate_memory_area)
+        if ((uint32_t)args[1] == 0 && (uint32_t)args[0] != VCPUOP_register_runstate_memory_area)
             args[0] = VCPUOP_is_up;
         break;
     default:

@@ -40,14 +40,14 @@ static void refused_call_leaves_record(void)
     EXPECT(read_from(&next), 2);
     EXPECT(records[0].call, __HYPERVISOR_xen_version);
     EXPECT(records[0].subop, 99);
-    EXPECT(records[0].error, -XEN_ENOSYS);
+    EXPECT(-records[0].error, XEN_ENOSYS);
     EXPECT(strcmp(records[0].call_name, "xen_version"), 0);
     EXPECT(strcmp(records[0].name, "NO_SUBOP"), 0);
     EXPECT_TRUE(records[0].words[0] != '\0');
     EXPECT_TRUE(records[0].rip >= (uint64_t)image_start &&
                 records[0].rip < (uint64_t)image_text_end);
     EXPECT(records[1].call, __HYPERVISOR_mmuext_op);
-    EXPECT(records[1].error, -XEN_EFAULT);
+    EXPECT(-records[1].error, XEN_EFAULT);
     EXPECT_TRUE(records[1].time >= records[0].time);
 }
 

@@ -33,6 +33,9 @@ bool guest_expect_true(bool good, const char *text, const char *file, unsigned i
 void provoked_collect(void);
 void provoked_collect_from(domid_t domid, uint64_t *next);
 void provoked_print(const char *suite, const char *name);
+// Takes one of the records that the last look found. False for a result that is an error, or a negative status, when
+// none is left: no call may fail without a reason.
+bool provoked_excuses(long result);
 
 // Page-table entry bits.
 #define PTE_P (1UL << 0)
