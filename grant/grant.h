@@ -4,8 +4,9 @@
 // Owns: the shared grant frames, the active state behind each entry that is in use, and the handles
 // (map tracking) of the domains that map.
 // Invariants: the flags GTF_reading and GTF_writing of an entry are set by us when its first use of
-// that kind begins and cleared when the last ends. While an entry is in use its frame is referenced
-// once a use, and the active state says which frame and which domain, whatever the guest writes.
+// that kind begins and cleared when the last ends. While an entry is in use the active state says which
+// frame and which domain, whatever the guest writes. Each use has a reference to the frame; that of a
+// mapping is its page table entry's (page_entry.h), so it may end before the use does.
 // The shared entry is hostile memory: flags and domid are read and changed as one 32-bit word by
 // compare-and-exchange; the frame number is read once, after the flags have been set.
 // A handle belongs to one mapping and holds a reference to the granting domain; who unmaps claims it
@@ -70,7 +71,7 @@ enum refusal grant_table_grow(struct domain *d, unsigned frames);
 
 // --- one use of an entry by domain `user`: refers to the frame, for writing too with GRANT_USE_WRITE.
 // What is granted in part only (GTF_sub_page) can be copied but not mapped. Ended by grant_use_end,
-// `write` as it began.
+// `write` as it began; MFN_INVALID when an entry of a page table keeps what the use held of the frame.
 #define GRANT_USE_WRITE 1u
 #define GRANT_USE_MAP 2u
 enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref, unsigned use,

@@ -3,7 +3,9 @@
 //
 // A mapping may have two parts, for the CPU (host) and for devices; each is a use of its own and ends
 // on its own. Without an IOMMU the device part is only the promise that the frame stays, and its
-// machine address.
+// machine address. The references of a device part are the handle's; those of a host part are the page
+// table entry's, as those of all entries are: it may be overwritten or go with its table, and then the
+// handle cannot be unmapped any more.
 #include "hypervisor/domain.h"
 #include "hypervisor/page_entry.h"
 #include "hypervisor/tlb.h"
@@ -40,13 +42,21 @@ static enum refusal begin_parts(struct grant_mapping *m, domid_t user)
     return r;
 }
 
-static void end_parts(const struct grant_mapping *m, unsigned parts)
+// `host_mfn` is the frame, or MFN_INVALID when the entry of the host part keeps its references.
+static void end_parts(const struct grant_mapping *m, unsigned parts, mfn_t host_mfn)
 {
     bool write = !(m->parts & GNTMAP_readonly);
     if (parts & GNTMAP_host_map)
-        grant_use_end(m->owner, m->ref, write, m->mfn);
+        grant_use_end(m->owner, m->ref, write, host_mfn);
     if (parts & GNTMAP_device_map)
         grant_use_end(m->owner, m->ref, write, m->mfn);
+}
+
+static struct page_entry_grant entry_of(const struct grant_mapping *m, uint64_t address,
+                                        uint32_t map_flags)
+{
+    return (struct page_entry_grant){address, map_flags & GNTMAP_contains_pte, m->mfn,
+                                     entry_flags(map_flags)};
 }
 
 static enum refusal map_of(struct vcpu *v, struct domain *owner, struct gnttab_map_grant_ref *op)
@@ -60,10 +70,10 @@ static enum refusal map_of(struct vcpu *v, struct domain *owner, struct gnttab_m
         return r;
     r = begin_parts(&m, d->id);
     if (r == REFUSE_NONE && (op->flags & GNTMAP_host_map)) {
-        r = page_entry_map_grant(v, op->host_addr, op->flags & GNTMAP_contains_pte, m.mfn,
-                                 entry_flags(op->flags));
+        struct page_entry_grant entry = entry_of(&m, op->host_addr, op->flags);
+        r = page_entry_map_grant(v, &entry);
         if (r != REFUSE_NONE)
-            end_parts(&m, m.parts);
+            end_parts(&m, m.parts, m.mfn);
     }
     if (r != REFUSE_NONE) {
         grant_track_free(d, handle);
@@ -100,77 +110,60 @@ enum refusal grant_unmap_begin(struct vcpu *v, const struct gnttab_unmap_grant_r
         return REFUSE_GRANT_BAD_HANDLE;
     bool device = op->dev_bus_addr && (m->parts & GNTMAP_device_map);
     bool host = op->host_addr && (m->parts & GNTMAP_host_map);
-    if (device && op->dev_bus_addr != mfn_to_maddr(m->mfn).v)
+    if (device && op->dev_bus_addr != mfn_to_maddr(m->mfn).v) {
         r = REFUSE_GRANT_BUS_ADDRESS;
-    else if (host)
-        r = page_entry_unmap_grant(v, op->host_addr, m->parts & GNTMAP_contains_pte, m->mfn,
-                                   entry_flags(m->parts));
+    } else if (host) {
+        struct page_entry_grant entry = entry_of(m, op->host_addr, m->parts);
+        r = page_entry_unmap_grant(v, &entry, 0);
+    }
     if (r != REFUSE_NONE)
         grant_track_publish(d, u->handle, m);
     u->ended = (host ? GNTMAP_host_map : 0u) | (device ? GNTMAP_device_map : 0u);
     return r;
 }
 
-// Move the entry that maps `from` to where `to` was: its references move along.
-static enum refusal entry_move(struct vcpu *v, uint64_t from, uint64_t to)
+// The entry at new_addr moves, with what it holds, to where the mapping is. If there is no such mapping
+// it is gone all the same.
+static enum refusal replace_entry(struct vcpu *v, const struct gnttab_unmap_and_replace *op,
+                                  const struct grant_mapping *m)
 {
-    // Without a work list only level-1 tables are written, even if the tables change under the walk.
-    struct entry_context c = {.table_owner = v->domain, .frame_owner = v->domain};
-    struct frame *from_table, *to_table;
-    unsigned from_index, to_index;
+    struct page_entry_grant entry = entry_of(m, op->host_addr, m->parts);
+    uint64_t moved = 0;
+    enum refusal r = REFUSE_NONE;
 
-    enum refusal r = page_entry_find(v, from, &from_table, &from_index);
+    if (op->new_addr && entry.contains_pte)
+        return REFUSE_GRANT_NO_HOST_PART;
+    if (op->new_addr)
+        r = page_entry_take(v, op->new_addr, &moved);
+    if (r == REFUSE_NONE)
+        r = page_entry_unmap_grant(v, &entry, moved);
     if (r != REFUSE_NONE)
-        return r;
-    r = page_entry_find(v, to, &to_table, &to_index);
-    if (r == REFUSE_NONE) {
-        uint64_t entry = page_entry_read(v, from);
-        r = page_entry_write(&c, to_table, to_index, entry, NULL);
-        if (r == REFUSE_NONE)
-            r = page_entry_write(&c, from_table, from_index, 0, NULL);
-        frame_put(to_table);
-    }
-    frame_put(from_table);
+        page_entry_release(PAGE_TYPE_L1, moved, NULL);
     return r;
 }
 
 enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_replace *op,
                                  struct grant_unmap *u)
 {
-    struct domain *d = v->domain;
-    const struct grant_mapping *m = &u->mapping;
     enum refusal r = REFUSE_NONE;
-    struct frame *table;
-    unsigned index;
 
     *u = (struct grant_unmap){.handle = op->handle};
-    if (!grant_track_claim(d, op->handle, &u->mapping))
+    if (!grant_track_claim(v->domain, op->handle, &u->mapping))
         return REFUSE_GRANT_BAD_HANDLE;
-    if (!(m->parts & GNTMAP_host_map) || !op->host_addr)
-        return REFUSE_NONE; // there is nothing to end
-    if (op->new_addr && (m->parts & GNTMAP_contains_pte))
-        r = REFUSE_GRANT_NO_HOST_PART;
-    else if (op->new_addr && !(r = page_entry_find(v, op->new_addr, &table, &index)))
-        frame_put(table);
-    if (r == REFUSE_NONE)
-        r = page_entry_unmap_grant(v, op->host_addr, m->parts & GNTMAP_contains_pte, m->mfn,
-                                   entry_flags(m->parts));
-    if (r != REFUSE_NONE) {
-        grant_track_publish(d, u->handle, m);
-        return r;
-    }
-    u->ended = GNTMAP_host_map;
-    // The mapping is gone whatever comes now; a replacement that is not there leaves a hole.
-    if (op->new_addr)
-        entry_move(v, op->new_addr, op->host_addr);
-    return REFUSE_NONE;
+    // Without a host part there is nothing to replace, which is no error.
+    u->ended = op->host_addr ? u->mapping.parts & GNTMAP_host_map : 0;
+    if (u->ended)
+        r = replace_entry(v, op, &u->mapping);
+    if (r != REFUSE_NONE)
+        grant_track_publish(v->domain, u->handle, &u->mapping);
+    return r;
 }
 
 void grant_unmap_finish(struct domain *d, const struct grant_unmap *u)
 {
     struct grant_mapping left = u->mapping;
 
-    end_parts(&u->mapping, u->ended);
+    end_parts(&u->mapping, u->ended, u->mapping.mfn);
     left.parts &= ~u->ended;
     if (left.parts & PARTS) {
         grant_track_publish(d, u->handle, &left);
@@ -192,7 +185,7 @@ enum refusal grant_release_mappings(struct domain *d, unsigned budget)
             return REFUSE_CONTINUE;
         if (!grant_track_claim(d, g->release_cursor, &m))
             continue;
-        end_parts(&m, m.parts);
+        end_parts(&m, m.parts, MFN_INVALID);
         grant_track_free(d, g->release_cursor);
         domain_put(m.owner);
     }

@@ -251,7 +251,8 @@ enum refusal grant_use_begin(struct domain *owner, domid_t user, grant_ref_t ref
 
 void grant_use_end(struct domain *owner, grant_ref_t ref, bool write, mfn_t mfn)
 {
-    frame_dereference(mfn, write);
+    if (mfn_is_valid(mfn))
+        frame_dereference(mfn, write);
     use_uncount(owner, ref, write);
 }
 

@@ -5,8 +5,7 @@
 // uses of its type that entries and pins stand for (page_entry.c says what an entry holds). The second
 // compares: others hold references and uses too (roots, descriptor tables, grants, areas of vcpus), so the
 // counts of a frame may be larger but never smaller. Smaller means that something was dropped that is
-// still in use: the fault that lets a guest write a page table. Grant mappings are left out, for their
-// handles hold them.
+// still in use: the fault that lets a guest write a page table.
 //
 // It goes on over many rounds of the call, whose third argument says where; what does not fit to the work
 // under way, begun by another caller maybe, begins anew. domctl_lock guards all of it.
@@ -44,8 +43,7 @@ static void count_table(const struct frame *table, unsigned level)
 
     for (unsigned i = 0; i < PAGE_ENTRIES; i++) {
         uint64_t e = __atomic_load_n(&entries[i], __ATOMIC_RELAXED);
-        if (!(e & PTE_PRESENT) || e & PTE_GRANT ||
-            (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(i)))
+        if (!(e & PTE_PRESENT) || (level == PAGE_TYPE_L4 && page_entry_slot_is_ours(i)))
             continue;
         struct frame *f = frame_from_mfn(MFN((e & PTE_ADDRESS) >> PAGE_SHIFT));
         if (!f)

@@ -4,11 +4,10 @@
 // What an entry holds, while it stands in a validated table (page_type.c):
 //   level 2..4, present   a reference and a type reference (level - 1) on the table that it names
 //   level 1, present      a reference on the frame; a WRITABLE one as well if it is writable;
-//                         nothing for device memory, which has no frame and is permitted by range;
-//                         nothing for a grant mapping (PTE_GRANT): there the grant's handle holds them
+//                         nothing for device memory, which has no frame and is permitted by range
 //   not present           nothing; its other bits are the guest's own
-// PTE_GRANT is set by page_entry_map_grant alone and cannot be brought in by a guest: what it writes,
-// or has in a page that becomes a table, loses the bit before it is looked at.
+// An entry that was made by a grant is no exception: it is the one place where a guest can name a frame
+// of another domain that it may not map by itself, and overwriting it ends the mapping, as on Xen.
 //
 // Bits. The user bit is added at all levels (the guest kernel runs in ring 3), and PTE_GUEST_KERNEL
 // keeps in mind that it was not there. The global bit is dropped in level 1: loading CR3 must forget
@@ -75,10 +74,9 @@ static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
 static __attribute__((always_inline)) inline enum refusal acquire_l1(const struct entry_context *c,
                                                                      uint64_t *e)
 {
-    uint64_t value = *e & ~PTE_GRANT;
+    uint64_t value = *e;
     struct frame *f = frame_from_mfn(entry_mfn(value));
 
-    *e = value;
     if (!f)
         return acquire_device(c, e);
     value &= ~(uint64_t)PTE_CACHE;
@@ -98,7 +96,7 @@ static __attribute__((always_inline)) inline enum refusal acquire_l1(const struc
 
 static __attribute__((always_inline)) inline void release_l1(uint64_t e)
 {
-    if (!(e & PTE_PRESENT) || e & PTE_GRANT)
+    if (!(e & PTE_PRESENT))
         return;
     struct frame *f = frame_from_mfn(entry_mfn(e));
     if (!f)
@@ -182,7 +180,7 @@ static bool entry_exchange(uint64_t *slot, uint64_t value, bool keep_ad, const u
 static bool change_writable(const struct entry_context *c, uint64_t *slot, uint64_t old,
                             uint64_t value)
 {
-    struct frame *f = old & PTE_GRANT ? NULL : frame_from_mfn(entry_mfn(old));
+    struct frame *f = frame_from_mfn(entry_mfn(old));
     uint64_t found = __atomic_load_n(slot, __ATOMIC_RELAXED);
 
     // `old` was read without the lock: the frame is held only if the entry names it still.
@@ -205,7 +203,7 @@ static bool write_same_frame(const struct entry_context *c, struct frame *table,
 
     if (!(old & value & PTE_PRESENT))
         return false;
-    value = entry_adjust_l1((value & ~PTE_GRANT) | (old & PTE_GRANT));
+    value = entry_adjust_l1(value);
     if ((old ^ value) & ~(ENTRY_SOFT | PTE_RW))
         return false;
     if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
@@ -304,64 +302,74 @@ uint64_t page_entry_read(const struct vcpu *v, uint64_t address)
 
 // --- grant mappings
 
-// The table and index meant by the address of a grant operation; holds a reference to the table.
-static enum refusal grant_entry_find(struct vcpu *v, uint64_t address, bool contains_pte,
+// The table and index meant by a grant operation; holds a reference to the table.
+static enum refusal grant_entry_find(struct vcpu *v, const struct page_entry_grant *g,
                                      struct frame **table, unsigned *index)
 {
-    if (!contains_pte)
-        return page_entry_find(v, address, table, index);
-    if (address % sizeof(uint64_t))
+    if (!g->contains_pte)
+        return page_entry_find(v, g->address, table, index);
+    if (g->address % sizeof(uint64_t))
         return REFUSE_TABLE_UNALIGNED;
-    *table = frame_from_mfn(maddr_to_mfn(MADDR(address)));
+    *table = frame_from_mfn(maddr_to_mfn(MADDR(g->address)));
     if (!*table)
         return REFUSE_FRAME_NOT_RAM;
-    *index = address % PAGE_SIZE / sizeof(uint64_t);
+    *index = g->address % PAGE_SIZE / sizeof(uint64_t);
     return frame_get(*table, v->domain);
 }
 
-enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
-                                  uint64_t flags)
+// Exchange a level-1 entry for `value` if its bits in `mask` are those of `wanted`. Ends the reference to
+// the table. What the old entry held becomes the caller's.
+static enum refusal grant_entry_exchange(struct frame *table, unsigned index, uint64_t value,
+                                         uint64_t mask, uint64_t wanted, uint64_t *old)
 {
-    struct frame *table;
-    unsigned index;
-    uint64_t old;
-    enum refusal r = grant_entry_find(v, address, contains_pte, &table, &index);
+    uint64_t *slot = (uint64_t *)frame_to_virt(table) + index, expected;
+    enum refusal r = REFUSE_TABLE_NOT_VALID;
 
-    if (r)
-        return r;
-    flags &= PTE_RW | PTE_USER | PTE_AD | PTE_AVAIL | PTE_NX;
-    uint64_t value = entry_adjust_l1(mfn_to_maddr(mfn).v | flags | PTE_PRESENT | PTE_GRANT);
-    if (!page_type_lock_table(table, PAGE_TYPE_L1)) {
-        frame_put(table);
-        return REFUSE_TABLE_NOT_VALID;
-    }
-    entry_exchange((uint64_t *)frame_to_virt(table) + index, value, false, NULL, &old);
-    page_type_unlock_table(table);
-    release_l1(old);
-    frame_put(table);
-    return REFUSE_NONE;
-}
-
-enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
-                                    uint64_t flags)
-{
-    const uint64_t fixed = PTE_ADDRESS | PTE_PRESENT | PTE_GRANT | PTE_RW;
-    uint64_t wanted = mfn_to_maddr(mfn).v | PTE_PRESENT | PTE_GRANT | (flags & PTE_RW), old, found;
-    struct frame *table;
-    unsigned index;
-    enum refusal r = grant_entry_find(v, address, contains_pte, &table, &index);
-
-    if (r)
-        return r;
     if (page_type_lock_table(table, PAGE_TYPE_L1)) {
-        uint64_t *slot = (uint64_t *)frame_to_virt(table) + index;
-        old = __atomic_load_n(slot, __ATOMIC_RELAXED);
-        if ((old & fixed) != wanted || !entry_exchange(slot, 0, false, &old, &found))
-            r = REFUSE_GRANT_NOT_MAPPED;
+        expected = __atomic_load_n(slot, __ATOMIC_RELAXED);
+        bool done = ((expected ^ wanted) & mask) == 0 &&
+                    entry_exchange(slot, value, false, &expected, old);
         page_type_unlock_table(table);
-    } else {
-        r = REFUSE_TABLE_NOT_VALID;
+        r = done ? REFUSE_NONE : REFUSE_GRANT_NOT_MAPPED;
     }
     frame_put(table);
     return r;
+}
+
+enum refusal page_entry_map_grant(struct vcpu *v, const struct page_entry_grant *g)
+{
+    uint64_t flags = (g->flags & (PTE_RW | PTE_USER | PTE_AVAIL)) | PTE_PRESENT | PTE_AD | PTE_NX;
+    uint64_t value = entry_adjust_l1(mfn_to_maddr(g->mfn).v | flags), old;
+    struct frame *table;
+    unsigned index;
+
+    enum refusal r = grant_entry_find(v, g, &table, &index);
+    if (r == REFUSE_NONE)
+        r = grant_entry_exchange(table, index, value, 0, 0, &old);
+    if (r == REFUSE_NONE)
+        release_l1(old);
+    return r;
+}
+
+enum refusal page_entry_unmap_grant(struct vcpu *v, const struct page_entry_grant *g,
+                                    uint64_t replacement)
+{
+    uint64_t wanted = mfn_to_maddr(g->mfn).v | PTE_PRESENT | (g->flags & PTE_RW), old;
+    struct frame *table;
+    unsigned index;
+
+    enum refusal r = grant_entry_find(v, g, &table, &index);
+    if (r)
+        return r;
+    return grant_entry_exchange(table, index, replacement, PTE_ADDRESS | PTE_PRESENT | PTE_RW,
+                                wanted, &old);
+}
+
+enum refusal page_entry_take(struct vcpu *v, uint64_t address, uint64_t *entry)
+{
+    struct frame *table;
+    unsigned index;
+
+    enum refusal r = page_entry_find(v, address, &table, &index);
+    return r ? r : grant_entry_exchange(table, index, 0, 0, 0, entry);
 }

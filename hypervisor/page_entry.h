@@ -6,9 +6,7 @@
 
 struct vcpu;
 
-// Bits of an entry that are ours: a level-1 entry made by a grant (its references belong to the
-// grant's handle), and a mark on kernel pages of the guest, as Xen's guests see it.
-#define PTE_GRANT (1ull << 62)
+// A bit of an entry that is ours: a mark on kernel pages of the guest, as Xen's guests see it.
 #define PTE_GUEST_KERNEL (1ull << 52)
 
 // Who may name what: the tables belong to `table_owner`, the frames that level-1 entries map to
@@ -52,15 +50,26 @@ enum refusal page_entry_find(const struct vcpu *v, uint64_t address, struct fram
 // The entry that maps `address` for `v`, 0 if there is none; it may be out of date at once.
 uint64_t page_entry_read(const struct vcpu *v, uint64_t address);
 
-// Make a level-1 entry for a grant mapping, in place of what was there. `address` is linear, or with
-// contains_pte the machine address of the entry. `flags` are PTE bits (PTE_RW, PTE_USER, ...); present
-// is implied. References to `mfn` are the grant code's business, before and after.
-enum refusal page_entry_map_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
-                                  uint64_t flags);
+// A level-1 entry that maps a granted frame.
+struct page_entry_grant {
+    uint64_t address; // linear, or with contains_pte the machine address of the entry
+    bool contains_pte;
+    mfn_t mfn;
+    uint64_t flags; // PTE_RW, PTE_USER, ...; present is implied
+};
 
-// Clear such an entry, provided that it still is a grant mapping of `mfn` and is writable iff `flags`
-// has PTE_RW (else a read-only handle could take away a writable one's entry); GRANT_NOT_MAPPED
-// otherwise. The caller drops his reference afterwards. Nothing is flushed: the frame's stamp sees to
-// its next use, but a guest expects domain_flush_tlb() (domain_memory.h) at the end of its batch.
-enum refusal page_entry_unmap_grant(struct vcpu *v, uint64_t address, bool contains_pte, mfn_t mfn,
-                                    uint64_t flags);
+// Make such an entry in place of what was there. It takes over a reference to the frame, and a WRITABLE
+// use with PTE_RW, from the caller; from then on it is an entry like any other.
+enum refusal page_entry_map_grant(struct vcpu *v, const struct page_entry_grant *g);
+
+// Put `replacement` in the place of such an entry, provided that it maps the frame and is writable iff
+// `flags` has PTE_RW (else a read-only handle could take away a writable one's entry);
+// GRANT_NOT_MAPPED otherwise. What the entry held becomes the caller's. Nothing is flushed: the frame's
+// stamp sees to its next use, but a guest expects domain_flush_tlb() (domain_memory.h) at the end of its
+// batch.
+enum refusal page_entry_unmap_grant(struct vcpu *v, const struct page_entry_grant *g,
+                                    uint64_t replacement);
+
+// Take the level-1 entry that maps `address` out of its table; what it holds becomes the caller's, to
+// put it elsewhere or to page_entry_release() it.
+enum refusal page_entry_take(struct vcpu *v, uint64_t address, uint64_t *entry);

@@ -8,6 +8,7 @@ long as the difference stays: what remains is the reproducer.
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -35,7 +36,8 @@ def run(hv, words, timeout):
     iso = boot.make_iso(f"fuzz-{hv}", hv, KERNEL, words, options="noreboot dom0_max_vcpus=2",
                         bios_only=True)
     hashes, calls = {}, {}
-    with qemu.Machine(iso, serial=f"build/boot/fuzz-{hv}.log", cpu="qemu64", cpus=2) as machine:
+    with qemu.Machine(iso, serial=f"build/boot/fuzz-{hv}.log", cpu="qemu64", cpus=2,
+                      accel=boot.ACCEL[hv]) as machine:
         while True:
             try:
                 line = machine.read_line(timeout)
@@ -54,7 +56,9 @@ def run(hv, words, timeout):
 
 
 def both(words, timeout=120):
-    return [run(hv, words, timeout) for hv in HVS]
+    """The results of both hypervisors, which run at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(len(HVS)) as pool:
+        return list(pool.map(lambda hv: run(hv, words, timeout), HVS))
 
 
 def first_bad_stretch(results):

@@ -47,8 +47,6 @@ static void count_entry(uint64_t mfn, unsigned level, unsigned i, uint64_t e)
             fault("entry to nowhere", mfn, e, 0);
         return;
     }
-    if (level == 1 && e & PTE_GRANT)
-        return; // the handle holds it
     refs[target]++;
     if (level > 1 && page_type_of(FRAME_TABLE[target].type) != level - 1)
         fault("entry names no table of the level below", mfn, e, level);

@@ -5,6 +5,7 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/page_alloc.h"
+#include "hypervisor/page_entry.h"
 #include "hypervisor/page_type.h"
 #include "hypervisor/string.h"
 #include "tests/report.h"
@@ -163,6 +164,31 @@ static void two_parts(void)
     CU_ASSERT_EQUAL(unmap(1, h, 0, bus), REFUSE_NONE);
     CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access);
     CU_ASSERT_EQUAL(unmap(1, h, 0, bus), REFUSE_GRANT_BAD_HANDLE);
+    teardown();
+}
+
+// The entry holds what a host part has of the frame: when it is gone the frame is free for other uses,
+// but the use of the grant stays, for nothing is left to unmap.
+static void entry_is_overwritten(void)
+{
+    grant_handle_t h;
+    setup();
+    struct entry_context c = {.table_owner = dom[1], .frame_owner = dom[1]};
+    offer(0, 9, 1, 3, 0);
+    uint32_t refs = frame_refs(frames[0][3]);
+    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 5, &h), REFUSE_NONE);
+    CU_ASSERT_EQUAL(frame_refs(frames[0][3]), refs + 1);
+    CU_ASSERT_EQUAL(page_entry_write(&c, l1[1], 5, 0, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(frame_refs(frames[0][3]), refs);
+    CU_ASSERT_EQUAL(unmap(1, h, slot_address(1, 5), 0), REFUSE_GRANT_NOT_MAPPED);
+    CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+    // Any entry that maps the frame likewise will do.
+    CU_ASSERT_EQUAL(map(1, 0, 9, GNTMAP_host_map, 6, &h), REFUSE_NONE);
+    CU_ASSERT_EQUAL(unmap(1, h, slot_address(1, 6), 0), REFUSE_NONE);
+    CU_ASSERT_EQUAL(dom[1]->grants.handles_used, 1);
+    kill_domain(1);
+    CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access);
+    CU_ASSERT_EQUAL(frame_refs(frames[0][3]), refs);
     teardown();
 }
 
@@ -474,9 +500,11 @@ static void scribbling_owner(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),        REPORT_CASE(refusals_of_map),
-    REPORT_CASE(handles_run_out),  REPORT_CASE(owner_dies_first), REPORT_CASE(copies),
-    REPORT_CASE(table_grows),      REPORT_CASE(transfers),        REPORT_CASE(random_against_model),
+    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),
+    REPORT_CASE(refusals_of_map),  REPORT_CASE(entry_is_overwritten),
+    REPORT_CASE(handles_run_out),  REPORT_CASE(owner_dies_first),
+    REPORT_CASE(copies),           REPORT_CASE(table_grows),
+    REPORT_CASE(transfers),        REPORT_CASE(random_against_model),
     REPORT_CASE(scribbling_owner),
 };
 

@@ -133,8 +133,7 @@ static void entry_bits(void)
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 256, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[4], 271, 0, NULL), REFUSE_ENTRY_RESERVED_SLOT);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[0], 9, 0, NULL), REFUSE_TABLE_NOT_VALID);
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_GLOBAL | PTE_GRANT, NULL),
-                    REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_GLOBAL, NULL), REFUSE_NONE);
     CU_ASSERT_EQUAL(words(t[1])[9], page | PTE_USER | PTE_GUEST_KERNEL);
     // Accessed and dirty bits: kept when asked for, the guest's own otherwise.
     words(t[1])[9] |= PTE_DIRTY;
@@ -212,36 +211,51 @@ static void grants_in_tables(void)
 {
     struct frame *t[5], *g;
     struct vcpu *v = dom[1]->vcpu[0];
+    uint64_t taken;
     begin(10000);
     tree_make(dom[1], t, RW);
     g = domain_alloc_page(dom[0], 0);
     CU_ASSERT_EQUAL(vcpu_set_root(v, frame_to_mfn(t[4]), false), REFUSE_NONE);
     uint64_t address = (4ull << 39 | 3ull << 30 | 2ull << 21 | 7ull << 12) + 0x123;
     mfn_t mfn = frame_to_mfn(g);
+    const struct page_entry_grant at = {address, false, mfn, PTE_RW},
+                                  readonly = {address, false, mfn, 0},
+                                  next = {address, false, MFN(mfn.v + 1), PTE_RW};
     CU_ASSERT_EQUAL(frame_get_writable(g, dom[0]), REFUSE_NONE);
-    CU_ASSERT_EQUAL(page_entry_map_grant(v, address, false, mfn, PTE_RW), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_map_grant(v, &at), REFUSE_NONE);
     CU_ASSERT_EQUAL(page_entry_read(v, address) & PTE_ADDRESS, mfn.v << PAGE_SHIFT);
-    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, address, false, mfn, 0), REFUSE_GRANT_NOT_MAPPED);
-    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, address, false, MFN(mfn.v + 1), PTE_RW),
-                    REFUSE_GRANT_NOT_MAPPED);
-    // Flags of it may change, and the mark stays; a copy of it elsewhere is an ordinary entry.
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, &readonly, 0), REFUSE_GRANT_NOT_MAPPED);
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, &next, 0), REFUSE_GRANT_NOT_MAPPED);
+    // Flags of it may change, but not the right to write; a copy of it is nobody's to make.
     struct entry_context c = own(dom[1]);
     uint64_t e = words(t[1])[7];
-    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 7, e | PTE_ACCESSED, NULL), REFUSE_NONE);
-    CU_ASSERT((words(t[1])[7] & PTE_GRANT) != 0);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 7, e & ~(uint64_t)PTE_NX, NULL), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 7, e & ~(uint64_t)PTE_RW, NULL),
+                    REFUSE_MAP_NOT_OWNED);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 8, e, NULL), REFUSE_MAP_NOT_OWNED);
-    // Overwritten: no reference is dropped, the handle cannot find its entry any more.
+    CU_ASSERT_EQUAL(check(), 0);
+    // Overwritten: the reference goes with it, and the handle cannot find its entry any more.
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 7, 0, NULL), REFUSE_NONE);
-    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, address, false, mfn, PTE_RW),
-                    REFUSE_GRANT_NOT_MAPPED);
+    CU_ASSERT_EQUAL(frame_refs(g), 1);
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, &at, 0), REFUSE_GRANT_NOT_MAPPED);
     // By machine address of the entry.
     uint64_t pte = frame_to_mfn(t[1]).v << PAGE_SHIFT | 9 * 8;
-    CU_ASSERT_EQUAL(page_entry_map_grant(v, pte + 1, true, mfn, 0), REFUSE_TABLE_UNALIGNED);
-    CU_ASSERT_EQUAL(page_entry_map_grant(v, pte, true, mfn, 0), REFUSE_NONE);
-    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, pte, true, mfn, 0), REFUSE_NONE);
+    const struct page_entry_grant odd = {pte + 1, true, mfn, 0}, by_pte = {pte, true, mfn, 0};
+    CU_ASSERT_EQUAL(frame_get(g, dom[0]), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_map_grant(v, &odd), REFUSE_TABLE_UNALIGNED);
+    CU_ASSERT_EQUAL(page_entry_map_grant(v, &by_pte), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, &by_pte, 0), REFUSE_NONE);
     CU_ASSERT_EQUAL(words(t[1])[9], 0);
+    // Moved in place of another entry.
+    CU_ASSERT_EQUAL(page_entry_map_grant(v, &readonly), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_take(v, address, &taken), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_read(v, address), 0);
+    CU_ASSERT_EQUAL(frame_get(g, dom[0]), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_map_grant(v, &by_pte), REFUSE_NONE);
+    CU_ASSERT_EQUAL(page_entry_unmap_grant(v, &by_pte, taken), REFUSE_NONE);
+    CU_ASSERT_EQUAL(words(t[1])[9], taken);
+    frame_put(g); // of the one unmapped
     CU_ASSERT_EQUAL(frame_refs(g), 2);
-    frame_put_writable(g);
     CU_ASSERT_EQUAL(check(), 0);
     finish();
 }
@@ -335,11 +349,6 @@ static void descriptor_pages(void)
 
 #define POOL 48
 static struct frame *pool[2][POOL]; // what each domain owns, NULL: given back
-static struct grant {
-    struct frame *frame;
-    bool writable;
-    unsigned owner;
-} grants[8];
 
 static unsigned pick(unsigned n)
 {
@@ -377,7 +386,7 @@ static uint64_t pick_entry(unsigned d, unsigned level)
     if (pick(40) == 0)
         flags |= host_random() & 0xfff;
     if (pick(10) == 0)
-        flags |= pick(2) ? PTE_GRANT : PTE_NX;
+        flags |= pick(2) ? PTE_AVAIL : PTE_NX;
     if (pick(30) == 0)
         return (HOST_DEVICE_FIRST + pick(0x101)) << PAGE_SHIFT | flags;
     return f && pick(8) ? entry(f, flags) : host_random() & ~(uint64_t)PTE_PRESENT;
@@ -544,40 +553,30 @@ static void op_give_and_take(unsigned d)
     }
 }
 
-// Grants of one domain's frames in the other one's tables.
+// Grants of one domain's frames in the other one's tables. An unmap takes any entry that looks like it.
 static void op_grant(unsigned d)
 {
-    struct grant *g = &grants[pick(8)];
     struct frame *table = pool[d][pick_place(1)], *f = pool[!d][pick(POOL)];
-    struct vcpu *v = dom[d]->vcpu[0];
+    bool writable = pick(2);
 
-    if (!table)
+    if (!table || !f)
         return;
-    uint64_t pte = frame_to_mfn(table).v << PAGE_SHIFT | pick_index() * 8;
-    if (!g->frame && f) {
-        bool writable = pick(2);
+    struct page_entry_grant g = {frame_to_mfn(table).v << PAGE_SHIFT, true, frame_to_mfn(f),
+                                 writable ? PTE_RW : 0};
+    if (pick(2)) {
+        g.address += pick_index() * 8;
         if (writable ? frame_get_writable(f, dom[!d]) : frame_get(f, dom[!d]))
             return;
-        if (page_entry_map_grant(v, pte, true, frame_to_mfn(f), writable ? PTE_RW : 0)) {
-            writable ? frame_put_writable(f) : frame_put(f);
+        if (page_entry_map_grant(dom[d]->vcpu[0], &g) == REFUSE_NONE)
             return;
-        }
-        *g = (struct grant){f, writable, d};
-        model_extra_refs[frame_to_mfn(f).v]++;
-        model_extra_types[frame_to_mfn(f).v] += writable;
-    } else if (g->frame && g->owner == d) {
-        for (unsigned i = 0; i < PAGE_SIZE; i += 8) {
-            pte = frame_to_mfn(table).v << PAGE_SHIFT | i;
-            if (page_entry_unmap_grant(v, pte, true, frame_to_mfn(g->frame),
-                                       g->writable ? PTE_RW : 0))
-                continue;
-            model_extra_refs[frame_to_mfn(g->frame).v]--;
-            model_extra_types[frame_to_mfn(g->frame).v] -= g->writable;
-            g->writable ? frame_put_writable(g->frame) : frame_put(g->frame);
-            g->frame = NULL;
-            return;
+    } else {
+        while (page_entry_unmap_grant(dom[d]->vcpu[0], &g, 0)) {
+            g.address += 8;
+            if (g.address % PAGE_SIZE == 0)
+                return;
         }
     }
+    writable ? frame_put_writable(f) : frame_put(f);
 }
 
 static void random_step(void)
@@ -592,18 +591,6 @@ static void random_step(void)
     ops[pick(sizeof(ops) / sizeof(ops[0]))](pick(2));
     leave_dead_roots();
     model_tlb_walk(pick(3));
-}
-
-static void release_grants(void)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        if (!grants[i].frame)
-            continue;
-        model_extra_refs[frame_to_mfn(grants[i].frame).v] = 0;
-        model_extra_types[frame_to_mfn(grants[i].frame).v] = 0;
-        grants[i].writable ? frame_put_writable(grants[i].frame) : frame_put(grants[i].frame);
-        grants[i].frame = NULL;
-    }
 }
 
 static void random_sequences(void)
@@ -623,13 +610,11 @@ static void random_sequences(void)
                 tlb_load_root(idle_l4_maddr());
             }
             host_cpu_current = 0;
-            release_grants();
             memset(pool, 0, sizeof(pool));
             finish();
         }
     }
     host_root_loaded = NULL;
-    release_grants();
     finish();
 }
 
