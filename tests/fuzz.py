@@ -3,8 +3,8 @@
 """`make fuzz`: the same random hypercalls on Paravane and on Debian's Xen, compared line by line.
 
 The guest prints a hash of its log every few hundred calls. Where the hashes part, both run again with the
-calls in between printed, the first line that differs is found, and the calls before it are left out as
-long as the difference stays: what remains is the reproducer.
+calls in between printed, the first line that differs is found, and then operations and calls are left
+out as long as a difference stays: what remains is the reproducer.
 """
 
 import argparse
@@ -22,7 +22,9 @@ KERNEL = "build/guests/fuzz.elf"
 HVS = ("paravane", "xen")
 CALL = re.compile(r"^C (\d+) (.*)$")
 HASH = re.compile(r"^H (\d+) ([0-9a-f]+)$")
-REDUCE_RUNS = 60
+REDUCE_RUNS = 200
+WORDS_MAX = 900  # of the command line
+SHOWN_MAX = 100  # calls of a reproducer
 LONGEST = re.compile(r"^HOSTILE longest (\d+\(\d+\)) (\d+)$")
 INSTRUCTIONS_MAX = 1000000  # of a hypercall between two looks for pending work
 
@@ -94,44 +96,62 @@ def ranges(numbers):
     return ",".join(parts)
 
 
-def differs_at(seed, keep, number):
-    """Does call `number` still differ when only `keep` runs?"""
-    words = f"seed={seed} calls={number + 1} from={number} to={number + 1} keep={ranges(keep)}"
-    if len(words) > 900:
-        return False  # does not fit on the command line
-    try:
-        results = both(words, 60)
-    except Ended:
-        return False
-    return results[0][1].get(number) != results[1][1].get(number)
+class Reduction:
+    """Leaves out operations and calls as long as a difference stays, not always the same one: `number` is
+    the last call that has to run for it to show."""
 
+    def __init__(self, seed, number):
+        self.seed, self.number = seed, number
+        self.skip, self.keep = [], list(range(number))
+        self.runs = 0
 
-def reduce(seed, number):
-    """Calls needed to make call `number` differ (not the fewest, but few): halves, then smaller pieces."""
-    keep = list(range(number + 1))
-    piece, runs = max(1, len(keep) // 2), 0
-    while piece >= 1 and runs < REDUCE_RUNS:
-        start = 0
-        while start < len(keep) - 1 and runs < REDUCE_RUNS:
-            rest = keep[:start] + keep[min(start + piece, len(keep) - 1):]
-            runs += 1
-            if len(rest) < len(keep) and differs_at(seed, rest, number):
-                keep = rest
-            else:
-                start += piece
-        piece //= 2
-    return keep
+    def words(self, skip, keep, options):
+        chosen = (f" skip={','.join(skip)}" if skip else "") + f" keep={ranges(keep + [self.number])}"
+        return f"seed={self.seed} calls={self.number + 1} {options}{chosen}"
 
+    def try_with(self, skip, keep):
+        """Does anything differ without `skip` and with nothing but `keep`? Then that is what is left."""
+        words = self.words(skip, keep, f"every={max(1, len(keep) // 200)}")
+        if len(words) > WORDS_MAX or self.runs >= REDUCE_RUNS:
+            return False
+        self.runs += 1
+        try:
+            stretch = first_bad_stretch(both(words, 60))
+        except Ended:
+            return False
+        if stretch:
+            self.skip, self.number = skip, stretch[1] - 1
+            self.keep = [call for call in keep if call < self.number]
+        return stretch is not None
 
-def print_reproducer(seed, number, keep):
-    words = f"seed={seed} calls={number + 1} from=0 to={number + 1} keep={ranges(keep)}"
-    results = both(words)
-    print(f"  reproducer: {words}")
-    for call in keep:
-        ours, theirs = results[0][1].get(call), results[1][1].get(call)
-        print(f"    {call}: {theirs}")
-        if ours != theirs:
-            print(f"    {call}: {ours}   <- Paravane")
+    def drop_operations(self, names):
+        if not names or self.try_with(self.skip + names, self.keep) or len(names) == 1:
+            return
+        self.drop_operations(names[:len(names) // 2])
+        self.drop_operations(names[len(names) // 2:])
+
+    def drop_calls(self):
+        piece = max(1, len(self.keep) // 2)
+        while piece and self.keep and self.runs < REDUCE_RUNS:
+            start = 0
+            while start < len(self.keep):
+                if not self.try_with(self.skip, self.keep[:start] + self.keep[start + piece:]):
+                    start += piece
+            piece //= 2
+
+    def run(self):
+        calls = both(self.words([], self.keep, f"from=0 to={self.number + 1}"))[1][1]
+        self.drop_operations(sorted({line.split()[0] for line in calls.values()}))
+        self.drop_calls()
+
+    def show(self):
+        words = self.words(self.skip, self.keep, f"from=0 to={self.number + 1}")
+        ours, theirs = (result[1] for result in both(words))
+        print(f"  {self.runs} runs; what is left: {words}")
+        for call in sorted(theirs)[-SHOWN_MAX:]:
+            print(f"    {call}: {theirs[call]}")
+            if ours.get(call) != theirs[call]:
+                print(f"    {call}: {ours.get(call)}   <- Paravane")
 
 
 def compare(seed, calls, every, reduce_it):
@@ -149,7 +169,9 @@ def compare(seed, calls, every, reduce_it):
         return f"hashes differ before call {stretch[1]}, lines do not: not deterministic"
     number, ours, theirs = found
     if reduce_it:
-        print_reproducer(seed, number, reduce(seed, number))
+        reduction = Reduction(seed, number)
+        reduction.run()
+        reduction.show()
     return f"seed {seed}, call {number}: Paravane \"{ours}\", Xen \"{theirs}\""
 
 

@@ -2,7 +2,8 @@
 // Main program of the differential fuzzer, a dom0 kernel for either hypervisor.
 //
 // Command line: seed=N calls=N; from=A to=B print the calls in between; every=N sets how often the hash
-// of all lines so far is printed; keep=A-B,C,... runs only those calls (for reducing a difference);
+// of all lines so far is printed; keep=A-B,C,... runs only those calls, skip=NAME,... none of those
+// operations (for reducing a difference);
 // hostile=V: wild calls, with V vcpus, for Paravane only (hostile.c), worst=1: and the longest ones;
 // dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=F tells after
 // each printed call whether frame F can be mapped writable.
@@ -127,13 +128,30 @@ static const struct fuzz_operation *pick_operation(void)
     return NULL;
 }
 
-static void run_call(uint64_t seed, uint64_t number)
+// Is `name` in "NAME,NAME,..."?
+static bool is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = list; at && *at; at += strcspn(at, ",")) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+// False when the operation is left out.
+static bool run_call(uint64_t seed, uint64_t number, const char *skip)
 {
     random_state = seed * 0x2545f4914f6cdd1dUL + number;
     const struct fuzz_operation *op = pick_operation();
+    if (is_listed(skip, op->name))
+        return false;
     line_length = 0;
     fuzz_log("%s", op->name);
     op->run();
+    return true;
 }
 
 // Each error leaves a record of the reason; only without racers is it clear whose.
@@ -141,7 +159,7 @@ static bool run_with_reasons(uint64_t seed, uint64_t number)
 {
     uint64_t before = verdict_refusals();
 
-    run_call(seed, number);
+    run_call(seed, number, NULL);
     if (!strstr(line, " = -") || verdict_refusals() != before)
         return true;
     printf("HOSTILE call %lu without a reason: %s\n", number, line);
@@ -218,46 +236,69 @@ static void watch_frame(uint64_t index)
     hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
 }
 
-int main(void)
+static void print_call(uint64_t number)
 {
-    uint64_t seed = option("seed", 1), calls = option("calls", 1000), every = option("every", 500);
-    uint64_t from = option("from", 0), to = option("to", 0), hash = FNV_OFFSET;
-    uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
-    uint64_t hostile = option("hostile", 0);
-    const char *keep = start_option("keep");
-    bool is_good = true;
+    if (number >= option("from", 0) && number < option("to", 0))
+        printf("C %lu %s\n", number, line);
+}
 
-    frames_setup();
-    fuzz_event_setup();
-    fuzz_grant_setup();
-    if (hostile) {
-        family_count = FAMILIES;
-        if (option("worst", 0))
-            worst_run();
-        racers_start((unsigned int)hostile - 1);
-    }
+static void differential_run(uint64_t seed, uint64_t calls)
+{
+    uint64_t every = option("every", 500), hash = FNV_OFFSET, done = 0, from = option("from", 0);
+    uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
+    const char *keep = start_option("keep"), *skip = start_option("skip");
+
     for (uint64_t i = 0; i < calls; i++) {
         if (!is_kept(keep, i))
             continue;
         if (i == dump)
             dump_frames();
-        if (hostile == 1)
-            is_good &= run_with_reasons(seed, i);
-        else
-            run_call(seed, i);
+        if (!run_call(seed, i, skip))
+            continue;
         hash = hash_line(hash);
+        done++;
         if (watch < FUZZ_FRAMES && i >= from)
             watch_frame(watch);
-        if (i >= from && i < to)
-            printf("C %lu %s\n", i, line);
-        if ((i + 1) % every == 0 || i + 1 == calls)
+        print_call(i);
+        if (done % every == 0 || i + 1 == calls)
             printf("H %lu %016lx\n", i, hash);
     }
-    if (hostile) {
-        racers_stop();
-        is_good &= verdict_print();
+}
+
+// False when something that Paravane promises did not hold.
+static bool hostile_run(uint64_t seed, uint64_t calls, unsigned int vcpus)
+{
+    const char *keep = start_option("keep");
+    bool is_good = true;
+
+    family_count = FAMILIES;
+    if (option("worst", 0))
+        worst_run();
+    racers_start(vcpus - 1);
+    for (uint64_t i = 0; i < calls; i++) {
+        if (!is_kept(keep, i))
+            continue;
+        if (vcpus == 1)
+            is_good &= run_with_reasons(seed, i);
+        else
+            run_call(seed, i, NULL);
+        print_call(i);
     }
-    if (!is_good)
+    racers_stop();
+    return verdict_print() && is_good;
+}
+
+int main(void)
+{
+    uint64_t seed = option("seed", 1), calls = option("calls", 1000);
+    unsigned int hostile = (unsigned int)option("hostile", 0);
+
+    frames_setup();
+    fuzz_event_setup();
+    fuzz_grant_setup();
+    if (!hostile)
+        differential_run(seed, calls);
+    else if (!hostile_run(seed, calls, hostile))
         printf("FUZZ-BAD\n");
     printf("FUZZ-END %lu\n", calls);
     return 0;
