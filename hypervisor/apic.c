@@ -5,6 +5,7 @@
 #include "hypervisor/apic.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/cpu.h"
+#include "hypervisor/lock.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/panic.h"
 
@@ -95,20 +96,10 @@ uint32_t apic_timer_get(void)
 // Vectors 0x20..0x2f for the 8259s, should one of them send a spurious interrupt; all lines masked.
 static void pic_mask(void)
 {
-    static const uint8_t init[][2] = {
-        {0x20, 0x11},
-        {0x21, 0x20},
-        {0x21, 0x04},
-        {0x21, 0x01},
-        {0x21, 0xff},
-        {0xa0, 0x11},
-        {0xa1, 0x28},
-        {0xa1, 0x02},
-        {0xa1, 0x01},
-        {0xa1, 0xff}
-    };
+    static const uint16_t init[] = {0x2011, 0x2120, 0x2104, 0x2101, 0x21ff, // port, value
+                                    0xa011, 0xa128, 0xa102, 0xa101, 0xa1ff};
     for (unsigned i = 0; i < ARRAY_SIZE(init); i++)
-        out8(init[i][0], init[i][1]);
+        out8(init[i] >> 8, (uint8_t)init[i]);
 }
 
 static void error_handler(uint8_t vector)
@@ -148,4 +139,49 @@ void apic_init(void)
     apic_init_local();
     log_info("Local APIC: id %u, version %#x, %s", apic_id(), apic_read(APIC_VERSION) & 0xff,
              is_x2apic ? "x2APIC" : "xAPIC");
+}
+
+// --- handlers by vector. Lock: LOCK_IRQ_LINE guards the choice of free vectors. Dispatch reads the table
+// without it: a handler is stored before its vector is programmed anywhere, and freed after it has been
+// taken out.
+
+static vector_handler *handlers[256];
+static struct spinlock vector_lock = SPINLOCK_INIT(LOCK_IRQ_LINE);
+
+void vector_set_handler(uint8_t vector, vector_handler *handler)
+{
+    __atomic_store_n(&handlers[vector], handler, __ATOMIC_RELEASE);
+}
+
+uint8_t vector_alloc(vector_handler *handler)
+{
+    uint8_t found = 0;
+    uint64_t flags = spin_lock_irqsave(&vector_lock);
+    for (unsigned v = VECTOR_DEVICE_FIRST; v <= VECTOR_DEVICE_LAST && !found; v++) {
+        if (!handlers[v] && v != 0x80 && v != 0x82)
+            found = (uint8_t)v;
+    }
+    if (found)
+        vector_set_handler(found, handler);
+    spin_unlock_irqrestore(&vector_lock, flags);
+    return found;
+}
+
+void vector_free(uint8_t vector)
+{
+    uint64_t flags = spin_lock_irqsave(&vector_lock);
+    vector_set_handler(vector, NULL);
+    spin_unlock_irqrestore(&vector_lock, flags);
+}
+
+void vector_dispatch(struct cpu_user_regs *regs, uint8_t vector)
+{
+    vector_handler *handler = __atomic_load_n(&handlers[vector], __ATOMIC_ACQUIRE);
+    if (handler)
+        handler(vector);
+    else if (vector != VECTOR_SPURIOUS && vector >= VECTOR_DEVICE_FIRST)
+        log_debug("interrupt %#x without a handler on CPU %u", vector, this_cpu_id());
+    // The spurious vector, and the 8259s', must not be acknowledged.
+    if (vector != VECTOR_SPURIOUS && vector >= VECTOR_DEVICE_FIRST)
+        apic_eoi();
 }

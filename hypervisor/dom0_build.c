@@ -370,7 +370,6 @@ void dom0_build(void)
     page_free(b.p2m, b.p2m_order);
     for (unsigned i = 0; i < boot_info.module_count; i++)
         boot_module_free(i);
-    log_info("dom0: %lu MiB, %u vcpus, %s kernel at %#lx, entry %#lx", b.nr_pages >> 8,
-             b.d->max_vcpus, b.image.guest_os[0] ? b.image.guest_os : "unnamed", b.image.start,
-             b.image.entry);
+    log_info("dom0: %lu MiB, %u vcpus, kernel at %#lx, entry %#lx", b.nr_pages >> 8, b.d->max_vcpus,
+             b.image.start, b.image.entry);
 }

@@ -98,12 +98,6 @@ enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned addr
     return REFUSE_NONE;
 }
 
-struct frame *domain_alloc_page(struct domain *d, unsigned order)
-{
-    struct frame *f;
-    return domain_alloc_frames(d, order, 64, M2P_NONE, &f) ? NULL : f;
-}
-
 enum refusal domain_claim(struct domain *d, uint64_t pages)
 {
     enum refusal r = REFUSE_NONE;

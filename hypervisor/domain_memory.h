@@ -18,9 +18,6 @@ void m2p_set_block(mfn_t first, unsigned order, uint64_t pfn);
 enum refusal domain_alloc_frames(struct domain *d, unsigned order, unsigned address_bits,
                                  uint64_t pfn, struct frame **first);
 
-// The same, anywhere, without a name; NULL when refused.
-struct frame *domain_alloc_page(struct domain *d, unsigned order);
-
 // Give back one frame that `d` owns (decrease_reservation): it goes when its last use ends.
 enum refusal domain_free_frame(struct domain *d, mfn_t mfn);
 

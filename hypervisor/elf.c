@@ -74,20 +74,24 @@ static bool read_program_header(const struct elf_image *image, unsigned index,
     return true;
 }
 
+static bool read_section(const struct elf_image *image, unsigned index,
+                         struct elf_section_header *sh)
+{
+    const struct elf_header *h = (const void *)image->data;
+
+    if (index >= h->shnum || h->shentsize != sizeof(*sh) ||
+        !in_file(image, h->shoff, (uint64_t)h->shnum * h->shentsize))
+        return false;
+    memcpy(sh, image->data + h->shoff + (uint64_t)index * sizeof(*sh), sizeof(*sh));
+    return true;
+}
+
 static uint64_t note_number(const uint8_t *value, uint32_t bytes)
 {
     uint64_t n = 0;
 
     memcpy(&n, value, MIN(bytes, sizeof(n)));
     return n;
-}
-
-static void note_string(char *to, size_t size, const uint8_t *value, uint32_t bytes)
-{
-    size_t n = MIN(bytes, size - 1);
-
-    memcpy(to, value, n);
-    to[n] = 0;
 }
 
 // "!a|b|c": names of features.h, '!' marks what the kernel cannot do without.
@@ -115,49 +119,27 @@ static void note_features(struct elf_image *image, const char *s, uint32_t bytes
 
 static void note_apply(struct elf_image *image, uint32_t type, const uint8_t *value, uint32_t bytes)
 {
-    switch (type) {
-    case XEN_ELFNOTE_ENTRY:
-        image->entry = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_HYPERCALL_PAGE:
-        image->hypercall_page = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_VIRT_BASE:
-        image->virt_base = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_PADDR_OFFSET:
-        image->paddr_offset = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_XEN_VERSION:
-        note_string(image->xen_version, sizeof(image->xen_version), value, bytes);
-        break;
-    case XEN_ELFNOTE_GUEST_OS:
-        note_string(image->guest_os, sizeof(image->guest_os), value, bytes);
-        break;
-    case XEN_ELFNOTE_FEATURES:
+    uint64_t *const numbers[] = {
+        [XEN_ELFNOTE_ENTRY] = &image->entry,
+        [XEN_ELFNOTE_HYPERCALL_PAGE] = &image->hypercall_page,
+        [XEN_ELFNOTE_VIRT_BASE] = &image->virt_base,
+        [XEN_ELFNOTE_PADDR_OFFSET] = &image->paddr_offset,
+        [XEN_ELFNOTE_HV_START_LOW] = &image->hv_start_low,
+        [XEN_ELFNOTE_INIT_P2M] = &image->init_p2m,
+        [XEN_ELFNOTE_MOD_START_PFN] = &image->mod_start_pfn,
+    };
+
+    if (type < ARRAY_SIZE(numbers) && numbers[type])
+        *numbers[type] = note_number(value, bytes);
+    else if (type == XEN_ELFNOTE_XEN_VERSION)
+        image->is_other_version = bytes && value[0] && (bytes < 7 || memcmp(value, "xen-3.0", 7));
+    else if (type == XEN_ELFNOTE_FEATURES)
         note_features(image, (const char *)value, bytes);
-        break;
-    case XEN_ELFNOTE_SUPPORTED_FEATURES:
+    else if (type == XEN_ELFNOTE_SUPPORTED_FEATURES)
         image->features_supported |= (uint32_t)note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_SUSPEND_CANCEL:
-        image->suspend_cancel = note_number(value, bytes) != 0;
-        break;
-    case XEN_ELFNOTE_BSD_SYMTAB:
+    else if (type == XEN_ELFNOTE_BSD_SYMTAB)
         image->wants_symtab = bytes >= 3 && !memcmp(value, "yes", 3);
-        break;
-    case XEN_ELFNOTE_HV_START_LOW:
-        image->hv_start_low = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_INIT_P2M:
-        image->init_p2m = note_number(value, bytes);
-        break;
-    case XEN_ELFNOTE_MOD_START_PFN:
-        image->mod_start_pfn = note_number(value, bytes) != 0;
-        break;
-    default: // LOADER, PAE_MODE, L1_MFN_VALID, ... do not matter to a 64-bit PV guest
-        break;
-    }
+    // Others (LOADER, PAE_MODE, L1_MFN_VALID, ...) do not matter to a 64-bit PV guest.
 }
 
 // Notes are padded to 4 bytes; returns how many of Xen's were found.
@@ -185,37 +167,23 @@ static unsigned notes_walk(struct elf_image *image, uint64_t offset, uint64_t by
     return found;
 }
 
-static unsigned section_notes(struct elf_image *image)
-{
-    const struct elf_header *h = (const void *)image->data;
-    unsigned found = 0;
-
-    if (h->shentsize != sizeof(struct elf_section_header) ||
-        !in_file(image, h->shoff, (uint64_t)h->shnum * h->shentsize))
-        return 0;
-    for (unsigned i = 0; i < h->shnum; i++) {
-        struct elf_section_header sh;
-        memcpy(&sh, image->data + h->shoff + (uint64_t)i * sizeof(sh), sizeof(sh));
-        if (sh.type == SHT_NOTE)
-            found += notes_walk(image, sh.offset, sh.size);
-    }
-    return found;
-}
-
 static const char *read_notes(struct elf_image *image)
 {
     struct elf_program_header ph;
+    struct elf_section_header sh;
     unsigned found = 0;
 
     for (unsigned i = 0; read_program_header(image, i, &ph); i++) {
         if (ph.type == PT_NOTE)
             found += notes_walk(image, ph.offset, ph.filesz);
     }
-    if (!found)
-        found = section_notes(image);
+    for (unsigned i = 0, before = found; !before && read_section(image, i, &sh); i++) {
+        if (sh.type == SHT_NOTE)
+            found += notes_walk(image, sh.offset, sh.size);
+    }
     if (!found)
         return "the kernel has no Xen notes";
-    if (image->xen_version[0] && memcmp(image->xen_version, "xen-3.0", 7))
+    if (image->is_other_version)
         return "the kernel is for another version of the Xen interface";
     if (image->hv_start_low > HV_VIRT_START)
         return "the kernel leaves the hypervisor too small an address range";
@@ -233,18 +201,6 @@ struct symtab_head {
     uint32_t padding;
 } __attribute__((packed));
 _Static_assert(sizeof(struct symtab_head) == ELF_SYMTAB_HEAD_WORDS * sizeof(uint32_t), "elf.h");
-
-static bool read_section(const struct elf_image *image, unsigned index,
-                         struct elf_section_header *sh)
-{
-    const struct elf_header *h = (const void *)image->data;
-
-    if (index >= h->shnum || h->shentsize != sizeof(*sh) ||
-        !in_file(image, h->shoff, (uint64_t)h->shnum * h->shentsize))
-        return false;
-    memcpy(sh, image->data + h->shoff + (uint64_t)index * sizeof(*sh), sizeof(*sh));
-    return true;
-}
 
 // The symbols and their names; false if the file has none that make sense.
 static bool find_symtab(const struct elf_image *image, struct elf_section_header *symbols,
@@ -293,11 +249,12 @@ static void place_symtab(struct elf_image *image)
 static bool symtab_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece)
 {
     const struct symtab_head *head = (const void *)image->symtab_head;
+    const uint64_t at = image->symtab_at,
+                   names_at = at + sizeof(head->bytes) + head->section[2].offset;
     const struct elf_piece pieces[] = {
-        {image->symtab_at,                                                 sizeof(*head),       sizeof(*head),       (const uint8_t *)head},
-        {image->symtab_at + sizeof(*head),                                 image->symtab_bytes, image->symtab_bytes, image->symtab        },
-        {image->symtab_at + sizeof(head->bytes) + head->section[2].offset, image->strtab_bytes,
-         image->strtab_bytes,                                                                                        image->strtab        },
+        {at,                 sizeof(*head),       sizeof(*head),       (const uint8_t *)head},
+        {at + sizeof(*head), image->symtab_bytes, image->symtab_bytes, image->symtab        },
+        {names_at,           image->strtab_bytes, image->strtab_bytes, image->strtab        },
     };
 
     if (!image->symtab_at || index >= ARRAY_SIZE(pieces))

@@ -21,12 +21,11 @@ struct elf_image {
     uint64_t entry;          // default: the ELF entry
     uint64_t hypercall_page; // ELF_NO_ADDRESS: none
     uint64_t init_p2m;       // ELF_NO_ADDRESS: inside the initial mapping
-    bool mod_start_pfn;      // the module is passed by frame number and not mapped
-    bool suspend_cancel;
-    bool wants_symtab;     // BSD_SYMTAB: it would like its symbol table loaded
-    uint64_t hv_start_low; // lowest start of the hypervisor's range that it can live with; 0: any
+    uint64_t mod_start_pfn;  // not 0: the module is passed by frame number and not mapped
+    bool wants_symtab;       // BSD_SYMTAB: it would like its symbol table loaded
+    uint64_t hv_start_low;   // lowest start of the hypervisor's range that it can live with; 0: any
     uint32_t features_supported, features_required; // 1 << XENFEAT_*
-    char guest_os[32], xen_version[16];
+    bool is_other_version; // it is for another version of the Xen interface
 
     // --- the symbol table behind the image, for kernels that want it (BSD_SYMTAB "yes" and sections
     // that make sense): a head of our own making, then two sections as they are in the file

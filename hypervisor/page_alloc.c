@@ -25,7 +25,7 @@
 
 static struct spinlock alloc_lock = SPINLOCK_INIT(LOCK_ALLOC);
 static struct page_list free_blocks[ZONES][PAGE_ORDER_MAX + 1];
-static uint64_t free_frames, total_frames, claimed_frames;
+static uint64_t free_frames, claimed_frames;
 
 static unsigned zone_of(uint64_t mfn)
 {
@@ -100,7 +100,6 @@ void frames_add_range(uint64_t start, uint64_t end)
         BUG_ON(!f);
         for (uint64_t i = 0; i < 1ull << order; i++)
             f[i].count = FRAME_RAM;
-        total_frames += 1ull << order;
         page_alloc_give_back(f, order);
         mfn += 1ull << order;
     }
@@ -208,11 +207,6 @@ void page_free(void *pages, unsigned order)
 uint64_t frames_free_count(void)
 {
     return __atomic_load_n(&free_frames, __ATOMIC_RELAXED);
-}
-
-uint64_t frames_total_count(void)
-{
-    return total_frames;
 }
 
 bool page_alloc_claim(int64_t change)

@@ -29,8 +29,7 @@ void page_free_frames(struct frame *first, unsigned order);
 // For frame_put(): a block without references and owner becomes free.
 void page_alloc_give_back(struct frame *f, unsigned order);
 
-uint64_t frames_free_count(void);  // free now
-uint64_t frames_total_count(void); // ever added: what the allocator manages
+uint64_t frames_free_count(void);
 
 // Frames set aside by claims of domains (memory_op claim_pages): page_alloc_claim changes the sum by
 // `change` and fails when that many frames are not free.

@@ -48,14 +48,12 @@ uint64_t time_now(void)
     return (int64_t)ticks < 0 ? 0 : scale(ticks);
 }
 
-struct time_scale time_scale_get(void)
+void time_scale_get(struct vcpu_time_info *t)
 {
-    return (struct time_scale){
-        .tsc_timestamp = tsc_base + tsc_offset[this_cpu_id()],
-        .system_time = 0,
-        .tsc_to_system_mul = scale_mul,
-        .tsc_shift = scale_shift,
-    };
+    t->tsc_timestamp = tsc_base + tsc_offset[this_cpu_id()];
+    t->system_time = 0;
+    t->tsc_to_system_mul = scale_mul;
+    t->tsc_shift = scale_shift;
 }
 
 // --- calibration

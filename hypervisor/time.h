@@ -18,15 +18,9 @@ void time_sync_serve(void); // the boot CPU, while another one runs time_init_lo
 
 uint64_t time_now(void);
 
-// What vcpu_time_info wants: system_time at tsc_timestamp, and
-// ns = ((ticks shifted left by tsc_shift, right if negative) * tsc_to_system_mul) >> 32.
-struct time_scale {
-    uint64_t tsc_timestamp, system_time;
-    uint32_t tsc_to_system_mul;
-    int8_t tsc_shift;
-};
-// The scale of the running CPU. Guests that extrapolate with it agree with time_now().
-struct time_scale time_scale_get(void);
+// The scale of the running CPU, all but the version: ns = system_time + (((TSC - tsc_timestamp) shifted
+// left by tsc_shift, right if negative) * tsc_to_system_mul) >> 32 agrees with time_now().
+void time_scale_get(struct vcpu_time_info *t);
 
 uint64_t time_tsc_khz(void);
 

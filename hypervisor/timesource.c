@@ -3,6 +3,7 @@
 // without an interrupt, its gate opened by port 0x61), and the battery-backed clock of the CMOS.
 #include "hypervisor/time.h"
 #include "hypervisor/acpi.h"
+#include "hypervisor/string.h"
 #include "hypervisor/asm.h"
 
 #define PIT_CHANNEL2 0x42
@@ -49,17 +50,14 @@ const struct time_source *time_source_select(void)
 
 // --- battery clock
 
-enum { RTC_SECOND = 0, RTC_MINUTE = 2, RTC_HOUR = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9 };
+enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, RTC_FIELDS };
 #define RTC_STATUS_A 10
 #define RTC_STATUS_B 11
 #define RTC_UPDATING 0x80
 #define RTC_BINARY 0x04
 #define RTC_24_HOURS 0x02
 #define RTC_PM 0x80
-
-struct rtc_time {
-    uint8_t second, minute, hour, day, month, year;
-};
+#define RTC_TRIES 100000
 
 static uint8_t cmos_read(uint8_t index)
 {
@@ -67,15 +65,12 @@ static uint8_t cmos_read(uint8_t index)
     return in8(CMOS_DATA);
 }
 
-static struct rtc_time rtc_sample(void)
+static void rtc_sample(uint8_t t[RTC_FIELDS])
 {
-    return (struct rtc_time){cmos_read(RTC_SECOND), cmos_read(RTC_MINUTE), cmos_read(RTC_HOUR),
-                             cmos_read(RTC_DAY),    cmos_read(RTC_MONTH),  cmos_read(RTC_YEAR)};
-}
+    static const uint8_t index[RTC_FIELDS] = {0, 2, 4, 7, 8, 9};
 
-static uint8_t from_bcd(uint8_t v)
-{
-    return (uint8_t)((v & 0x0f) + (v >> 4) * 10);
+    for (unsigned i = 0; i < RTC_FIELDS; i++)
+        t[i] = cmos_read(index[i]);
 }
 
 // Days since 1970-01-01 of a date in the Gregorian calendar, from 1970 on.
@@ -89,38 +84,28 @@ static uint64_t days_since_epoch(uint64_t year, unsigned month, unsigned day)
            (is_leap && month > 2 ? 1 : 0) + day - 1;
 }
 
-static bool rtc_equal(const struct rtc_time *a, const struct rtc_time *b)
-{
-    return a->second == b->second && a->minute == b->minute && a->hour == b->hour &&
-           a->day == b->day;
-}
-
 uint64_t rtc_read(void)
 {
-    struct rtc_time t, again;
-    uint8_t status = cmos_read(RTC_STATUS_B);
-    for (unsigned tries = 0;; tries++) { // until two readings agree, outside an update
-        while (cmos_read(RTC_STATUS_A) & RTC_UPDATING) {
-            if (++tries > 100000)
-                return 0;
-        }
-        t = rtc_sample();
-        again = rtc_sample();
-        if (rtc_equal(&t, &again))
-            break;
-        if (tries > 100000)
+    uint8_t t[RTC_FIELDS], again[RTC_FIELDS], status = cmos_read(RTC_STATUS_B);
+    unsigned tries = 0;
+
+    do { // until two readings agree, outside an update
+        while (cmos_read(RTC_STATUS_A) & RTC_UPDATING && tries < RTC_TRIES)
+            tries++;
+        if (tries++ >= RTC_TRIES)
             return 0;
-    }
-    bool is_pm = t.hour & RTC_PM;
-    t.hour &= (uint8_t)~RTC_PM;
-    if (!(status & RTC_BINARY)) {
-        t = (struct rtc_time){from_bcd(t.second), from_bcd(t.minute), from_bcd(t.hour),
-                              from_bcd(t.day),    from_bcd(t.month),  from_bcd(t.year)};
-    }
+        rtc_sample(t);
+        rtc_sample(again);
+    } while (memcmp(t, again, sizeof(t)) != 0);
+    bool is_pm = t[HOUR] & RTC_PM;
+    t[HOUR] &= (uint8_t)~RTC_PM;
+    for (unsigned i = 0; i < RTC_FIELDS && !(status & RTC_BINARY); i++)
+        t[i] = (uint8_t)((t[i] & 0x0f) + (t[i] >> 4) * 10);
     if (!(status & RTC_24_HOURS))
-        t.hour = (uint8_t)(t.hour % 12 + (is_pm ? 12 : 0));
-    if (t.month < 1 || t.month > 12 || t.day < 1 || t.day > 31 || t.hour > 23 || t.minute > 59)
+        t[HOUR] = (uint8_t)(t[HOUR] % 12 + (is_pm ? 12 : 0));
+    if (t[MONTH] < 1 || t[MONTH] > 12 || t[DAY] < 1 || t[DAY] > 31 || t[HOUR] > 23 ||
+        t[MINUTE] > 59)
         return 0;
-    uint64_t days = days_since_epoch(2000 + t.year, t.month, t.day);
-    return days * 86400 + t.hour * 3600u + t.minute * 60u + t.second;
+    uint64_t days = days_since_epoch(2000 + t[YEAR], t[MONTH], t[DAY]);
+    return days * 86400 + t[HOUR] * 3600u + t[MINUTE] * 60u + t[SECOND];
 }

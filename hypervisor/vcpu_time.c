@@ -22,13 +22,9 @@ static void version_end(uint32_t *version, uint32_t odd)
 void vcpu_time_update(struct vcpu *v)
 {
     struct vcpu_time_info *t = &v->info->time;
-    struct time_scale scale = time_scale_get();
     uint32_t odd = version_begin(&t->version);
 
-    t->tsc_timestamp = scale.tsc_timestamp;
-    t->system_time = scale.system_time;
-    t->tsc_to_system_mul = scale.tsc_to_system_mul;
-    t->tsc_shift = scale.tsc_shift;
+    time_scale_get(t);
     version_end(&t->version, odd);
 }
 

@@ -152,11 +152,6 @@ void sched_init_cpu(unsigned cpu, struct vcpu *idle)
     __atomic_fetch_or(&sched_idle_mask, bit(cpu), __ATOMIC_SEQ_CST);
 }
 
-struct vcpu *sched_current(unsigned cpu)
-{
-    return __atomic_load_n(&sched_cpus[cpu].current, __ATOMIC_ACQUIRE);
-}
-
 bool sched_is_runnable(const struct vcpu *v)
 {
     const struct domain *d = v->domain;

@@ -82,7 +82,6 @@ void sched_poll_notify(struct domain *d, evtchn_port_t port);
 void sched_run(void);
 struct vcpu *sched_pick(unsigned cpu, uint64_t now, uint64_t *slice_end);
 void sched_context_saved(struct vcpu *prev); // prev's state is all in memory
-struct vcpu *sched_current(unsigned cpu);    // what the scheduler has put there
 
 // --- parameters (domctl). REFUSE_BAD_ARGUMENT.
 enum refusal sched_set_affinity(struct vcpu *v, uint64_t hard, uint64_t soft);

@@ -34,7 +34,7 @@ static void what_is_ram(void)
 
 static void references(void)
 {
-    struct frame *f = domain_alloc_page(a, 0);
+    struct frame *f = host_page(a);
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     CU_ASSERT_EQUAL(a->tot_pages, 1);
     CU_ASSERT_EQUAL(a->ref_count, 2);
@@ -109,7 +109,7 @@ static void claims(void)
 
 static void exchange(void)
 {
-    struct frame *f = domain_alloc_page(a, 0);
+    struct frame *f = host_page(a);
     mfn_t mfn = frame_to_mfn(f);
     *(uint64_t *)frame_to_virt(f) = 42;
     CU_ASSERT_EQUAL(domain_steal_frame(b, mfn), REFUSE_FRAME_NOT_OWNED);
@@ -152,7 +152,7 @@ static void shared_frames(void)
 // The owner's structure lives as long as a frame of it does.
 static void zombies(void)
 {
-    struct frame *f = domain_alloc_page(b, 0);
+    struct frame *f = host_page(b);
     unsigned gone = host_domains_gone;
     CU_ASSERT_EQUAL(frame_get(f, b), REFUSE_NONE);
     b->is_dying = true;
@@ -178,7 +178,7 @@ static void random_references(void)
     for (unsigned step = 0; step < 200000; step++) {
         unsigned i = (unsigned)(host_random() % MODEL_FRAMES);
         if (!frame[i]) {
-            frame[i] = domain_alloc_page(a, 0);
+            frame[i] = host_page(a);
             owned[i] = true;
         } else if (host_random() % 3 == 0) {
             bool alive = refs[i] || owned[i];

@@ -67,8 +67,8 @@ static void setup(void)
         dom[d] = host_domain((domid_t)(d + 1), FRAMES + 1);
         CU_ASSERT_EQUAL_FATAL(grant_domain_init(dom[d], 4, 2), REFUSE_NONE);
         for (unsigned i = 0; i < FRAMES; i++)
-            frames[d][i] = domain_alloc_page(dom[d], 0);
-        l1[d] = domain_alloc_page(dom[d], 0);
+            frames[d][i] = host_page(dom[d]);
+        l1[d] = host_page(dom[d]);
         CU_ASSERT_EQUAL_FATAL(page_type_pin(l1[d], dom[d], 1, &work), REFUSE_NONE);
     }
 }

@@ -94,7 +94,7 @@ static void op_give_and_take(struct type_work *w)
     struct frame *f = __atomic_exchange_n(&pool[i], NULL, __ATOMIC_ACQ_REL);
     (void)w; // what is in use stays: given back it would be lost to the test until the end
     if (!f)
-        f = domain_alloc_page(dom, 0);
+        f = host_page(dom);
     else if (frame_refs(f) == 1 && pick(3) == 0 &&
              domain_free_frame(dom, frame_to_mfn(f)) == REFUSE_NONE)
         f = NULL;
@@ -197,13 +197,13 @@ static void last_reference_is_an_entry(void)
 
     work[0] = work[1] = (struct type_work){.budget = INT64_MAX};
     dom->is_dying = false;
-    last_table = domain_alloc_page(dom, 0);
+    last_table = host_page(dom);
     CU_ASSERT_FATAL(last_table != NULL);
     CU_ASSERT_EQUAL(page_type_pin(last_table, dom, 1, &work[0]), REFUSE_NONE);
     host_has_threads = true;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, entry_raiser, (void *)1), 0);
     for (unsigned i = 0; i < 100000; i++) {
-        struct frame *f = domain_alloc_page(dom, 0);
+        struct frame *f = host_page(dom);
         uint64_t e = frame_to_mfn(f).v << PAGE_SHIFT | PTE_PRESENT;
         frame_get_writable(f, dom);
         frame_put_writable(f);

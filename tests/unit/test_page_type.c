@@ -39,7 +39,7 @@ static struct entry_context own(struct domain *d)
 static void tree_make(struct domain *d, struct frame *t[5], uint64_t flags)
 {
     for (unsigned i = 0; i < 5; i++) {
-        t[i] = domain_alloc_page(d, 0);
+        t[i] = host_page(d);
         CU_ASSERT_FATAL(t[i] != NULL);
         if (i)
             words(t[i])[i] = entry(t[i - 1], i == 1 ? flags : RW);
@@ -160,7 +160,7 @@ static void foreign_and_device_frames(void)
     begin(10000);
     tree_make(dom[0], t, RW);
     CU_ASSERT_EQUAL(page_type_pin(t[4], dom[0], 4, &work), REFUSE_NONE);
-    other = domain_alloc_page(dom[1], 0);
+    other = host_page(dom[1]);
     struct entry_context c = own(dom[0]);
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 1, entry(other, RW), NULL), REFUSE_MAP_NOT_OWNED);
     c.frame_owner = dom[1];
@@ -214,7 +214,7 @@ static void grants_in_tables(void)
     uint64_t taken;
     begin(10000);
     tree_make(dom[1], t, RW);
-    g = domain_alloc_page(dom[0], 0);
+    g = host_page(dom[0]);
     CU_ASSERT_EQUAL(vcpu_set_root(v, frame_to_mfn(t[4]), false), REFUSE_NONE);
     uint64_t address = (4ull << 39 | 3ull << 30 | 2ull << 21 | 7ull << 12) + 0x123;
     mfn_t mfn = frame_to_mfn(g);
@@ -268,7 +268,7 @@ static void work_is_continued(void)
     begin(10000);
     tree_make(dom[1], t, RW);
     for (unsigned i = 0; i < 40; i++) {
-        l1[i] = domain_alloc_page(dom[1], 0);
+        l1[i] = host_page(dom[1]);
         words(l1[i])[i] = entry(t[0], RW);
         words(t[2])[100 + i] = entry(l1[i], RW);
     }
@@ -314,7 +314,7 @@ static void limits(void)
 {
     struct frame *f;
     begin(10000);
-    f = domain_alloc_page(dom[1], 0);
+    f = host_page(dom[1]);
     f->count = (f->count & ~FRAME_REFS) | FRAME_REFS_LIMIT;
     CU_ASSERT_EQUAL(frame_get(f, dom[1]), REFUSE_FRAME_OVERFLOW);
     f->count = (f->count & ~FRAME_REFS) | 1;
@@ -331,7 +331,7 @@ static void descriptor_pages(void)
 {
     struct frame *f;
     begin(10000);
-    f = domain_alloc_page(dom[1], 0);
+    f = host_page(dom[1]);
     words(f)[0] = HOST_BAD_DESCRIPTOR;
     CU_ASSERT_EQUAL(frame_get_and_type(f, dom[1], PAGE_TYPE_SEGDESC, NULL), REFUSE_BAD_ARGUMENT);
     CU_ASSERT_EQUAL(frame_get_writable(f, dom[1]), REFUSE_NONE);
@@ -540,7 +540,7 @@ static void op_give_and_take(unsigned d)
     unsigned i = pick(POOL);
 
     for (unsigned n = 0; n < POOL; n++)
-        pool[d][n] = pool[d][n] ? pool[d][n] : domain_alloc_page(dom[d], 0);
+        pool[d][n] = pool[d][n] ? pool[d][n] : host_page(dom[d]);
     if (!pool[d][i])
         return;
     if (pick(4) == 0) {

@@ -48,6 +48,7 @@ void domain_shutdown(struct domain *d, uint8_t code)
 static struct vcpu idle[MAX_CPUS];
 static struct domain idle_domain;
 static uint64_t slice_end[MAX_CPUS];
+static struct vcpu *current[MAX_CPUS]; // what each CPU runs
 static unsigned switches;
 
 static void machine_start(unsigned cpus)
@@ -63,6 +64,7 @@ static void machine_start(unsigned cpus)
         idle[cpu].domain = &idle_domain;
         idle[cpu].is_online = true;
         sched_init_cpu(cpu, &idle[cpu]);
+        current[cpu] = &idle[cpu];
         slice_end[cpu] = TIMER_NO_DEADLINE;
     }
 }
@@ -91,9 +93,8 @@ static void domain_stop(struct domain *d)
 static void schedule(unsigned cpu)
 {
     host_cpu_current = cpu;
-    struct vcpu *prev = sched_current(cpu);
-    struct vcpu *next = sched_pick(cpu, host_now, &slice_end[cpu]);
-    CU_ASSERT_PTR_EQUAL_FATAL(sched_current(cpu), next);
+    struct vcpu *prev = current[cpu], *next = sched_pick(cpu, host_now, &slice_end[cpu]);
+    current[cpu] = next;
     if (next != prev) {
         switches++;
         sched_context_saved(prev);
@@ -222,7 +223,7 @@ static void short_work_preempts(void)
         advance(9 * MS, MS / 4);
         uint64_t woken = host_now;
         sched_kick(v);
-        while (sched_current(0) != v)
+        while (current[0] != v)
             advance(MS / 10, MS / 10);
         waited += host_now - woken;
         advance(MS / 2, MS / 4);
@@ -242,16 +243,16 @@ static void check_invariants(void)
 {
     bool some_idle = false;
     for (unsigned cpu = 0; cpu < host_cpu_count; cpu++)
-        some_idle |= sched_current(cpu) == &idle[cpu];
+        some_idle |= current[cpu] == &idle[cpu];
     for (unsigned i = 0; i < DOMAINS; i++) {
         unsigned active = 0;
         for (unsigned n = 0; n < world[i]->max_vcpus; n++) {
             struct vcpu *v = world[i]->vcpu[n];
             unsigned places = v->sched.is_queued + v->sched.is_parked;
             for (unsigned cpu = 0; cpu < host_cpu_count; cpu++)
-                places += sched_current(cpu) == v;
+                places += current[cpu] == v;
             CU_ASSERT_EQUAL_FATAL(places, sched_is_runnable(v));
-            CU_ASSERT_EQUAL_FATAL(v->sched.is_running, sched_current(v->sched.cpu) == v);
+            CU_ASSERT_EQUAL_FATAL(v->sched.is_running, current[v->sched.cpu] == v);
             if (v->sched.is_running)
                 CU_ASSERT_FATAL(v->sched.hard_affinity >> v->sched.cpu & 1);
             CU_ASSERT_EQUAL_FATAL(v->runstate.state == RUNSTATE_running, v->sched.is_running);
@@ -259,8 +260,7 @@ static void check_invariants(void)
             // Nothing waits that an idle CPU could run.
             bool waits = some_idle && v->sched.is_queued && !world[i]->sched.cap;
             for (unsigned cpu = 0; cpu < host_cpu_count && waits; cpu++)
-                CU_ASSERT_FATAL(sched_current(cpu) != &idle[cpu] ||
-                                !(v->sched.hard_affinity >> cpu & 1));
+                CU_ASSERT_FATAL(current[cpu] != &idle[cpu] || !(v->sched.hard_affinity >> cpu & 1));
         }
         CU_ASSERT_EQUAL_FATAL(world[i]->sched.active, active);
     }
@@ -284,7 +284,7 @@ static void random_step(void)
             sched_wake(v);
         break;
     case 2:
-        if (sched_current(v->sched.cpu) == v) {
+        if (current[v->sched.cpu] == v) {
             host_cpu_current = v->sched.cpu;
             v->info->evtchn_upcall_pending = host_random(2) == 0;
             sched_block(v);
@@ -295,7 +295,7 @@ static void random_step(void)
         sched_kick(v);
         break;
     case 4:
-        if (sched_current(v->sched.cpu) == v) {
+        if (current[v->sched.cpu] == v) {
             host_cpu_current = v->sched.cpu;
             sched_yield_cpu(v);
         }
@@ -306,7 +306,7 @@ static void random_step(void)
         break;
     }
     case 6:
-        if (sched_current(v->sched.cpu) == v) {
+        if (current[v->sched.cpu] == v) {
             evtchn_port_t port = 3;
             host_cpu_current = v->sched.cpu;
             v->info->evtchn_upcall_pending = 0;
@@ -361,7 +361,7 @@ static void affinity_must_name_an_online_cpu(void)
     CU_ASSERT_EQUAL(sched_set_affinity(d->vcpu[0], 0, SCHED_ALL_CPUS), REFUSE_SCHED_NO_CPU);
     CU_ASSERT_EQUAL(sched_set_affinity(d->vcpu[0], 2, SCHED_ALL_CPUS), REFUSE_NONE);
     settle();
-    CU_ASSERT_PTR_EQUAL(sched_current(1), d->vcpu[0]);
+    CU_ASSERT_PTR_EQUAL(current[1], d->vcpu[0]);
     domain_stop(d);
     settle();
     host_domain_drop(d);
@@ -380,11 +380,11 @@ static void not_before_its_context_is_saved(void)
     CU_ASSERT_PTR_EQUAL(sched_pick(home, host_now, &slice_end[home]), &idle[home]);
     sched_kick(v); // woken, not saved
     schedule(other);
-    CU_ASSERT_PTR_EQUAL(sched_current(other), &idle[other]);
+    CU_ASSERT_PTR_EQUAL(current[other], &idle[other]);
     sched_context_saved(v);
     CU_ASSERT_FALSE(v->sched.is_running);
     settle();
-    CU_ASSERT_PTR_EQUAL(sched_current(v->sched.cpu), v);
+    CU_ASSERT_PTR_EQUAL(current[v->sched.cpu], v);
     domain_stop(d);
     settle();
     host_domain_drop(d);
@@ -412,14 +412,14 @@ static void woken_while_it_leaves(void)
     for (unsigned i = 0; i < 2; i++) // one runs on CPU 1, one waits there
         sched_set_affinity(others->vcpu[i], 2, SCHED_ALL_CPUS);
     settle();
-    CU_ASSERT_PTR_EQUAL_FATAL(sched_current(0), v);
+    CU_ASSERT_PTR_EQUAL_FATAL(current[0], v);
     v->sched.is_blocked = true;
     unblock_in_pick = v;
     schedule(0);
     unblock_in_pick = NULL;
     sched_wake(v);
     settle();
-    CU_ASSERT_PTR_EQUAL(sched_current(0), v);
+    CU_ASSERT_PTR_EQUAL(current[0], v);
     domain_stop(d), domain_stop(others);
     settle();
     host_domain_drop(d), host_domain_drop(others);
@@ -461,7 +461,7 @@ static void wait_with(void (*before)(void), void (*after)(void), bool poll)
         sched_block(waiting);
     settle();
     if (before || after) {
-        CU_ASSERT_PTR_EQUAL(sched_current(waiting->sched.cpu), waiting);
+        CU_ASSERT_PTR_EQUAL(current[waiting->sched.cpu], waiting);
         CU_ASSERT_EQUAL(d->sched.poll_mask, 0);
     } else {
         CU_ASSERT_EQUAL(waiting->runstate.state, RUNSTATE_blocked);
@@ -469,7 +469,7 @@ static void wait_with(void (*before)(void), void (*after)(void), bool poll)
         raise_port();
         raise_upcall();
         settle();
-        CU_ASSERT_PTR_EQUAL(sched_current(waiting->sched.cpu), waiting);
+        CU_ASSERT_PTR_EQUAL(current[waiting->sched.cpu], waiting);
     }
     if (!poll)
         CU_ASSERT_EQUAL(waiting->info->evtchn_upcall_mask, 0);

@@ -157,7 +157,7 @@ static void the_clock_wraps(void)
 
 static struct frame *take(void)
 {
-    return domain_alloc_page(dom, 0);
+    return host_page(dom);
 }
 
 static void give(struct frame *f)
@@ -234,7 +234,7 @@ static void to_another_owner(void)
     start();
     give(f[0]);
     CU_ASSERT_EQUAL(flushes(), 0);
-    struct frame *again = domain_alloc_page(other, 0);
+    struct frame *again = host_page(other);
     CU_ASSERT_PTR_EQUAL(again, f[0]);
     CU_ASSERT_EQUAL(flushes(), CPUS);
     start();

@@ -6,6 +6,7 @@
 #include "hypervisor/access.h"
 #include "hypervisor/asm.h"
 #include "hypervisor/descriptors.h"
+#include "hypervisor/domain_memory.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/string.h"
@@ -134,4 +135,10 @@ uint64_t host_random(void)
     state ^= state >> 7;
     state ^= state << 17;
     return state;
+}
+
+struct frame *host_page(struct domain *d)
+{
+    struct frame *f;
+    return domain_alloc_frames(d, 0, 64, M2P_NONE, &f) ? NULL : f;
 }

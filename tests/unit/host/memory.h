@@ -19,4 +19,7 @@ void host_memory_init(unsigned first, unsigned end);
 struct domain *host_domain(domid_t id, uint64_t max_pages);
 void host_domain_free(struct domain *d);
 
+// A frame for `d`; NULL when that is refused.
+struct frame *host_page(struct domain *d);
+
 uint64_t host_random(void); // repeats from run to run
