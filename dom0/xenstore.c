@@ -148,6 +148,25 @@ struct xenstore_domain *xenstore_domain_find(struct xenstore *store, uint16_t do
     return domain;
 }
 
+size_t xenstore_domain_memory(const struct xenstore_connection *connection)
+{
+    const struct xenstore_domain *domain = xenstore_domain_find(connection->store,
+                                                                connection->domid, false);
+
+    return domain ? domain->nodes * XENSTORE_NODE_COST + domain->bytes : 0;
+}
+
+int xenstore_memory_check(const struct xenstore_connection *connection, size_t bytes)
+{
+    size_t used = connection->memory + connection->output_size;
+
+    if (connection->privileged) {
+        return 0;
+    }
+    return used + xenstore_domain_memory(connection) + bytes > XENSTORE_MEMORY_MAX ? -XEN_ENOMEM
+                                                                                   : 0;
+}
+
 int xenstore_domain_introduce(struct xenstore *store, uint16_t domid)
 {
     struct xenstore_domain *domain = xenstore_domain_find(store, domid, true);

@@ -32,6 +32,10 @@
 #define XENSTORE_PERMS_MAX 5U
 #define XENSTORE_TRANSACTION_SIZE_MAX (64U << 10) /* bytes of paths and values that one remembers */
 #define XENSTORE_OUTPUT_MAX (256U << 10)          /* bytes of replies and events that wait */
+/* All of the above together, in bytes. An open transaction counts with all that the domain owns: it may
+ * keep a former state of that alive. */
+#define XENSTORE_MEMORY_MAX (2U << 20)
+#define XENSTORE_NODE_COST 128U /* of a node, besides its value */
 /* For every client: keeps recursion shallow. */
 #define XENSTORE_DEPTH_MAX 64U
 
@@ -50,6 +54,7 @@ struct xenstore_watch {
     struct xenstore_connection *connection;
     uint32_t hash; /* of path */
     int depth;     /* levels below path that count; -1: all */
+    size_t size;   /* in memory */
     uint32_t skip; /* characters of "/local/domain/N/" that a relative watch does not see */
     char *token;
     char path[];
@@ -71,6 +76,7 @@ struct xenstore_connection {
     struct xenstore_transaction *transactions;
     struct xenstore_message *output, **output_tail;
     size_t output_size;
+    size_t memory; /* of watches and transactions */
     /* Called when output has been queued; may be NULL. */
     void (*notify)(struct xenstore_connection *connection);
     void *context; /* the transport's */
@@ -82,6 +88,7 @@ struct xenstore_domain {
     uint16_t domid;
     bool introduced;
     uint32_t nodes;
+    size_t bytes; /* of their values */
 };
 
 struct xenstore {
@@ -120,6 +127,11 @@ void xenstore_domain_release(struct xenstore *store, uint16_t domid, bool gone);
 bool xenstore_domain_introduced(const struct xenstore *store, uint16_t domid);
 /* NULL: none, or (create) out of memory. */
 struct xenstore_domain *xenstore_domain_find(struct xenstore *store, uint16_t domid, bool create);
+
+/* What the values and nodes of a connection's domain take. */
+size_t xenstore_domain_memory(const struct xenstore_connection *connection);
+/* May a client have `bytes` more of memory? -XEN_ENOMEM: that is above its domain's quota. */
+int xenstore_memory_check(const struct xenstore_connection *connection, size_t bytes);
 
 /* Words of the wire for an error: "ENOENT"; "EINVAL" for what the protocol has no word for. */
 const char *xenstore_error_name(int error);

@@ -74,8 +74,9 @@ static unsigned int path_depth(const char *path)
     return depth;
 }
 
+/* Room for so many more nodes, and for a value that is so much longer. */
 static int quota_check(struct xenstore_connection *connection,
-                       struct xenstore_transaction *transaction, unsigned int wanted)
+                       struct xenstore_transaction *transaction, unsigned int wanted, size_t length)
 {
     struct xenstore_domain *domain;
     long nodes = wanted;
@@ -86,7 +87,9 @@ static int quota_check(struct xenstore_connection *connection,
     domain = xenstore_domain_find(connection->store, connection->domid, false);
     nodes += domain ? (long)domain->nodes : 0;
     nodes += transaction ? xenstore_transaction_node_delta(transaction) : 0;
-    return nodes > (long)XENSTORE_NODES_MAX ? -XEN_ENOSPC : 0;
+    return nodes > (long)XENSTORE_NODES_MAX
+               ? -XEN_ENOSPC
+               : xenstore_memory_check(connection, wanted * XENSTORE_NODE_COST + length);
 }
 
 /* Creates the missing nodes of a path in a tree; the new ones inherit the nearest ancestor's
@@ -147,16 +150,17 @@ static int change_tree(struct xenstore_connection *connection, struct xenstore_t
     return -XEN_EINVAL;
 }
 
-static void owner_count(struct xenstore *store, uint16_t domid, int change)
+static void owner_count(struct xenstore *store, uint16_t domid, int nodes, long bytes)
 {
     struct xenstore_domain *domain;
 
     if (domid == 0) {
         return;
     }
-    domain = xenstore_domain_find(store, domid, change > 0);
+    domain = xenstore_domain_find(store, domid, nodes > 0 || bytes > 0);
     if (domain) {
-        domain->nodes = (uint32_t)((int)domain->nodes + change);
+        domain->nodes = (uint32_t)((int)domain->nodes + nodes);
+        domain->bytes = (size_t)((long)domain->bytes + bytes);
     }
 }
 
@@ -169,7 +173,7 @@ static void node_removed(void *context, const char *path, const struct xenstore_
 {
     struct removal *removal = context;
 
-    owner_count(removal->store, node->perms[0].domid, -1);
+    owner_count(removal->store, node->perms[0].domid, -1, -(long)node->length);
     if (strcmp(path, removal->top) != 0) {
         xenstore_watch_fire_exact(removal->store, path, node);
     }
@@ -194,6 +198,7 @@ int xenstore_change_apply(struct xenstore_connection *connection,
     struct removal removal = {store, change->path};
     const struct xenstore_node *node = xenstore_tree_find(&store->tree, change->path);
     struct xenstore_tree before = {NULL};
+    long old_length = node ? (long)node->length : 0;
     unsigned int made = 0;
     int rc;
 
@@ -204,15 +209,19 @@ int xenstore_change_apply(struct xenstore_connection *connection,
         before = xenstore_tree_copy(&store->tree);
     } else if (change->kind == XENSTORE_CHANGE_PERMS && node) {
         const struct xenstore_perm *perms = change->data;
-        owner_count(store, node->perms[0].domid, -1);
-        owner_count(store, perms[0].domid, 1);
+        owner_count(store, node->perms[0].domid, -1, -(long)node->length);
+        owner_count(store, perms[0].domid, 1, node->length);
     }
     rc = change_tree(connection, &store->tree, change, &made);
     if (made > 0 && !connection->privileged) {
-        owner_count(store, connection->domid, (int)made);
+        owner_count(store, connection->domid, (int)made, 0);
     } else if (made > 0) {
         node = parent_find(&store->tree, change->path);
-        owner_count(store, node ? node->perms[0].domid : 0, (int)made);
+        owner_count(store, node ? node->perms[0].domid : 0, (int)made, 0);
+    }
+    if (rc == 0 && change->kind == XENSTORE_CHANGE_WRITE) {
+        node = xenstore_tree_find(&store->tree, change->path);
+        owner_count(store, node->perms[0].domid, 0, (long)node->length - old_length);
     }
     if (rc == 0 && before.root) {
         xenstore_tree_walk(&before, change->path, node_removed, &removal);
@@ -255,16 +264,22 @@ static int write_check(struct xenstore_connection *connection,
     size_t exists;
     int rc = xenstore_node_get(connection, transaction, path, XENSTORE_WRITE, &node);
 
-    if (rc == 0 || rc != -XEN_ENOENT) {
-        return rc ? rc
-                  : (!connection->privileged && length > XENSTORE_NODE_SIZE_MAX ? -XEN_ENOSPC : 0);
+    if (rc != 0 && rc != -XEN_ENOENT) {
+        return rc;
     }
-    if (path_depth(path) > XENSTORE_DEPTH_MAX ||
-        (!connection->privileged && length > XENSTORE_NODE_SIZE_MAX)) {
+    if (!connection->privileged && length > XENSTORE_NODE_SIZE_MAX) {
+        return -XEN_ENOSPC;
+    }
+    if (rc == 0) {
+        return quota_check(connection, transaction, 0,
+                           length > node->length ? length - node->length : 0);
+    }
+    if (path_depth(path) > XENSTORE_DEPTH_MAX) {
         return -XEN_ENOSPC;
     }
     xenstore_tree_nearest(tree_of(connection, transaction), path, &exists);
-    rc = quota_check(connection, transaction, path_depth(path + (exists == 1 ? 0 : exists)));
+    rc = quota_check(connection, transaction, path_depth(path + (exists == 1 ? 0 : exists)),
+                     length);
     if (rc == 0 && transaction) {
         /* The nearest ancestor's list of children changes. */
         char parent[XENSTORE_ABS_PATH_MAX + 1];

@@ -29,7 +29,8 @@ struct xenstore_transaction {
     struct xenstore_transaction *next;
     struct xenstore_connection *connection;
     uint32_t id;
-    size_t size; /* bytes of accesses and records */
+    size_t size;      /* bytes of accesses and records */
+    size_t base_size; /* counted for the old state that `base` may keep alive */
     int node_delta;
     struct xenstore_tree base, tree;
     struct access *accesses;
@@ -39,11 +40,13 @@ struct xenstore_transaction {
 int xenstore_transaction_start(struct xenstore_connection *connection, uint32_t *id)
 {
     struct xenstore_transaction *transaction;
+    size_t base_size = sizeof(*transaction) + xenstore_domain_memory(connection);
 
     if (!connection->privileged && connection->transaction_count >= XENSTORE_TRANSACTIONS_MAX) {
         return -XEN_ENOSPC;
     }
-    transaction = calloc(1, sizeof(*transaction));
+    transaction = xenstore_memory_check(connection, base_size) ? NULL
+                                                               : calloc(1, sizeof(*transaction));
     if (!transaction) {
         return -XEN_ENOMEM;
     }
@@ -57,6 +60,7 @@ int xenstore_transaction_start(struct xenstore_connection *connection, uint32_t 
     transaction->next = connection->transactions;
     connection->transactions = transaction;
     connection->transaction_count++;
+    connection->memory += transaction->base_size = base_size;
     *id = transaction->id;
     return 0;
 }
@@ -88,14 +92,18 @@ void xenstore_transaction_node_count(struct xenstore_transaction *transaction, i
 }
 
 /* Reserves `bytes` of what the client may have remembered. */
-static bool room_take(struct xenstore_transaction *transaction, size_t bytes)
+static int room_take(struct xenstore_transaction *transaction, size_t bytes)
 {
     if (!transaction->connection->privileged &&
         transaction->size + bytes > XENSTORE_TRANSACTION_SIZE_MAX) {
-        return false;
+        return -XEN_ENOSPC;
     }
-    transaction->size += bytes;
-    return true;
+    int rc = xenstore_memory_check(transaction->connection, bytes);
+    if (rc == 0) {
+        transaction->size += bytes;
+        transaction->connection->memory += bytes;
+    }
+    return rc;
 }
 
 int xenstore_transaction_access(struct xenstore_transaction *transaction, const char *path,
@@ -109,8 +117,9 @@ int xenstore_transaction_access(struct xenstore_transaction *transaction, const 
             return 0;
         }
     }
-    if (!room_take(transaction, sizeof(*access) + strlen(path) + 1)) {
-        return -XEN_ENOSPC;
+    int rc = room_take(transaction, sizeof(*access) + strlen(path) + 1);
+    if (rc) {
+        return rc;
     }
     access = malloc(sizeof(*access) + strlen(path) + 1);
     if (!access) {
@@ -131,8 +140,9 @@ int xenstore_transaction_record(struct xenstore_transaction *transaction,
                        : change->size;
     struct record *record;
 
-    if (!room_take(transaction, sizeof(*record) + bytes + strlen(change->path) + 1)) {
-        return -XEN_ENOSPC;
+    int rc = room_take(transaction, sizeof(*record) + bytes + strlen(change->path) + 1);
+    if (rc) {
+        return rc;
     }
     record = malloc(sizeof(*record) + bytes + strlen(change->path) + 1);
     if (!record) {
@@ -179,6 +189,7 @@ static void transaction_free(struct xenstore_transaction *transaction)
     }
     *slot = transaction->next;
     connection->transaction_count--;
+    connection->memory -= transaction->size + transaction->base_size;
     while (transaction->accesses) {
         struct access *access = transaction->accesses;
         transaction->accesses = access->next;

@@ -30,7 +30,7 @@ int xenstore_watch_add(struct xenstore_connection *connection, const char *path,
                        const char *token, int depth)
 {
     struct xenstore_watch *watch;
-    size_t length = strlen(path);
+    size_t length = strlen(path), size = sizeof(*watch) + length + 1 + strlen(token) + 1;
 
     for (watch = connection->watches; watch; watch = watch->next) {
         if (strcmp(watch->path, path) == 0 && strcmp(watch->token, token) == 0) {
@@ -40,7 +40,7 @@ int xenstore_watch_add(struct xenstore_connection *connection, const char *path,
     if (!connection->privileged && connection->watch_count >= XENSTORE_WATCHES_MAX) {
         return -XEN_E2BIG;
     }
-    watch = malloc(sizeof(*watch) + length + 1 + strlen(token) + 1);
+    watch = xenstore_memory_check(connection, size) ? NULL : malloc(size);
     if (!watch) {
         return -XEN_ENOMEM;
     }
@@ -48,6 +48,8 @@ int xenstore_watch_add(struct xenstore_connection *connection, const char *path,
     watch->token = watch->path + length + 1;
     strcpy(watch->token, token);
     watch->connection = connection;
+    watch->size = size;
+    connection->memory += size;
     watch->depth = depth;
     watch->skip = skip;
     watch->hash = hash_path(path);
@@ -68,6 +70,7 @@ static void watch_free(struct xenstore_watch *watch)
     }
     *slot = watch->next_hash;
     watch->connection->watch_count--;
+    watch->connection->memory -= watch->size;
     free(watch);
 }
 

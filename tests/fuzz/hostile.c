@@ -205,7 +205,7 @@ static void op_wild(void)
         args[0] = (uint64_t)scratch;
     fuzz_log(" %u %#lx", call, args[0]);
     long result = call_by_number(call, args);
-    if (call != __HYPERVISOR_get_debugreg || result > -4096) // what is in the register
+    if (call != __HYPERVISOR_get_debugreg) // any value may be in the register
         fuzz_log(" = %ld", result);
 }
 
