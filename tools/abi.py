@@ -203,6 +203,11 @@ class Abi:
         lines += self.plain(fields, "returns", "continues")
         return lines + self.proof_line(name, subop)
 
+    def unknown_command(self, name):
+        """What an unknown command is refused with: a line of the text may say "unknown command"; None without commands."""
+        said = [e for e, condition in self.errors(self.texts[name].call) if condition.startswith("unknown command")]
+        return (said or ["NO_SUBOP"])[0] if self.code[name] else None
+
     def call_section(self, name, arguments, summary):
         text = self.texts[name]
         fields = text.call
@@ -213,7 +218,7 @@ class Abi:
                   + "; ".join(f"({i}) {w}" for i, w in enumerate(words, 1)) + "."
                   if arguments != "0" else "No arguments: " + "; ".join(words) + ".", ""]
         lines += [fields.get("about", "").strip(), ""]
-        if self.code[name] and not any(e == "NO_SUBOP" for e, _ in self.errors(fields)):
+        if self.unknown_command(name) == "NO_SUBOP" and not any(e == "NO_SUBOP" for e, _ in self.errors(fields)):
             fields = dict(fields, error=[*fields.get("error", []), "NO_SUBOP unknown command"])
         lines += self.error_lines(fields, lambda e: self.proven.words_of(name, abiproofs.SHARED, e))
         lines += self.plain(fields, "rights", "returns", "continues")

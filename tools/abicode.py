@@ -45,7 +45,7 @@ def grant_statuses():
 def header_numbers():
     """{constant: number} of all plain numbers that the headers define."""
     numbers = {}
-    for path in [*sorted(glob.glob(f"{XEN}/*.h")), OWN_HEADER]:
+    for path in [*sorted(glob.glob(f"{XEN}/*.h")), f"{XEN}/hvm/hvm_op.h", f"{XEN}/arch-x86/xen-mca.h", OWN_HEADER]:
         for name, value in re.findall(r"^#\s*define\s+(\w+)\s+\(?(0x[0-9a-fA-F]+|\d+)[UuLl]*\)?\s*(?:/[/*].*)?$",
                                       read(path), re.M):
             numbers.setdefault(name, int(value, 0))

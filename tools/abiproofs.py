@@ -46,8 +46,8 @@ class Proofs:
         self.provoked = {}
         for call, text in abi.texts.items():
             self.add_errors(call, SHARED, text.call)
-            if abi.code[call]:
-                self.add(call, SHARED, SHARED, "NO_SUBOP")
+            if abi.unknown_command(call):
+                self.add(call, SHARED, SHARED, abi.unknown_command(call))
             for subop, row in abi.code[call].items():
                 self.allowed[call, subop] = dict(self.allowed.get((call, SHARED), {}))
                 self.add_errors(call, subop, text.subops.get(subop, {}))

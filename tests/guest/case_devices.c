@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// physdev_op, platform_op and console_io, as the hardware domain uses them.
+// physdev_op and console_io, as the hardware domain uses them.
 #include "tests/guest/guest.h"
 
 #include <string.h>
 #include <xen/physdev.h>
-#include <xen/platform.h>
 
 #define PHYSDEV(command, value) hypercall_physdev_op(PHYSDEVOP_##command, &(value))
 
@@ -160,64 +159,6 @@ static void page_of_interrupts(void)
     page_free(other, 0);
 }
 
-static struct xen_platform_op platform;
-
-static long platform_op(uint32_t command)
-{
-    platform.cmd = command;
-    platform.interface_version = XENPF_INTERFACE_VERSION;
-    return hypercall_platform_op(&platform);
-}
-
-static void set_time(void)
-{
-    memset(&platform, 0, sizeof(platform));
-    platform.u.settime64.secs = 1800000000;
-    platform.u.settime64.system_time = 1;
-    EXPECT(platform_op(XENPF_settime64), 0);
-    platform.u.settime64.mbz = 1;
-    EXPECT(platform_op(XENPF_settime64), -XEN_EINVAL);
-}
-
-static void firmware_info(void)
-{
-    memset(&platform, 0, sizeof(platform));
-    platform.u.firmware_info.type = 99;
-    EXPECT(platform_op(XENPF_firmware_info), -XEN_EINVAL);
-}
-
-static void sleep_refused(void)
-{
-    memset(&platform, 0, sizeof(platform));
-    platform.u.enter_acpi_sleep.sleep_state = 9;
-    EXPECT_TRUE(platform_op(XENPF_enter_acpi_sleep) < 0);
-}
-
-static void processors(void)
-{
-    memset(&platform, 0, sizeof(platform));
-    EXPECT(platform_op(XENPF_get_cpuinfo), 0);
-    EXPECT(platform.u.pcpu_info.max_present, 1);
-    EXPECT(platform.u.pcpu_info.flags, XEN_PCPU_FLAGS_ONLINE);
-    platform.u.pcpu_info.xen_cpuid = 1000;
-    EXPECT(platform_op(XENPF_get_cpuinfo), 0);
-    EXPECT(platform.u.pcpu_info.flags, XEN_PCPU_FLAGS_INVALID);
-    memset(&platform, 0, sizeof(platform));
-    EXPECT(platform_op(XENPF_get_cpu_version), 0);
-    EXPECT(platform.u.pcpu_version.max_present, 1);
-    EXPECT_TRUE(platform.u.pcpu_version.family >= 6);
-}
-
-static void platform_refused(void)
-{
-    memset(&platform, 0, sizeof(platform));
-    EXPECT(platform_op(9999), -XEN_ENOSYS);
-    platform.interface_version = 1;
-    platform.cmd = XENPF_settime64;
-    EXPECT(hypercall_platform_op(&platform), -XEN_EACCES);
-    EXPECT(hypercall_platform_op(HYPERVISOR_ADDRESS), -XEN_EFAULT);
-}
-
 static void console_write(void)
 {
     char text[] = "console_io speaks\n";
@@ -252,11 +193,6 @@ static const struct report_case physdev_cases[] = {
     REPORT_CASE(page_of_interrupts),
 };
 
-static const struct report_case platform_cases[] = {
-    REPORT_CASE(set_time),   REPORT_CASE(firmware_info),    REPORT_CASE(sleep_refused),
-    REPORT_CASE(processors), REPORT_CASE(platform_refused),
-};
-
 static const struct report_case console_cases[] = {
     REPORT_CASE(console_write),
     REPORT_CASE(console_refused),
@@ -264,5 +200,4 @@ static const struct report_case console_cases[] = {
 };
 
 GUEST_FAMILY(devices, REPORT_SUITE("physdev_op", physdev_cases),
-             REPORT_SUITE("platform_op", platform_cases),
              REPORT_SUITE("console_io", console_cases));

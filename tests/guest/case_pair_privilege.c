@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <xen/domctl.h>
+#include <xen/hvm/hvm_op.h>
+#include <xen/kexec.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
 #include <xen/version.h>
+#include <xen/xenoprof.h>
 
 #include "pvguest/start.h"
 
@@ -152,6 +155,26 @@ REMOTE(physdev_refused)
         expect_of(row->command, hypercall_physdev_op(row->command, HYPERVISOR_ADDRESS),
                   row->unreadable);
     }
+    return 0;
+}
+
+// Rows of features that are off for dom0 as well, and machine checks. Profiling: an unknown command, and one
+// that is the profiler's.
+REMOTE(features_refused)
+{
+    static uint64_t argument[32];
+
+    (void)self;
+    memset(argument, 0, sizeof(argument));
+    for (unsigned int command = KEXEC_CMD_kexec; command <= KEXEC_CMD_kexec_status; command++)
+        expect_of(command, HYPERCALL2(__HYPERVISOR_kexec_op, command, argument), -XEN_EPERM);
+    EXPECT(HYPERCALL1(__HYPERVISOR_arch_0, argument), -XEN_EPERM);
+    EXPECT(HYPERCALL1(__HYPERVISOR_arch_0, HYPERVISOR_ADDRESS), -XEN_EPERM);
+    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_start, argument), -XEN_EPERM);
+    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_last_op + 1, argument), -XEN_EINVAL);
+    EXPECT(HYPERCALL3(__HYPERVISOR_dm_op, 0, 1, argument), -XEN_EINVAL);
+    EXPECT(HYPERCALL3(__HYPERVISOR_dm_op, ABSENT_DOMAIN, 1, argument), -XEN_ESRCH);
+    EXPECT(HYPERCALL2(__HYPERVISOR_hvm_op, HVMOP_get_param, argument), -XEN_EINVAL); // of dom0
     return 0;
 }
 
@@ -344,7 +367,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(secrets_of_the_host),      REPORT_CASE(shutdown_of_others),
     REPORT_CASE(memory_numbers_of_others), REPORT_CASE(memory_for_others),
     REPORT_CASE(exchange_for_others),      REPORT_CASE(maps_of_others),
-    REPORT_CASE(resources_of_others),
+    REPORT_CASE(resources_of_others),      REPORT_CASE(features_refused),
 };
 
 GUEST_FAMILY(pair_privilege, REPORT_SUITE("pair_privilege", cases));

@@ -62,6 +62,20 @@ bool guest_expect_true(bool good, const char *text, const char *file, unsigned i
     return CU_assertImplementation(CU_FALSE, line, text, file, "", CU_FALSE);
 }
 
+void *hostile_place(unsigned int which, size_t bytes)
+{
+    static char *edge; // the end of a page; the next one is absent
+    static void *const places[] = {NULL, HYPERVISOR_ADDRESS, NON_CANONICAL, (void *)~7UL};
+
+    if (which < sizeof(places) / sizeof(places[0]))
+        return places[which];
+    if (!edge) {
+        edge = (char *)page_alloc(1) + PAGE_SIZE;
+        page_set_absent(edge);
+    }
+    return edge - bytes + 1;
+}
+
 uint64_t pte_make(uint64_t mfn, uint64_t flags)
 {
     return (mfn << PAGE_SHIFT) | flags;

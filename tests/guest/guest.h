@@ -57,6 +57,11 @@ bool provoked_excuses(long result);
 #define ABSENT_DOMAIN 0x1234
 #define ABSENT_FRAME 0xfffffffffUL
 
+// Places where a structure of `bytes` cannot be read or written: nothing there, the hypervisor's, no
+// canonical address, one byte short of a page that is there. HOSTILE_PLACES of them.
+#define HOSTILE_PLACES 5
+void *hostile_place(unsigned int which, size_t bytes);
+
 // An L1 entry for a frame, and the L1 entry that maps an address now.
 uint64_t pte_make(uint64_t mfn, uint64_t flags);
 uint64_t pte_read(const void *address);
@@ -114,6 +119,8 @@ bool probe_write(void *address, uint64_t value);
     X(devices) \
     X(control) \
     X(control_ops) \
+    X(host) \
+    X(off) \
     X(compat) \
     X(why) \
     X(random) \
