@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which conformance cases call what: reads tests/guest without running it.
 
-A case calls what its function names, and what the functions of its file (and the helpers of guest.c) name
+A case calls what its function names, and what the functions of its file (and of the files without cases) name
 that it calls, directly or not. Macros that paste a prefix to their argument are undone.
 """
 
@@ -39,7 +39,9 @@ class Cases:
     """{suite/case: all source that it reaches}."""
 
     def __init__(self):
-        helpers = bodies(csource.without_comments(read("tests/guest/guest.c")))
+        helpers = {}
+        for path in glob.glob("tests/guest/[!c]*.c"):
+            helpers.update(bodies(csource.without_comments(read(path))))
         self.sources = {}
         for path in sorted(glob.glob("tests/guest/case_*.c")):
             text = csource.without_comments(read(path))

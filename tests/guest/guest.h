@@ -125,7 +125,9 @@ bool probe_write(void *address, uint64_t value);
     X(why) \
     X(random) \
     X(pair_privilege) \
-    X(pair_events)
+    X(pair_events) \
+    X(pair_grants) \
+    X(pair_copies)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \
