@@ -127,8 +127,8 @@ static long op_set_singleshot_timer(struct hypercall *c, void *argument)
 
     if (op_target(c) != c->vcpu)
         return refuse(c, REFUSE_VCPU_NOT_CURRENT, 1);
-    // VCPU_SSHOTTMR_future is ignored, as Xen does: a deadline that has passed fires at once.
-    vcpu_timer_set_oneshot(c->vcpu, MAX(op->timeout_abs_ns, 1), now);
+    // As on Xen VCPU_SSHOTTMR_future is ignored and times are signed: what has passed fires at once.
+    vcpu_timer_set_oneshot(c->vcpu, (uint64_t)MAX((int64_t)op->timeout_abs_ns, 1), now);
     return 0;
 }
 

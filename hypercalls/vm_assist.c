@@ -4,18 +4,12 @@
 // case, and are accepted as Xen accepts them.
 #include "hypercalls/call.h"
 
-#define ASSIST(name) (1ull << VMASST_TYPE_##name)
-#define ASSISTS_KNOWN                                                                              \
-    (ASSIST(4gb_segments) | ASSIST(4gb_segments_notify) | ASSIST(writable_pagetables) |            \
-     ASSIST(pae_extended_cr3) | ASSIST(architectural_iopl) | ASSIST(runstate_update_flag) |        \
-     ASSIST(m2p_strict))
-
 long hypercall_vm_assist(struct hypercall *c)
 {
     uint32_t command = (uint32_t)c->arg[0], type = (uint32_t)c->arg[1];
 
     c->subop = command;
-    if (type >= 64 || !(ASSISTS_KNOWN >> type & 1))
+    if (type >= 64 || !(VM_ASSISTS_KNOWN >> type & 1))
         return refuse(c, REFUSE_ASSIST_UNKNOWN, 1);
     switch (command) {
     case VMASST_CMD_enable:

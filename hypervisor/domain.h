@@ -124,6 +124,12 @@ struct domain {
     struct domain *next_reaped; // list of what is to be freed
 };
 
+#define VM_ASSIST(name) (1ull << VMASST_TYPE_##name)
+#define VM_ASSISTS_KNOWN                                                                           \
+    (VM_ASSIST(4gb_segments) | VM_ASSIST(4gb_segments_notify) | VM_ASSIST(writable_pagetables) |   \
+     VM_ASSIST(pae_extended_cr3) | VM_ASSIST(architectural_iopl) |                                 \
+     VM_ASSIST(runstate_update_flag) | VM_ASSIST(m2p_strict))
+
 // Has the domain switched VMASST_TYPE_`type` on?
 static inline bool domain_assisted(const struct domain *d, unsigned type)
 {

@@ -9,12 +9,28 @@
 #include "hypervisor/traps.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain_memory.h"
+#include "hypervisor/guestcopy.h"
 
 #define IOPL_SHIFT 12
 #define RPL_GUEST 3
 
-static bool traps_ok(const struct vcpu_guest_context *c)
+static bool addresses_ok(const struct vcpu_guest_context *c)
 {
+    const uint64_t addresses[] = {c->user_regs.rip,
+                                  c->user_regs.rsp,
+                                  c->kernel_sp,
+                                  c->event_callback_eip,
+                                  c->failsafe_callback_eip,
+                                  c->syscall_callback_eip,
+                                  c->fs_base,
+                                  c->gs_base_kernel,
+                                  c->gs_base_user,
+                                  c->ldt_base};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
+        if (!is_canonical(addresses[i]))
+            return false;
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++) {
         if (!is_canonical(c->trap_ctxt[i].address))
             return false;
@@ -22,14 +38,12 @@ static bool traps_ok(const struct vcpu_guest_context *c)
     return true;
 }
 
-static bool context_ok(const struct vcpu_guest_context *c)
+static bool context_ok(const struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    return is_canonical(c->user_regs.rip) && is_canonical(c->event_callback_eip) &&
-           is_canonical(c->failsafe_callback_eip) && is_canonical(c->syscall_callback_eip) &&
-           is_canonical(c->kernel_sp) && is_canonical(c->fs_base) &&
-           is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) &&
-           is_canonical(c->ldt_base) && c->ldt_base % PAGE_SIZE == 0 &&
-           c->ldt_ents <= LDT_MAX_ENTRIES && c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY && traps_ok(c);
+    return addresses_ok(c) && c->ldt_base % PAGE_SIZE == 0 && guest_range_ok(c->ldt_base, 1) &&
+           c->ldt_ents <= LDT_MAX_ENTRIES && c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY &&
+           (c->flags & VGCF_IN_KERNEL || c->ctrlreg[1]) &&
+           (v->id != 0 || !(c->vm_assist & ~VM_ASSISTS_KNOWN));
 }
 
 static mfn_t root_from_cr3(uint64_t cr3)
@@ -108,19 +122,22 @@ static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
 
 enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    if (!context_ok(c))
+    if (!context_ok(v, c))
         return REFUSE_CONTEXT_BAD;
     enum refusal r = references_take(v, c);
+    if (r != REFUSE_NONE && r != REFUSE_CONTINUE)
+        gdt_set(v, NULL, 0);
     if (r != REFUSE_NONE)
         return r;
     registers_set(v, c);
     traps_set(v, c);
     v->in_kernel = (c->flags & VGCF_IN_KERNEL) != 0;
-    v->domain->vm_assist |= c->vm_assist;
     v->is_online = (c->flags & VGCF_online) != 0;
     v->is_initialised = true;
-    if (v->id == 0) // a toolstack fills the shared page before this, the wall clock with it
+    if (v->id == 0) { // a toolstack fills the shared page before this, the wall clock with it
+        v->domain->vm_assist = c->vm_assist;
         domain_update_wallclock(v->domain);
+    }
     return REFUSE_NONE;
 }
 

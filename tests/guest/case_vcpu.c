@@ -9,6 +9,7 @@
 
 #include "pvguest/start.h"
 #include "pvguest/time.h"
+#include "tests/guest/smp.h"
 
 #define OP(command, vcpu, arg) hypercall_vcpu_op(VCPUOP_##command, vcpu, arg)
 #define ABSENT_VCPU 100
@@ -143,58 +144,22 @@ static void bad_context(void)
     EXPECT(OP(up, 1, NULL), -XEN_EINVAL);
 }
 
-static volatile unsigned long second_ran;
-static unsigned char second_stack[4096] __attribute__((aligned(16)));
-
-// The second vcpu: works, reports, then takes itself down.
-static void (*volatile second_work)(void);
-
-static void second_main(void)
-{
-    for (;;) {
-        if (second_work)
-            second_work();
-        __atomic_add_fetch(&second_ran, 1, __ATOMIC_SEQ_CST);
-        hypercall_vcpu_op(VCPUOP_down, 1, NULL);
-    }
-}
-
 static bool second_reached(unsigned long count)
 {
     uint64_t limit = time_now() + 2 * NSEC_PER_SEC;
 
     while (time_now() < limit) {
-        if (second_ran >= count && OP(is_up, 1, NULL) == 0)
+        if (smp_ran[1] >= count && OP(is_up, 1, NULL) == 0)
             return true;
         hypercall_sched_op(0, NULL);
     }
     return false;
 }
 
-// Gives the second vcpu its context; -EEXIST if it has one.
-static long second_initialise(void)
-{
-    static struct vcpu_guest_context context;
-    uint64_t cr3;
-
-    __asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_in_kernel;
-    context.user_regs.rip = (uint64_t)second_main;
-    context.user_regs.rsp = (uint64_t)(second_stack + sizeof(second_stack) - 8);
-    context.user_regs.cs = FLAT_KERNEL_CS;
-    context.user_regs.ss = FLAT_KERNEL_SS;
-    context.user_regs.rflags = 0x200;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = context.user_regs.rsp;
-    context.ctrlreg[3] = cr3;
-    return OP(initialise, 1, &context);
-}
-
 static void second_vcpu(void)
 {
-    REQUIRE(EXPECT(second_initialise(), 0));
-    EXPECT(second_initialise(), -XEN_EEXIST);
+    REQUIRE(EXPECT(smp_initialise(1), 0));
+    EXPECT(smp_initialise(1), -XEN_EEXIST);
     EXPECT(OP(up, 1, NULL), 0);
     EXPECT_TRUE(second_reached(1));
     EXPECT(OP(up, 1, NULL), 0);
@@ -235,7 +200,7 @@ static void play(unsigned int me)
     }
 }
 
-static void second_plays(void)
+static void second_plays(unsigned int me)
 {
     play(1);
 }
@@ -243,9 +208,9 @@ static void second_plays(void)
 static void no_wakeup_is_lost(void)
 {
     struct evtchn_send first = {.port = 0};
-    unsigned long before = second_ran;
+    unsigned long before = smp_ran[1];
 
-    second_initialise();
+    smp_initialise(1);
     for (unsigned int i = 0; i < 2; i++) {
         struct evtchn_bind_ipi bind = {.vcpu = i};
         REQUIRE(EXPECT(hypercall_event_channel_op(EVTCHNOP_bind_ipi, &bind), 0));
@@ -253,8 +218,7 @@ static void no_wakeup_is_lost(void)
         __atomic_fetch_or(&shared_info_page->evtchn_mask[bind.port / 64], 1UL << bind.port % 64,
                           __ATOMIC_SEQ_CST);
     }
-    second_work = second_plays;
-    EXPECT(OP(up, 1, NULL), 0);
+    smp_start(1, second_plays);
     first.port = ports[0];
     EXPECT(hypercall_event_channel_op(EVTCHNOP_send, &first), 0);
     play(0);
@@ -262,7 +226,6 @@ static void no_wakeup_is_lost(void)
     EXPECT(turns[0], TURNS);
     EXPECT(turns[1], TURNS);
     EXPECT(polls_that_timed_out, 0);
-    second_work = NULL;
     for (unsigned int i = 0; i < 2; i++) {
         struct evtchn_close close = {.port = ports[i]};
         EXPECT(hypercall_event_channel_op(EVTCHNOP_close, &close), 0);
@@ -276,7 +239,7 @@ static volatile uint64_t watched_value;
 static volatile unsigned long watched_times;
 static volatile bool watch_ends;
 
-static void second_watches(void)
+static void second_watches(unsigned int me)
 {
     while (!watch_ends) {
         watched_value = *(volatile uint64_t *)watched;
@@ -322,17 +285,16 @@ static void no_stale_translation(void)
 {
     uint64_t *pages[2] = {page_alloc(0), page_alloc(0)};
     uint64_t mfns[2] = {virt_to_mfn(pages[0]), virt_to_mfn(pages[1])};
-    unsigned long before = second_ran;
+    unsigned long before = smp_ran[1];
     unsigned int stale = 0;
 
     REQUIRE(pages[0] && pages[1]);
-    second_initialise();
+    smp_initialise(1);
     pages[0][0] = 0;
     pages[1][0] = 1;
     watched = pages[0];
     watch_ends = false;
-    second_work = second_watches;
-    EXPECT(OP(up, 1, NULL), 0);
+    smp_start(1, second_watches);
     EXPECT_TRUE(watched_again());
     for (unsigned int i = 0; i < REMAPS; i++) {
         REQUIRE(EXPECT(remap(mfns[i & 1], i / 2 % 4), 0) && EXPECT_TRUE(watched_again()));
@@ -341,7 +303,6 @@ static void no_stale_translation(void)
     EXPECT(stale, 0);
     watch_ends = true;
     EXPECT_TRUE(second_reached(before + 1));
-    second_work = NULL;
     EXPECT(page_set_writable(pages[0]), 0);
     page_free(pages[0], 0);
     page_free(pages[1], 0);

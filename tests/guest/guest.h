@@ -115,6 +115,8 @@ bool probe_write(void *address, uint64_t value);
     X(grant_errors) \
     X(sched) \
     X(vcpu) \
+    X(smp) \
+    X(areas) \
     X(multicall) \
     X(devices) \
     X(control) \
