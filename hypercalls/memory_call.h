@@ -51,6 +51,8 @@ static inline long memory_op_continue(struct hypercall *c, uint64_t extent)
 
 unsigned memory_order_max(const struct domain *d); // what the domain may ask for in one extent
 unsigned memory_address_bits(unsigned flags);      // of XENMEMF_* flags; 64: no limit
+enum refusal memory_node_check(const struct domain *caller,
+                               unsigned flags); // BAD_ARGUMENT, NO_MEMORY
 
 // memory_reservation.c
 long memory_op_populate(struct hypercall *c, void *argument);

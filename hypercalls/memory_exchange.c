@@ -130,7 +130,12 @@ static enum refusal exchange_check(struct exchange *s)
     s->out_chunk_order = in < out ? 0 : in - out;
     if (x->nr_exchanged & ((1ull << s->in_chunk_order) - 1))
         return REFUSE_BAD_ARGUMENT;
-    return REFUSE_NONE;
+    // Before frames are given up: could the new ones be told?
+    if (x->nr_exchanged < x->in.nr_extents &&
+        (!guest_range_ok(list_item(&x->in, 0), x->in.nr_extents * sizeof(xen_pfn_t)) ||
+         !guest_range_ok(list_item(&x->out, 0), x->out.nr_extents * sizeof(xen_pfn_t))))
+        return REFUSE_BAD_POINTER;
+    return memory_node_check(s->call->domain, x->out.mem_flags);
 }
 
 static long exchange_all(struct exchange *s)

@@ -140,7 +140,8 @@ static long acquire_grant_table(struct hypercall *c, struct domain *d,
         m->nr_frames = d->grants.max_frames;
         return 0;
     }
-    if (m->frame > d->grants.max_frames || m->nr_frames > d->grants.max_frames - m->frame)
+    if (m->nr_frames == 0 || m->frame > d->grants.max_frames ||
+        m->nr_frames > d->grants.max_frames - m->frame)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
     for (unsigned i = 0; i < m->nr_frames; i++) {
         mfn_t mfn = grant_table_frame(d, (unsigned)m->frame + i);
@@ -170,7 +171,9 @@ long memory_op_acquire_resource(struct hypercall *c, void *argument)
     else if (m->type == XENMEM_resource_grant_table)
         result = acquire_grant_table(c, d, m);
     else
-        result = refuse(c, REFUSE_NOT_OFFERED, 0);
+        result = refuse(
+            c, m->type <= XENMEM_resource_vmtrace_buf ? REFUSE_BAD_ARGUMENT : REFUSE_NOT_OFFERED,
+            0);
     domain_put(d);
     return result;
 }

@@ -8,12 +8,27 @@
 
 #include "hypervisor/page_alloc.h"
 
+#define NODE_ANY 0xff
+#define NODES_MAX 64
 #define ORDER_MAX_GUEST 9
 #define ORDER_MAX_CONTROL 10 // clearing more takes too long for one step
 
 unsigned memory_order_max(const struct domain *d)
 {
     return d->is_privileged ? ORDER_MAX_CONTROL : ORDER_MAX_GUEST;
+}
+
+// A machine of one node. Control domains name it, or one that does not exist unless it must be that one.
+enum refusal memory_node_check(const struct domain *caller, unsigned flags)
+{
+    unsigned node = XENMEMF_get_node(flags);
+    bool exact = flags & XENMEMF_exact_node_request;
+
+    if (flags & XENMEMF_vnode || node == NODE_ANY)
+        return REFUSE_NONE;
+    if (caller->is_privileged ? node >= NODES_MAX : exact)
+        return REFUSE_BAD_ARGUMENT;
+    return exact && node && caller->is_privileged ? REFUSE_NO_MEMORY : REFUSE_NONE;
 }
 
 unsigned memory_address_bits(unsigned flags)
@@ -115,8 +130,13 @@ static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, u
         refuse(c, refused, 0);
         return result;
     }
+    refused = memory_node_check(c->domain, r.mem_flags);
     if (r.extent_order > memory_order_max(c->domain))
-        refuse(c, REFUSE_ORDER_TOO_BIG, 0);
+        refused = REFUSE_ORDER_TOO_BIG;
+    else if (!guest_range_ok(s.list, r.nr_extents * sizeof(xen_pfn_t)))
+        refused = REFUSE_BAD_POINTER;
+    if (refused)
+        refuse(c, refused, 0);
     else
         result = for_extents(&s, one);
     domain_put(s.domain);

@@ -124,8 +124,8 @@ enum refusal domain_free_frame(struct domain *d, mfn_t mfn)
     enum refusal r = frame_get(f, d);
     if (r)
         return r;
-    if (!frame_release(f))
-        r = REFUSE_FRAME_NOT_OWNED; // given back before, or shared by the hypervisor
+    if (!frame_release(f) && f->count & FRAME_SHARED)
+        r = REFUSE_FRAME_NOT_OWNED; // the hypervisor's; a frame given back before may be again, as on Xen
     frame_put(f);
     return r;
 }

@@ -164,5 +164,5 @@ class Proofs:
                 found = self.provoked.get(key, set())
                 kept = [c for c in self.proofs.get(key, []) if c in found or c not in ran]
                 best = kept[:1] or sorted(found, key=lambda case: rank(key, case))[:1]
-                if best and not self.is_unproven(key):
+                if kept or (best and not self.is_unproven(key)):
                     file.write(f"{' '.join(key)} {best[0]}\n")

@@ -179,6 +179,10 @@ static void table_under_a_mapping(void)
     EXPECT(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(l1)), 0);
     EXPECT(unmap_at(virt_to_maddr(l1), 0, handle), GNTST_general_error);
     EXPECT_TRUE(grant_is_busy(ref)); // for ever
+    EXPECT(page_set_readonly(page), 0);
+    EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(page)), 0); // but the frame is free again
+    EXPECT(mmuext(MMUEXT_UNPIN_TABLE, virt_to_mfn(page)), 0);
+    EXPECT(page_set_writable(page), 0);
     EXPECT(page_set_writable(l1), 0);
     table_free(l1);
 }

@@ -220,6 +220,46 @@ static void grant_frames_of_another(void)
     domain_destroy(domain);
 }
 
+static long acquire(domid_t domain, unsigned int type, uint32_t id, uint64_t frame, uint32_t count,
+                    xen_pfn_t *list)
+{
+    struct xen_mem_acquire_resource m = {
+        .domid = domain, .type = type, .id = id, .frame = frame, .nr_frames = count};
+
+    set_xen_guest_handle(m.frame_list, list);
+    return hypercall_memory_op(XENMEM_acquire_resource, &m);
+}
+
+static void resources_that_are_none(void)
+{
+    static xen_pfn_t frames[4];
+    long other = domain_create();
+    domid_t d = (domid_t)other;
+
+    REQUIRE(other > 0);
+    EXPECT(acquire(DOMID_SELF, XENMEM_resource_grant_table, 0, 0, 1, frames), -XEN_ESRCH);
+    EXPECT(acquire(DOMID_IO, XENMEM_resource_grant_table, 0, 0, 1, frames), -XEN_ESRCH);
+    EXPECT(acquire(0, XENMEM_resource_grant_table, 0, 0, 1, frames), -XEN_EPERM); // our own
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 7, 0, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, XENMEM_resource_grant_table_id_status, 0, 1,
+                   frames),
+           -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 1, NULL), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 0, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 4, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, ~0UL, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0xffffffffUL, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 1UL << 32, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 0xffffffffU, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 1, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+    EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 1, (xen_pfn_t *)16), -XEN_EFAULT);
+    EXPECT(acquire(d, XENMEM_resource_ioreq_server, 0, 0, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, XENMEM_resource_vmtrace_buf, 0, 0, 1, frames), -XEN_EINVAL);
+    EXPECT(acquire(d, 99, 0, 0, 1, frames), -XEN_EOPNOTSUPP);
+    EXPECT(frames[0], 0);
+    domain_destroy(other);
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(increase),
     REPORT_CASE(machphys_frames),
@@ -232,6 +272,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(switched_off),
     REPORT_CASE(claims),
     REPORT_CASE(grant_frames_of_another),
+    REPORT_CASE(resources_that_are_none),
 };
 
 GUEST_FAMILY(memory_ops, REPORT_SUITE("memory_op", cases));

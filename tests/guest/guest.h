@@ -98,6 +98,7 @@ bool probe_write(void *address, uint64_t value);
     X(version) \
     X(memory) \
     X(memory_ops) \
+    X(memory_errors) \
     X(mmu) \
     X(mmu_errors) \
     X(stores) \
