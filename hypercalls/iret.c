@@ -6,7 +6,6 @@
 #include "hypervisor/traps.h"
 
 #define RPL_USER 3
-#define IOPL_SHIFT 12
 
 static void nmi_unmask(struct vcpu *v)
 {
@@ -22,7 +21,7 @@ static void nmi_unmask(struct vcpu *v)
 static void registers_set(struct vcpu *v, struct cpu_user_regs *regs, const struct iret_context *f)
 {
     if (domain_assisted(v->domain, VMASST_TYPE_architectural_iopl))
-        v->traps.iopl = f->rflags >> IOPL_SHIFT & 3;
+        v->traps.iopl = f->rflags >> EFLAGS_IOPL_SHIFT & 3;
     regs->rip = f->rip;
     regs->cs = (uint16_t)f->cs | RPL_USER;
     regs->rflags = (f->rflags & ~(uint64_t)(EFLAGS_IOPL | EFLAGS_VM)) | EFLAGS_IF | EFLAGS_MBS;

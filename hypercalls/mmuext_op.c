@@ -18,8 +18,6 @@ typedef enum refusal ext_handler(struct ext_state *s, const struct mmuext_op *op
 static enum refusal ext_pin(struct ext_state *s, const struct mmuext_op *op)
 {
     struct frame *f = frame_from_mfn(MFN(op->arg1.mfn));
-    if (!f)
-        return REFUSE_FRAME_NOT_RAM;
     unsigned level = op->cmd - MMUEXT_PIN_L1_TABLE + 1;
     enum refusal r = page_type_pin(f, s->owner, level, s->work);
     // Its death may have gone past this frame: either that sees the pin or we see that it dies.
@@ -34,7 +32,7 @@ static enum refusal ext_pin(struct ext_state *s, const struct mmuext_op *op)
 static enum refusal ext_unpin(struct ext_state *s, const struct mmuext_op *op)
 {
     struct frame *f = frame_from_mfn(MFN(op->arg1.mfn));
-    return f ? page_type_unpin(f, s->owner, s->work) : REFUSE_FRAME_NOT_RAM;
+    return page_type_unpin(f, s->owner, s->work);
 }
 
 static enum refusal ext_new_baseptr(struct ext_state *s, const struct mmuext_op *op)
@@ -59,45 +57,26 @@ static enum refusal ext_flush_local(struct ext_state *s, const struct mmuext_op 
     return REFUSE_NONE;
 }
 
-static enum refusal ext_flush_multi(struct ext_state *s, const struct mmuext_op *op)
-{
-    struct cpumask cpus;
-    if (!memory_vcpus_read(s->call->domain, (uint64_t)op->arg2.vcpumask.p, &cpus))
-        return REFUSE_VCPU_MASK_BAD;
-    tlb_flush_mask(cpus);
-    return REFUSE_NONE;
-}
-
-static enum refusal ext_flush_all(struct ext_state *s, const struct mmuext_op *op)
-{
-    domain_flush_tlb(s->call->domain);
-    return REFUSE_NONE;
-}
-
 static enum refusal ext_invlpg_local(struct ext_state *s, const struct mmuext_op *op)
 {
     memory_invalidate(cpumask_of(this_cpu_id()), op->arg1.linear_addr);
     return REFUSE_NONE;
 }
 
-static enum refusal ext_invlpg_multi(struct ext_state *s, const struct mmuext_op *op)
+// On many or all CPUs.
+static enum refusal ext_flush(struct ext_state *s, const struct mmuext_op *op)
 {
     struct cpumask cpus;
-    if (!memory_vcpus_read(s->call->domain, (uint64_t)op->arg2.vcpumask.p, &cpus))
+
+    if (op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL)
+        cpus = domain_running_cpus(s->call->domain);
+    else if (!memory_vcpus_read(s->call->domain, (uint64_t)op->arg2.vcpumask.p, &cpus))
         return REFUSE_VCPU_MASK_BAD;
-    memory_invalidate(cpus, op->arg1.linear_addr);
+    if (op->cmd == MMUEXT_TLB_FLUSH_MULTI || op->cmd == MMUEXT_TLB_FLUSH_ALL)
+        tlb_flush_mask(cpus);
+    else
+        memory_invalidate(cpus, op->arg1.linear_addr);
     return REFUSE_NONE;
-}
-
-static enum refusal ext_invlpg_all(struct ext_state *s, const struct mmuext_op *op)
-{
-    memory_invalidate(domain_running_cpus(s->call->domain), op->arg1.linear_addr);
-    return REFUSE_NONE;
-}
-
-static void cache_flush(void *unused)
-{
-    wbinvd();
 }
 
 // Only who has device memory can have anything in the caches that matters to others.
@@ -106,7 +85,7 @@ static enum refusal ext_flush_cache(struct ext_state *s, const struct mmuext_op 
     if (s->call->domain->access.iomem.count == 0)
         return REFUSE_CACHE_DENIED;
     if (op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL)
-        cpu_call(cpumask_all(), cache_flush, NULL, true);
+        cpu_call(cpumask_all(), wbinvd);
     else
         wbinvd();
     return REFUSE_NONE;
@@ -127,7 +106,7 @@ static enum refusal ext_set_ldt(struct ext_state *s, const struct mmuext_op *op)
 static enum refusal ext_clear_page(struct ext_state *s, const struct mmuext_op *op)
 {
     struct frame *f = frame_from_mfn(MFN(op->arg1.mfn));
-    enum refusal r = f ? frame_get_writable(f, s->owner) : REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get_writable(f, s->owner);
     if (r)
         return r;
     memset(frame_to_virt(f), 0, PAGE_SIZE);
@@ -168,10 +147,10 @@ static const struct ext_row {
     [MMUEXT_NEW_BASEPTR] = {ext_new_baseptr,      true },
     [MMUEXT_TLB_FLUSH_LOCAL] = {ext_flush_local,      true },
     [MMUEXT_INVLPG_LOCAL] = {ext_invlpg_local,     true },
-    [MMUEXT_TLB_FLUSH_MULTI] = {ext_flush_multi,      true },
-    [MMUEXT_INVLPG_MULTI] = {ext_invlpg_multi,     true },
-    [MMUEXT_TLB_FLUSH_ALL] = {ext_flush_all,        true },
-    [MMUEXT_INVLPG_ALL] = {ext_invlpg_all,       true },
+    [MMUEXT_TLB_FLUSH_MULTI] = {ext_flush,            true },
+    [MMUEXT_INVLPG_MULTI] = {ext_flush,            true },
+    [MMUEXT_TLB_FLUSH_ALL] = {ext_flush,            true },
+    [MMUEXT_INVLPG_ALL] = {ext_flush,            true },
     [MMUEXT_FLUSH_CACHE] = {ext_flush_cache,      true },
     [MMUEXT_SET_LDT] = {ext_set_ldt,          true },
     [MMUEXT_NEW_USER_BASEPTR] = {ext_new_user_baseptr, true },

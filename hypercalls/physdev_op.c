@@ -94,9 +94,7 @@ static enum refusal map(struct domain *d, struct physdev_map_pirq *op)
         // fall through
     case MAP_PIRQ_TYPE_MSI:
         // A table base stands for MSI-X.
-        return op->table_base
-                   ? irq_map_msix(d, f, (unsigned)op->entry_nr, op->table_base, &op->pirq)
-                   : irq_map_msi(d, f, &op->pirq);
+        return irq_map_message(d, f, (unsigned)op->entry_nr, op->table_base, &op->pirq);
     default:
         return REFUSE_BAD_ARGUMENT;
     }

@@ -33,16 +33,8 @@ static enum refusal splice(struct range_set *s, unsigned from, unsigned to,
 
     if (count > RANGE_SET_MAX)
         return REFUSE_NO_MEMORY;
-    unsigned tail = s->count - to;
-    if (from + n > to) {
-        for (unsigned i = tail; i-- > 0;)
-            s->range[from + n + i] = s->range[to + i];
-    } else {
-        for (unsigned i = 0; i < tail; i++)
-            s->range[from + n + i] = s->range[to + i];
-    }
-    for (unsigned i = 0; i < n; i++)
-        s->range[from + i] = with[i];
+    memmove(&s->range[from + n], &s->range[to], (s->count - to) * sizeof(*with));
+    memcpy(&s->range[from], with, n * sizeof(*with));
     s->count = count;
     return REFUSE_NONE;
 }

@@ -17,6 +17,9 @@ ASM_INSTRUCTION(irq_enable, "sti")
 ASM_INSTRUCTION(irq_enable_and_halt, "sti; hlt") // no interrupt slips in between the two
 ASM_INSTRUCTION(clts, "clts")
 ASM_INSTRUCTION(wbinvd, "wbinvd")
+ASM_INSTRUCTION(swapgs, "swapgs")
+ASM_INSTRUCTION(stac, "stac") // with SMAP: supervisor access to user pages on
+ASM_INSTRUCTION(clac, "clac") // and off
 
 static inline uint64_t read_flags(void)
 {
@@ -123,17 +126,6 @@ static inline void xsetbv(uint32_t index, uint64_t value)
     __asm__ volatile("xsetbv" ::"c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
-// Supervisor access to user pages under SMAP; both need a CPU that has SMAP.
-static inline void stac(void)
-{
-    __asm__ volatile("stac" ::: "memory");
-}
-
-static inline void clac(void)
-{
-    __asm__ volatile("clac" ::: "memory");
-}
-
 struct descriptor_pointer {
     uint16_t limit;
     uint64_t base;
@@ -185,11 +177,6 @@ ASM_READ_SEGMENT(gs)
 ASM_SEGMENT_BASE(fs) // with CR4.FSGSBASE only
 ASM_SEGMENT_BASE(gs)
 
-static inline void swapgs(void)
-{
-    __asm__ volatile("swapgs" ::: "memory");
-}
-
 // FPU images: 512 bytes, or with XSAVE what CPUID 13 says; aligned to 64 bytes. CR0.TS is clear.
 static inline void fxsave(void *image)
 {
@@ -234,3 +221,19 @@ static inline void fpu_forget_pointers(void)
 ASM_PORT(8, uint8_t, "b")
 ASM_PORT(16, uint16_t, "w")
 ASM_PORT(32, uint32_t, "l")
+
+// By size: 1, 2 or 4 bytes.
+static inline uint32_t port_in(uint16_t port, unsigned bytes)
+{
+    return bytes == 1 ? in8(port) : bytes == 2 ? in16(port) : in32(port);
+}
+
+static inline void port_out(uint16_t port, unsigned bytes, uint32_t value)
+{
+    if (bytes == 1)
+        out8(port, (uint8_t)value);
+    else if (bytes == 2)
+        out16(port, (uint16_t)value);
+    else
+        out32(port, value);
+}

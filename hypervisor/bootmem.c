@@ -73,16 +73,8 @@ static void range_reserve(uint64_t start, uint64_t end)
         if (r->end <= start || end <= r->start)
             continue;
         uint64_t tail_end = r->end;
-        bool has_tail = tail_end > end;
-        if (r->start < start) {
-            r->end = start;
-            if (has_tail)
-                range_add(end, tail_end);
-        } else if (has_tail) {
-            r->start = end;
-        } else {
-            r->end = r->start; // empty; skipped by everyone
-        }
+        r->end = MAX(r->start, start); // maybe empty: skipped by everyone
+        range_add(end, tail_end);
     }
 }
 

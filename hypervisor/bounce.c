@@ -54,7 +54,7 @@ static inline void bounce_deliver(struct vcpu *v, struct cpu_user_regs *regs, ui
         .in_kernel = v->in_kernel,
         .upcall_mask = __atomic_load_n(&v->info->evtchn_upcall_mask, __ATOMIC_RELAXED) != 0,
         .iopl_bits = domain_assisted(v->domain, VMASST_TYPE_architectural_iopl)
-                         ? (uint64_t)v->traps.iopl << 12
+                         ? (uint64_t)v->traps.iopl << EFLAGS_IOPL_SHIFT
                          : 0,
     };
     uint64_t stack = view.in_kernel ? regs->rsp : v->traps.kernel_sp;

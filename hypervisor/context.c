@@ -195,13 +195,11 @@ enum refusal vcpu_traps_create(struct vcpu *v)
 {
     struct vcpu_traps *t = &v->traps;
 
-    for (unsigned i = 0; i < GDT_GUEST_PAGES; i++)
-        t->gdt_frame[i] = MFN_INVALID;
-    for (unsigned i = 0; i < LDT_PAGES; i++)
-        t->ldt_frame[i] = MFN_INVALID;
+    memset(t->gdt_frame, 0xff, sizeof(t->gdt_frame)); // MFN_INVALID
+    memset(t->ldt_frame, 0xff, sizeof(t->ldt_frame));
     t->debugreg[6] = DR6_DEFAULT;
     t->debugreg[7] = DR7_DEFAULT;
-    t->xcr0 = cpu_features.xcr0 & XCR0_X87_SSE;
+    t->xcr0 = cpu_features.xcr0 & (XCR0_X87 | XCR0_SSE);
     if (v->domain->is_idle)
         return REFUSE_NONE;
     t->fpu = page_alloc(fpu_image_order());

@@ -28,8 +28,6 @@ void context_load_cr4(const struct vcpu *v);
 void context_load_debugregs(const struct vcpu *v);
 
 // --- fpu.c
-#define XCR0_X87_SSE 3ull
-
 // Enable FPU and extended states on this CPU; each CPU, at start, after CR4 is set up.
 void fpu_init_local(void);
 

@@ -5,10 +5,6 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/panic.h"
 
-#define XCR0_X87 1ul
-#define XCR0_SSE 2ul
-#define XCR0_AVX 4ul
-#define XCR0_AVX512 0xe0ul
 #define FXSAVE_SIZE 512
 
 // Memory types by PAT index, as PV guests expect them: WB, WT, UC-, UC, WC, WP. The first four are

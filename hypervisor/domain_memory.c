@@ -212,8 +212,7 @@ enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
         return REFUSE_CONTINUE;
     if (mfn_is_valid(mfn)) {
         struct frame *f = frame_from_mfn(mfn);
-        enum refusal r = f ? frame_get_and_type(f, v->domain, PAGE_TYPE_L4, &v->type_work)
-                           : REFUSE_FRAME_NOT_RAM;
+        enum refusal r = frame_get_and_type(f, v->domain, PAGE_TYPE_L4, &v->type_work);
         if (r)
             return r;
         if (mfn.v != old.v)

@@ -18,12 +18,6 @@
 #define DR6_STEP 0x4000ull
 #define CR4_GUEST_OWNED (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 #define CR4_GUEST_HIDDEN (uint64_t)(CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP)
-#define XCR0_X87 1ull
-#define XCR0_SSE 2ull
-#define XCR0_AVX 4ull
-#define XCR0_AVX512 0xe0ull // three parts that go together
-
-static const uint8_t forced_prefix[] = {0x0f, 0x0b, 'x', 'e', 'n'};
 
 uint64_t *emulate_register(struct cpu_user_regs *regs, unsigned number)
 {
@@ -447,13 +441,11 @@ bool emulate_privileged(struct cpu_user_regs *regs)
 
 bool emulate_forced_cpuid(struct cpu_user_regs *regs)
 {
-    static const uint8_t cpuid_code[] = {0x0f, 0xa2};
+    static const uint8_t forced_cpuid[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
     struct emulation e = {.v = current_vcpu(), .regs = regs};
-    uint8_t code[sizeof(forced_prefix) + sizeof(cpuid_code)];
+    uint8_t code[sizeof(forced_cpuid)];
 
-    if (!guest_read(code, regs->rip, sizeof(code)) ||
-        memcmp(code, forced_prefix, sizeof(forced_prefix)) ||
-        memcmp(code + sizeof(forced_prefix), cpuid_code, sizeof(cpuid_code)))
+    if (!guest_read(code, regs->rip, sizeof(code)) || memcmp(code, forced_cpuid, sizeof(code)))
         return false;
     emulate_cpuid(&e);
     e.insn.length = sizeof(code);

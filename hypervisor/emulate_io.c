@@ -44,9 +44,7 @@ static uint32_t port_read(struct domain *d, unsigned port, unsigned bytes)
         return pci_port_read(d->access.pci_address, port & 3, bytes);
     if (is_pci_data(port, bytes))
         return all_ones(bytes);
-    if (bytes == 1)
-        return in8((uint16_t)port);
-    return bytes == 2 ? in16((uint16_t)port) : in32((uint16_t)port);
+    return port_in((uint16_t)port, bytes);
 }
 
 static void port_write(struct domain *d, unsigned port, unsigned bytes, uint32_t value)
@@ -57,14 +55,8 @@ static void port_write(struct domain *d, unsigned port, unsigned bytes, uint32_t
         d->access.pci_address = value;
     else if (pci_is_enabled(d, port, bytes))
         pci_port_write(d->access.pci_address, port & 3, bytes, value);
-    else if (is_pci_data(port, bytes))
-        return;
-    else if (bytes == 1)
-        out8((uint16_t)port, (uint8_t)value);
-    else if (bytes == 2)
-        out16((uint16_t)port, (uint16_t)value);
-    else
-        out32((uint16_t)port, value);
+    else if (!is_pci_data(port, bytes))
+        port_out((uint16_t)port, bytes, value);
 }
 
 // --- the right to execute -------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ static bool hypercall_page_write(struct vcpu *v, uint64_t value)
 {
     struct frame *f = frame_from_mfn(maddr_to_mfn(MADDR(value)));
 
-    if (value & ~PAGE_MASK || !f || frame_get_writable(f, v->domain) != REFUSE_NONE)
+    if (value & ~PAGE_MASK || frame_get_writable(f, v->domain) != REFUSE_NONE)
         return false;
     hypercall_page_init(frame_to_virt(f));
     frame_put_writable(f);

@@ -14,7 +14,6 @@
 #define FXSAVE_MXCSR_MASK 28
 #define XSAVE_HEADER 512 // XSTATE_BV, XCOMP_BV, reserved
 #define XSAVE_HEADER_BYTES 64
-#define XSTATE_X87_SSE 3ull
 #define FCW_DEFAULT 0x037f
 #define MXCSR_DEFAULT 0x1f80u
 #define MXCSR_MASK_DEFAULT 0xffbfu
@@ -97,7 +96,7 @@ void fpu_get_image(const struct vcpu *v, void *image)
 void fpu_set_image(struct vcpu *v, const void *image)
 {
     uint8_t *own = v->traps.fpu;
-    uint64_t components = XSTATE_X87_SSE;
+    uint64_t components = XCR0_X87 | XCR0_SSE;
     uint32_t mxcsr;
 
     memcpy(own, image, FXSAVE_BYTES);

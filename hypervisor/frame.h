@@ -72,7 +72,7 @@ static inline bool frame_get_live(struct frame *f)
     return true;
 }
 
-// Why frame_get() refuses; drops what it took when the owner was another one.
+// Why frame_get() refuses an existing frame; drops what it took when the owner was another one.
 enum refusal frame_get_refused(struct frame *f, bool taken);
 
 // Take a reference to a frame that `d` owns. FRAME_NOT_OWNED, FRAME_OVERFLOW.

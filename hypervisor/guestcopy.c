@@ -21,19 +21,14 @@ bool guest_range_ok(uint64_t guest_address, size_t bytes)
 }
 
 // With SMAP user pages are out of reach but for the time of the copy.
-static bool copy_through_smap(void *to, const void *from, size_t bytes)
+static bool copy(void *to, const void *from, size_t bytes)
 {
+    if (!cpu_features.smap)
+        return recover_copy(to, from, bytes);
     stac();
     bool ok = recover_copy(to, from, bytes);
     clac();
     return ok;
-}
-
-static bool copy(void *to, const void *from, size_t bytes)
-{
-    if (cpu_features.smap)
-        return copy_through_smap(to, from, bytes);
-    return recover_copy(to, from, bytes);
 }
 
 bool guest_read(void *to, uint64_t guest_address, size_t bytes)

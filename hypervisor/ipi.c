@@ -15,10 +15,8 @@
 
 static struct spinlock call_lock = SPINLOCK_INIT(LOCK_CALL);
 static struct {
-    void (*fn)(void *arg);
-    void *arg;
-    bool wait;
-    uint64_t todo; // atomic: CPUs that have not fetched (or, with wait, not finished) the call
+    void (*fn)(void);
+    uint64_t todo; // atomic: CPUs that have not finished the call
 } call;
 
 static bool is_stopping; // a panic is under way
@@ -88,54 +86,33 @@ void tlb_flush_request(struct cpumask mask)
 
 // --- calls
 
-static void call_run(void)
+static void call_handler(uint8_t vector)
 {
     uint64_t bit = 1ull << this_cpu_id();
     if (!(__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE) & bit))
         return;
-    void (*fn)(void *) = call.fn;
-    void *arg = call.arg;
-    bool wait = call.wait;
-    if (!wait)
-        __atomic_fetch_and(&call.todo, ~bit, __ATOMIC_RELEASE);
-    fn(arg);
-    if (wait)
-        __atomic_fetch_and(&call.todo, ~bit, __ATOMIC_RELEASE);
+    call.fn();
+    __atomic_fetch_and(&call.todo, ~bit, __ATOMIC_RELEASE);
 }
 
-static void call_handler(uint8_t vector)
-{
-    call_run();
-}
-
-static void call_self(void (*fn)(void *arg), void *arg)
-{
-    uint64_t flags = irq_save();
-    fn(arg);
-    irq_restore(flags);
-}
-
-void cpu_call(struct cpumask mask, void (*fn)(void *arg), void *arg, bool wait)
+void cpu_call(struct cpumask mask, void (*fn)(void))
 {
     unsigned self = this_cpu_id();
     struct cpumask others = {mask.bits & ~(1ull << self)};
-    if (!cpumask_empty(others)) {
-        ASSERT(irq_enabled());
-        spin_lock(&call_lock);
-        call.fn = fn;
-        call.arg = arg;
-        call.wait = wait;
-        __atomic_store_n(&call.todo, others.bits, __ATOMIC_RELEASE); // pairs with call_run's load
-        CPUMASK_FOR_EACH(id, others)
-        apic_send(cpu_get((unsigned)id)->apic_id, VECTOR_IPI_CALL);
-        if (cpumask_has(mask, self))
-            call_self(fn, arg);
-        while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE) != 0)
-            cpu_relax();
-        spin_unlock(&call_lock);
-    } else if (cpumask_has(mask, self)) {
-        call_self(fn, arg);
+    ASSERT(irq_enabled());
+    spin_lock(&call_lock);
+    call.fn = fn;
+    __atomic_store_n(&call.todo, others.bits, __ATOMIC_RELEASE); // pairs with call_handler's load
+    CPUMASK_FOR_EACH(id, others)
+    apic_send(cpu_get((unsigned)id)->apic_id, VECTOR_IPI_CALL);
+    if (cpumask_has(mask, self)) {
+        irq_disable();
+        fn();
+        irq_enable();
     }
+    while (__atomic_load_n(&call.todo, __ATOMIC_ACQUIRE) != 0)
+        cpu_relax();
+    spin_unlock(&call_lock);
 }
 
 // --- panic

@@ -134,21 +134,18 @@ static enum refusal map_message(struct domain *d, struct pci_function f, bool is
     return r;
 }
 
-enum refusal irq_map_msi(struct domain *d, struct pci_function f, int *pirq)
-{
-    return map_message(d, f, false, 0, pirq);
-}
-
-enum refusal irq_map_msix(struct domain *d, struct pci_function f, unsigned entry, uint64_t table,
-                          int *pirq)
+enum refusal irq_map_message(struct domain *d, struct pci_function f, unsigned entry,
+                             uint64_t table, int *pirq)
 {
     uint64_t found;
     unsigned entries;
-    enum refusal r = msix_find_table(f, &found, &entries);
 
+    if (!table)
+        return map_message(d, f, false, 0, pirq);
+    enum refusal r = msix_find_table(f, &found, &entries);
     if (r != REFUSE_NONE)
         return r;
-    if (table && (found < table || found - table > UINT32_MAX))
+    if (found < table || found - table > UINT32_MAX)
         return REFUSE_BAD_ARGUMENT;
     r = irq_protect_msix(f);
     return r == REFUSE_NONE ? map_message(d, f, true, entry, pirq) : r;
@@ -207,7 +204,7 @@ static void eoi_bit_update(unsigned pirq)
 enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks)
 {
     struct frame *f = frame_from_mfn(mfn);
-    enum refusal r = f ? frame_get_writable(f, d) : REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get_writable(f, d);
 
     if (r != REFUSE_NONE)
         return r;
@@ -261,7 +258,7 @@ static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtch
     return r;
 }
 
-static void nothing(void *unused)
+static void nothing(void)
 {
 }
 
@@ -273,7 +270,7 @@ static void unbind(struct domain *d, unsigned pirq)
         set_masked(pirq, true);
         __atomic_store_n(&p->is_bound, false, __ATOMIC_RELEASE);
         // The handler may be under way on the boot CPU; after this it is not, and the owner may go.
-        cpu_call(cpumask_of(0), nothing, NULL, true);
+        cpu_call(cpumask_of(0), nothing);
         p->awaits_eoi = false;
         eoi_bit_update(pirq);
     }

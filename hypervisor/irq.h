@@ -14,10 +14,9 @@ struct domain;
 void irq_init(void);
 
 enum refusal irq_map_gsi(struct domain *d, unsigned gsi, int *pirq);
-// `entry` is the MSI-X table entry; `table` the machine address of the BAR that holds the table.
-enum refusal irq_map_msix(struct domain *d, struct pci_function f, unsigned entry, uint64_t table,
-                          int *pirq);
-enum refusal irq_map_msi(struct domain *d, struct pci_function f, int *pirq);
+// MSI-X: `entry` of its table; `table` is the machine address of the BAR that holds it, 0 for plain MSI.
+enum refusal irq_map_message(struct domain *d, struct pci_function f, unsigned entry,
+                             uint64_t table, int *pirq);
 enum refusal irq_unmap(struct domain *d, unsigned pirq);
 void irq_unmap_all(struct domain *d); // death
 

@@ -136,8 +136,6 @@ enum refusal page_entry_acquire(const struct entry_context *c, unsigned level, u
     if (*e & ENTRY_TABLE_FORBIDDEN)
         return REFUSE_ENTRY_BAD_FLAGS;
     struct frame *f = frame_from_mfn(entry_mfn(*e));
-    if (!f)
-        return REFUSE_FRAME_NOT_RAM;
     enum refusal r = frame_get_and_type(f, c->table_owner, (enum page_type)(level - 1), c->work);
     if (r == REFUSE_NONE)
         *e |= PTE_USER;

@@ -316,7 +316,7 @@ bool page_type_abandon(struct frame *f, struct type_work *w)
 enum refusal frame_get_and_type(struct frame *f, const struct domain *d, enum page_type type,
                                 struct type_work *w)
 {
-    enum refusal r = frame_get(f, d);
+    enum refusal r = f ? frame_get(f, d) : REFUSE_FRAME_NOT_RAM;
     if (r)
         return r;
     r = frame_get_type(f, type, w);
@@ -346,7 +346,7 @@ enum refusal page_type_pin(struct frame *f, const struct domain *d, unsigned lev
 
 enum refusal page_type_unpin(struct frame *f, const struct domain *d, struct type_work *w)
 {
-    enum refusal r = frame_get(f, d);
+    enum refusal r = f ? frame_get(f, d) : REFUSE_FRAME_NOT_RAM;
     if (r)
         return r;
     uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);

@@ -26,15 +26,9 @@ static struct spinlock lock = SPINLOCK_INIT(LOCK_IRQ_LINE);
 uint32_t pci_port_read(uint32_t address, unsigned byte, unsigned bytes)
 {
     uint64_t flags = spin_lock_irqsave(&lock);
-    uint32_t value;
 
     out32(PORT_ADDRESS, address);
-    if (bytes == 1)
-        value = in8((uint16_t)(PORT_DATA + byte));
-    else if (bytes == 2)
-        value = in16((uint16_t)(PORT_DATA + byte));
-    else
-        value = in32(PORT_DATA);
+    uint32_t value = port_in((uint16_t)(PORT_DATA + byte), bytes);
     spin_unlock_irqrestore(&lock, flags);
     return value;
 }
@@ -44,12 +38,7 @@ void pci_port_write(uint32_t address, unsigned byte, unsigned bytes, uint32_t va
     uint64_t flags = spin_lock_irqsave(&lock);
 
     out32(PORT_ADDRESS, address);
-    if (bytes == 1)
-        out8((uint16_t)(PORT_DATA + byte), (uint8_t)value);
-    else if (bytes == 2)
-        out16((uint16_t)(PORT_DATA + byte), (uint16_t)value);
-    else
-        out32(PORT_DATA, value);
+    port_out((uint16_t)(PORT_DATA + byte), bytes, value);
     spin_unlock_irqrestore(&lock, flags);
 }
 

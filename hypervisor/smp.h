@@ -14,11 +14,9 @@ void smp_prepare(void);
 // idles. Returns when all are online; a CPU that does not answer is left out with a warning.
 void smp_start(void);
 
-// Run fn(arg) on each CPU of the mask, with interrupts off, in interrupt context; the own CPU
-// included if it is in the mask. With `wait`, returns when all have run it. The caller must have
-// interrupts on (or the mask must be the own CPU only) and hold no lock that is taken with
-// interrupts off.
-void cpu_call(struct cpumask mask, void (*fn)(void *arg), void *arg, bool wait);
+// Run fn on each CPU of the mask, with interrupts off; returns when all have run it. The caller has
+// interrupts on and holds no lock that is taken with interrupts off.
+void cpu_call(struct cpumask mask, void (*fn)(void));
 
 // Ask the CPUs of the mask to run tlb_flush_local() (tlb.c) and wait until they have. Callable with
 // interrupts off; a CPU that spins with interrupts off serves the request.

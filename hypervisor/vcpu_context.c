@@ -11,7 +11,6 @@
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/guestcopy.h"
 
-#define IOPL_SHIFT 12
 #define RPL_GUEST 3
 
 static bool addresses_ok(const struct vcpu_guest_context *c)
@@ -79,7 +78,7 @@ static void registers_set(struct vcpu *v, const struct vcpu_guest_context *c)
     regs->error_code = 0;
     regs->rflags &= ~(uint64_t)(EFLAGS_IOPL | EFLAGS_VM | EFLAGS_NT);
     regs->rflags |= EFLAGS_IF | EFLAGS_MBS;
-    v->traps.iopl = c->user_regs.rflags >> IOPL_SHIFT & 3;
+    v->traps.iopl = c->user_regs.rflags >> EFLAGS_IOPL_SHIFT & 3;
     if (c->flags & VGCF_I387_VALID)
         fpu_set_image(v, &c->fpu_ctxt);
     else
@@ -165,7 +164,7 @@ void vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     memset(c, 0, sizeof(*c));
     c->flags = context_flags(v);
     c->user_regs = v->regs;
-    c->user_regs.rflags |= (uint64_t)t->iopl << IOPL_SHIFT;
+    c->user_regs.rflags |= (uint64_t)t->iopl << EFLAGS_IOPL_SHIFT;
     c->user_regs.entry_vector = c->user_regs.error_code = 0;
     fpu_get_image(v, &c->fpu_ctxt);
     memcpy(c->trap_ctxt, t->table, sizeof(c->trap_ctxt));

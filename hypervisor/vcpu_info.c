@@ -11,7 +11,7 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
         return REFUSE_VCPU_INFO_OFFSET;
     if (mfn_is_valid(v->info_mfn))
         return REFUSE_INFO_REGISTERED;
-    enum refusal r = f ? frame_get_writable(f, v->domain) : REFUSE_FRAME_NOT_RAM;
+    enum refusal r = frame_get_writable(f, v->domain);
     if (r != REFUSE_NONE)
         return r;
     // Not under the lock: taking and dropping references, which may need it themselves.

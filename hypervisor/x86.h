@@ -33,10 +33,16 @@
 #define EFLAGS_IF 0x00000200
 #define EFLAGS_DF 0x00000400
 #define EFLAGS_IOPL 0x00003000
+#define EFLAGS_IOPL_SHIFT 12
 #define EFLAGS_NT 0x00004000
 #define EFLAGS_RF 0x00010000
 #define EFLAGS_VM 0x00020000
 #define EFLAGS_AC 0x00040000
+
+#define XCR0_X87 0x01
+#define XCR0_SSE 0x02
+#define XCR0_AVX 0x04
+#define XCR0_AVX512 0xe0 // three parts that go together
 
 #define EFER_SCE 0x001
 #define EFER_LME 0x100
