@@ -22,7 +22,8 @@ KERNEL = "build/guests/fuzz.elf"
 HVS = ("paravane", "xen")
 CALL = re.compile(r"^C (\d+) (.*)$")
 HASH = re.compile(r"^H (\d+) ([0-9a-f]+)$")
-REDUCE_RUNS = 200
+CALLS_A_BOOT = 50000
+REDUCE_RUNS = 100
 WORDS_MAX = 900  # of the command line
 SHOWN_MAX = 100  # calls of a reproducer
 LONGEST = re.compile(r"^HOSTILE longest (\d+\(\d+\)) (\d+)$")
@@ -35,10 +36,10 @@ class Ended(Exception):
 
 def run(hv, words, timeout):
     """({number: hash}, {number: line}) of one boot."""
-    iso = boot.make_iso(f"fuzz-{hv}", hv, KERNEL, words, options="noreboot dom0_max_vcpus=2",
-                        bios_only=True)
+    name = f"fuzz-{hv}-{words.split()[0][len('seed='):]}"
+    iso = boot.make_iso(name, hv, KERNEL, words, options="noreboot dom0_max_vcpus=2", bios_only=True)
     hashes, calls = {}, {}
-    with qemu.Machine(iso, serial=f"build/boot/fuzz-{hv}.log", cpu="qemu64", cpus=2,
+    with qemu.Machine(iso, serial=f"build/boot/{name}.log", cpu="qemu64", cpus=2,
                       accel=boot.ACCEL[hv]) as machine:
         while True:
             try:
@@ -205,7 +206,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=100000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--boots", type=int, default=4, help="the calls are spread over so many seeds")
+    parser.add_argument("--boots", type=int, help="the calls are spread over so many seeds")
     parser.add_argument("--reduce", action="store_true", help="print a short reproducer")
     parser.add_argument("--hostile", type=int, metavar="VCPUS",
                         help="wild calls on Paravane alone, with so many vcpus")
@@ -219,8 +220,9 @@ def main():
                        stdout=subprocess.DEVNULL)
         boot.HYPERVISORS["paravane"] = "build/debug/hypervisor/paravane.elf"
     failed = 0
-    for i in range(args.boots):
-        calls = args.calls // args.boots
+    boots = args.boots or -(-args.calls // CALLS_A_BOOT)
+    for i in range(boots):
+        calls = args.calls // boots
         if args.hostile:
             reason = hostile(args.seed + i, calls, args.hostile, args.icount)
         else:
@@ -228,7 +230,7 @@ def main():
         failed += reason is not None
         name = f"fuzz/{'hostile' if args.hostile else 'differential'}-{args.seed + i}"
         print(f"FAIL {name}: {reason}" if reason else f"PASS {name}", flush=True)
-    print(f"RESULT {args.boots - failed} passed, {failed} failed")
+    print(f"RESULT {boots - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

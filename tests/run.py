@@ -48,16 +48,21 @@ def demo_commands(name):
             for c in python_commands(f"demo {hv}", "tests/demo.py", "--hv", hv)]
 
 
+def fuzz_commands(name):
+    return python_commands("fuzz", "tests/fuzz.py", "--calls", name or "100000", "--reduce")
+
+
 SUITES = {
     "unit": unit_commands,
     "conformance": conformance_commands,
     "demo": demo_commands,
     "system": system_commands,
+    "fuzz": fuzz_commands,
 }
 # What `make test` runs, in this order: suite and name; every one passes as a whole.
 DEFAULT = [("unit", None), ("conformance", None), ("conformance", "--cpu=qemu64"),
            ("conformance", "--cpu=intel --only=entry/"),
-           ("demo", "xen"), ("demo", "paravane"), ("system", None)]
+           ("fuzz", None), ("demo", "xen"), ("demo", "paravane"), ("system", None)]
 
 
 def run_suite(title, command, totals):

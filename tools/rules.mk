@@ -174,7 +174,7 @@ demo: all $(if $(filter xen,$(HV)),$(XEN_GZ))
 
 ## make test          all tests; the last line is "N passed, N failed"
 .PHONY: test
-test: all $(UNIT_PROGRAMS) $(XEN_GZ)
+test: all $(UNIT_PROGRAMS) $(FUZZ_ELF) $(XEN_GZ)
 	@UNIT_TESTS="$(UNIT_TESTS)" python3 tests/run.py
 
 ## make unit          host tests under the sanitizers (T=NAME runs one)
@@ -200,7 +200,7 @@ system: all
 ## make fuzz          the same random calls on Paravane and on Xen: N= calls, SEED=
 .PHONY: fuzz
 fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
-	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1)
+	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --reduce
 
 ## make fuzz-hostile  wild calls and racing vcpus on Paravane alone: N=, SEED=, V= vcpus
 .PHONY: fuzz-hostile

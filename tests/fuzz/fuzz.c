@@ -5,8 +5,8 @@
 // of all lines so far is printed; keep=A-B,C,... runs only those calls, skip=NAME,... none of those
 // operations (for reducing a difference);
 // hostile=V: wild calls, with V vcpus, for Paravane only (hostile.c), worst=1: and the longest ones;
-// dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=F tells after
-// each printed call whether frame F can be mapped writable.
+// dump=N prints what the frames hold before call N, as "D <frame>[<index>] <entry>"; watch=1 tells after
+// each printed call which frames can be mapped writable.
 // Output: "H <number> <hash>" and "C <number> <line>", at the end "FUZZ-END <calls>".
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/hostile.h"
@@ -72,6 +72,13 @@ uint64_t fuzz_mfn(unsigned int index)
     };
 
     return index < FUZZ_FRAMES ? fuzz_frames[index].mfn : bogus[index - FUZZ_FRAMES];
+}
+
+unsigned int fuzz_pick_source(void)
+{
+    unsigned int frame = fuzz_pick_frame();
+
+    return fuzz_mfn(frame) == start_info_page->shared_info >> PAGE_SHIFT ? FUZZ_FRAMES : frame;
 }
 
 unsigned int fuzz_frame_of(uint64_t entry)
@@ -225,15 +232,59 @@ static void dump_frames(void)
     }
 }
 
-static void watch_frame(uint64_t index)
+// Can it be mapped writable? Not while it is a table or holds descriptors.
+static bool is_writable(unsigned int frame)
 {
     static uint8_t *window;
-    uint64_t entry = (fuzz_mfn((unsigned int)index) << PAGE_SHIFT) | WATCH_FLAGS;
+    uint64_t entry = (fuzz_mfn(frame) << PAGE_SHIFT) | WATCH_FLAGS;
 
     if (!window)
         window = memory_reserve(1);
-    fuzz_log(" | %ld", hypercall_update_va_mapping(window, entry, UVMF_INVLPG));
+    if (hypercall_update_va_mapping(window, entry, UVMF_INVLPG) != 0)
+        return false;
     hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
+    return true;
+}
+
+// What the two hypervisors may leave differently in a page: accessed and dirty bits, cache bits and the
+// global bit (fuzz_prepare_table), and in the slots of an old level-4 table that were theirs.
+#define UNEQUAL_BITS 0x1f8UL
+#define OWN_SLOT_FIRST 256U
+#define OWN_SLOT_LAST 271U
+
+static uint64_t hash_word(uint64_t hash, uint64_t word)
+{
+    unsigned int frame = fuzz_frame_of(word);
+
+    if (frame != ~0U)
+        word = (word & ~PTE_ADDRESS) | (uint64_t)frame << PAGE_SHIFT;
+    return (hash ^ (word & ~UNEQUAL_BITS)) * FNV_PRIME;
+}
+
+uint64_t fuzz_contents(unsigned int frame)
+{
+    static const uint64_t *window;
+    uint64_t entry = (fuzz_mfn(frame) << PAGE_SHIFT) | (WATCH_FLAGS & ~2UL), hash = FNV_OFFSET;
+
+    if (!window)
+        window = memory_reserve(1);
+    if (hypercall_update_va_mapping(window, entry, UVMF_INVLPG) != 0)
+        return 0;
+    for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*window); i++) {
+        if (window[i] && (i < OWN_SLOT_FIRST || i > OWN_SLOT_LAST))
+            hash = hash_word(hash ^ i, window[i]);
+    }
+    hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
+    return hash;
+}
+
+uint64_t fuzz_writable_frames(void)
+{
+    uint64_t mask = 0;
+
+    for (unsigned int f = 0; f < FUZZ_FRAMES; f++)
+        mask |= (uint64_t)is_writable(f) << f;
+    return mask;
 }
 
 static void print_call(uint64_t number)
@@ -245,7 +296,7 @@ static void print_call(uint64_t number)
 static void differential_run(uint64_t seed, uint64_t calls)
 {
     uint64_t every = option("every", 500), hash = FNV_OFFSET, done = 0, from = option("from", 0);
-    uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", UINT64_MAX);
+    uint64_t dump = option("dump", UINT64_MAX), watch = option("watch", 0);
     const char *keep = start_option("keep"), *skip = start_option("skip");
 
     for (uint64_t i = 0; i < calls; i++) {
@@ -257,8 +308,8 @@ static void differential_run(uint64_t seed, uint64_t calls)
             continue;
         hash = hash_line(hash);
         done++;
-        if (watch < FUZZ_FRAMES && i >= from)
-            watch_frame(watch);
+        if (watch && i >= from)
+            fuzz_look();
         print_call(i);
         if (done % every == 0 || i + 1 == calls)
             printf("H %lu %016lx\n", i, hash);

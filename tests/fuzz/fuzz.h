@@ -33,12 +33,23 @@ bool fuzz_chance(uint32_t percent);
 // A frame index, sometimes one of the bogus ones, and its frame number.
 unsigned int fuzz_pick_frame(void);
 uint64_t fuzz_mfn(unsigned int index);
+// The same, but never shared_info: its times would get into other frames by copies.
+unsigned int fuzz_pick_source(void);
 // The index of the frame of a page-table entry; ~0 if it is none of them.
 unsigned int fuzz_frame_of(uint64_t entry);
 
 // Before a frame may become a table of some level (1 for descriptors, too): clear what both hypervisors
 // are known to see differently there and in the tables that it names.
 void fuzz_prepare_table(unsigned int index, unsigned int level);
+
+// A bit for each frame that can be mapped writable.
+uint64_t fuzz_writable_frames(void);
+
+// A hash of what a frame holds, without what may differ.
+uint64_t fuzz_contents(unsigned int frame);
+
+// The operation that logs both.
+void fuzz_look(void);
 
 // Adds to the line of the running call.
 void fuzz_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -34,14 +34,6 @@ void fuzz_grant_setup(void)
     windows = memory_reserve(WINDOWS);
 }
 
-// Never shared_info, whose times would get into other frames by copies.
-static unsigned int pick_granted(void)
-{
-    unsigned int frame = fuzz_pick_frame();
-
-    return fuzz_mfn(frame) == start_info_page->shared_info >> PAGE_SHIFT ? FUZZ_FRAMES : frame;
-}
-
 // Named from 0 on; sometimes far away.
 static grant_ref_t pick_ref(void)
 {
@@ -87,7 +79,7 @@ static void op_grant(void)
                                      GTF_accept_transfer,
                                      GTF_permit_access | GTF_PWT,
                                      GTF_permit_access | GTF_sub_page};
-    unsigned int ref = fuzz_random(REFS), frame = pick_granted(), kind = fuzz_random(7);
+    unsigned int ref = fuzz_random(REFS), frame = fuzz_pick_source(), kind = fuzz_random(7);
     domid_t domain = pick_domain();
 
     if (!entries)
@@ -199,7 +191,7 @@ static void copy_end(unsigned int flag, uint16_t *flags, grant_ref_t *ref, xen_p
         *ref = pick_ref();
         *domain = pick_domain();
     } else {
-        unsigned int frame = pick_granted();
+        unsigned int frame = fuzz_pick_source();
         fuzz_log(" f%u", frame);
         *gmfn = fuzz_mfn(frame);
         *domain = fuzz_chance(95) ? DOMID_SELF : pick_domain();
@@ -208,7 +200,8 @@ static void copy_end(unsigned int flag, uint16_t *flags, grant_ref_t *ref, xen_p
 }
 
 // Words stay words, and what a hypervisor has left in its slots of an old level-4 table stays there: what
-// differs between the two can then be cleared where it matters (fuzz_prepare_table).
+// differs between the two can then be cleared where it matters (fuzz_prepare_table). And source and
+// destination, which may be one page, do not overlap: Xen copies from low to high even then.
 #define OWN_SLOTS_START 2048U
 #define OWN_SLOTS_END 2176U
 static void align_copy(struct gnttab_copy *op)
@@ -220,6 +213,9 @@ static void align_copy(struct gnttab_copy *op)
     op->dest.offset &= words;
     if (op->source.offset < OWN_SLOTS_END && op->source.offset + op->len > OWN_SLOTS_START)
         op->source.offset = OWN_SLOTS_END;
+    if (op->dest.offset < op->source.offset + op->len &&
+        op->source.offset < op->dest.offset + op->len)
+        op->dest.offset = (uint16_t)(op->source.offset + op->len);
 }
 
 static void op_copy(void)

@@ -239,7 +239,7 @@ static void op_mmuext(void)
     domid_t domain = pick_domain();
 
     for (unsigned int i = 0; i < count; i++) {
-        unsigned int a = fuzz_pick_frame(), b = fuzz_pick_frame();
+        unsigned int a = fuzz_pick_frame(), b = fuzz_pick_source();
         ops[i].cmd = commands[fuzz_random(sizeof(commands))];
         fuzz_log(" c%u f%u f%u", ops[i].cmd, a, b);
         ops[i].arg1.mfn = fuzz_mfn(a);
@@ -291,6 +291,16 @@ static void op_multicall(void)
         fuzz_log(" %ld", (long)entries[i].result);
 }
 
+// What has come of all that: which frames are tables, and what is in them.
+void fuzz_look(void)
+{
+    uint64_t contents = 0;
+
+    for (unsigned int f = 0; f < FUZZ_FRAMES; f++)
+        contents = (contents ^ fuzz_contents(f)) * 31;
+    fuzz_log(" %016lx %016lx", fuzz_writable_frames(), contents);
+}
+
 const struct fuzz_operation fuzz_memory_operations[] = {
     {"mmu_update",  30, op_mmu_update },
     {"map",         22, op_map        },
@@ -302,5 +312,6 @@ const struct fuzz_operation fuzz_memory_operations[] = {
     {"mmuext",      8,  op_mmuext     },
     {"reservation", 1,  op_reservation},
     {"multicall",   4,  op_multicall  },
+    {"look",        1,  fuzz_look     },
     {NULL,          0,  NULL          },
 };
