@@ -16,7 +16,7 @@ enum refusal event_alloc_unbound(struct domain *d, domid_t remote_domid, evtchn_
     enum refusal r = event_claim_port(&c, d, NULL);
     if (r != REFUSE_NONE)
         return r;
-    event_port_use(d, c.port, EVENT_UNBOUND, 0);
+    event_port_use(d, &c, EVENT_UNBOUND, 0);
     c.port->remote_domid = remote_domid;
     *port = c.number;
     event_lock_drop(&c.lock);
@@ -36,7 +36,7 @@ enum refusal event_bind_interdomain(struct domain *d, struct domain *remote,
     } else if (peer->state != EVENT_UNBOUND || peer->remote_domid != d->id) {
         r = REFUSE_EVENT_NOT_OFFERED;
     } else {
-        event_port_use(d, c.port, EVENT_INTERDOMAIN, 0);
+        event_port_use(d, &c, EVENT_INTERDOMAIN, 0);
         c.port->remote = remote;
         c.port->remote_port = remote_port;
         peer->state = EVENT_INTERDOMAIN;
@@ -67,9 +67,9 @@ enum refusal event_bind_virq(struct domain *d, unsigned vcpu, unsigned virq, evt
     if (v->events.virq_port[virq]) {
         r = REFUSE_EVENT_VIRQ_BOUND;
     } else {
-        event_port_use(d, c.port, EVENT_VIRQ, vcpu);
+        event_port_use(d, &c, EVENT_VIRQ, vcpu);
         c.port->virq = (uint16_t)virq;
-        v->events.virq_port[virq] = (uint16_t)c.number;
+        v->events.virq_port[virq] = c.number;
         *port = c.number;
     }
     event_lock_drop(&c.lock);
@@ -84,7 +84,7 @@ enum refusal event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port
     enum refusal r = event_claim_port(&c, d, NULL);
     if (r != REFUSE_NONE)
         return r;
-    event_port_use(d, c.port, EVENT_IPI, vcpu);
+    event_port_use(d, &c, EVENT_IPI, vcpu);
     *port = c.number;
     event_lock_drop(&c.lock);
     return REFUSE_NONE;
@@ -100,7 +100,7 @@ enum refusal event_bind_pirq(struct domain *d, unsigned pirq, bool will_share, e
         return r;
     // The interrupt may come as soon as it is connected, so the port is ready before; nobody else
     // can close it until this is over.
-    event_port_use(d, c.port, EVENT_PIRQ, 0);
+    event_port_use(d, &c, EVENT_PIRQ, 0);
     c.port->pirq = (uint16_t)pirq;
     c.port->is_changing = true;
     event_lock_drop(&c.lock);

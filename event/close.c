@@ -71,38 +71,64 @@ enum refusal event_close(struct domain *d, evtchn_port_t number)
     }
 }
 
-// Close ports from the cursor on; REFUSE_CONTINUE when the budget is used up.
-static enum refusal close_all(struct domain *d, unsigned *cursor, unsigned budget)
+// Close the ports from *next on. REFUSE_CONTINUE when the budget is used up: *next is where to go on.
+static enum refusal close_all(struct domain *d, evtchn_port_t *next, unsigned budget)
 {
-    while (*cursor < d->events.max_ports) {
-        evtchn_port_t number = *cursor;
-        if (!event_port_exists(d, number)) {
-            *cursor = (number / EVENT_BUCKET_PORTS + 1) * EVENT_BUCKET_PORTS;
-            continue;
-        }
-        if (budget == 0)
+    for (evtchn_port_t n = *next; n < d->events.valid_ports && d->events.in_use; n++) {
+        if (budget-- == 0) {
+            *next = n;
             return REFUSE_CONTINUE;
-        budget--;
-        event_close(d, number);
-        *cursor = number + 1;
+        }
+        event_close(d, n);
     }
-    *cursor = 0;
     return REFUSE_NONE;
 }
 
-enum refusal event_reset(struct domain *d, unsigned budget)
+// No port is in use, so nobody delivers by the queues.
+static struct event_fifo *turn_to_two_levels(struct domain *d)
 {
-    // Two vcpus at once only help each other: the cursor is a hint, each port is closed under its lock.
-    return close_all(d, &d->events.reset_cursor, budget);
+    struct event_fifo *fifo = d->events.fifo;
+    __atomic_store_n(&d->events.fifo, NULL, __ATOMIC_RELAXED);
+    return fifo;
+}
+
+enum refusal event_reset(struct domain *d, bool resuming, unsigned budget)
+{
+    struct event_domain *e = &d->events;
+    struct event_fifo *fifo = NULL;
+    struct event_lock lock;
+
+    event_lock_take(&lock, d, NULL);
+    evtchn_port_t next = resuming ? e->reset_next : !e->reset_next;
+    if (next > e->reset_next)
+        e->reset_next = next;
+    event_lock_drop(&lock);
+    if (!next)
+        return REFUSE_BUSY;
+
+    enum refusal r = close_all(d, &next, budget);
+
+    event_lock_take(&lock, d, NULL);
+    e->reset_next = r == REFUSE_CONTINUE ? next : 0;
+    if (r == REFUSE_NONE && e->in_use)
+        r = REFUSE_EVENT_STILL_OPEN;
+    if (r == REFUSE_NONE)
+        fifo = turn_to_two_levels(d);
+    event_lock_drop(&lock);
+    event_fifo_free(fifo);
+    return r;
 }
 
 enum refusal event_domain_close(struct domain *d, unsigned budget)
 {
     // Whoever saw the domain alive has finished when we have had the lock once.
-    if (d->events.kill_cursor == 0) {
+    if (d->events.close_next == 0) {
         struct event_lock lock;
         event_lock_take(&lock, d, NULL);
         event_lock_drop(&lock);
     }
-    return close_all(d, &d->events.kill_cursor, budget);
+    enum refusal r = close_all(d, &d->events.close_next, budget);
+    if (r == REFUSE_NONE)
+        event_fifo_free(turn_to_two_levels(d));
+    return r;
 }

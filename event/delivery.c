@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Delivery: from "this port is pending" to an upcall of the guest.
+// Delivery: from "this port is pending" to an upcall of the guest, by two levels of bits here, by queues
+// in fifo.c.
 //
 // The guest's side reads in the opposite order of ours: it clears the upcall flag, takes the selector
 // word, then the pending bits. Every step here is a locked instruction, so each is a full barrier; a
@@ -39,15 +40,19 @@ void event_mark_pending(struct vcpu *v)
 }
 
 // The port is pending and not masked: tell its vcpu.
-static void notify(struct domain *d, unsigned word, unsigned vcpu)
+static inline void notify(struct domain *d, unsigned word, unsigned vcpu)
 {
     struct vcpu *v = d->vcpu[vcpu]; // none yet while the domain is being built
     if (v && !set_bit(&info_of(v)->evtchn_pending_sel, word))
         event_mark_pending(v);
 }
 
-void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct event_port *port)
+void event_port_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
+    if (__atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE)) {
+        event_fifo_set_pending(d, number, port);
+        return;
+    }
     struct shared_info *s = d->shared_info;
     unsigned word = number / BITS_PER_WORD, bit = number % BITS_PER_WORD;
 
@@ -62,13 +67,29 @@ void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct
 
 void event_port_clear_pending(struct domain *d, evtchn_port_t number)
 {
-    clear_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD], number % BITS_PER_WORD);
+    if (d->events.fifo)
+        event_fifo_clear_pending(d->events.fifo, number);
+    else
+        clear_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD], number % BITS_PER_WORD);
 }
 
-bool event_port_is_pending(const struct domain *d, evtchn_port_t port)
+bool event_port_is_pending(const struct domain *d, evtchn_port_t number)
 {
-    return port < EVENT_MAX_PORTS &&
-           test_bit(&d->shared_info->evtchn_pending[port / BITS_PER_WORD], port % BITS_PER_WORD);
+    if (d->events.fifo)
+        return event_fifo_is_pending(d->events.fifo, number);
+    return test_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD],
+                    number % BITS_PER_WORD);
+}
+
+enum refusal event_poll(struct domain *d, evtchn_port_t number, bool *is_pending)
+{
+    struct event_lock lock;
+    event_lock_take(&lock, d, NULL);
+    const struct event_port *port = event_port_get(d, number);
+    bool is_bound = port && port->state != EVENT_FREE;
+    *is_pending = is_bound && event_port_is_pending(d, number);
+    event_lock_drop(&lock);
+    return is_bound ? REFUSE_NONE : REFUSE_EVENT_BAD_PORT;
 }
 
 bool event_pending(const struct vcpu *v)
@@ -87,36 +108,42 @@ void event_notify_vcpu_info_moved(struct vcpu *v)
     event_mark_pending(v);
 }
 
-enum refusal event_unmask(struct domain *d, evtchn_port_t number)
+static void unmask_bit(struct domain *d, evtchn_port_t number, const struct event_port *port)
 {
     struct shared_info *s = d->shared_info;
     unsigned word = number / BITS_PER_WORD, bit = number % BITS_PER_WORD;
-    struct event_lock lock;
-    enum refusal r = REFUSE_NONE;
 
-    event_lock_take(&lock, d, NULL);
-    const struct event_port *port = event_port_get(d, number);
-    if (!port)
-        r = REFUSE_EVENT_BAD_PORT;
-    else if (port->state != EVENT_FREE && clear_bit(&s->evtchn_mask[word], bit) &&
-             test_bit(&s->evtchn_pending[word], bit))
+    if (clear_bit(&s->evtchn_mask[word], bit) && test_bit(&s->evtchn_pending[word], bit))
         notify(d, word, port->vcpu); // it became pending while masked
+}
+
+enum refusal event_unmask(struct domain *d, evtchn_port_t number)
+{
+    struct event_lock lock;
+    event_lock_take(&lock, d, NULL);
+    struct event_port *port = event_port_get(d, number);
+    if (port && port->state != EVENT_FREE) {
+        if (d->events.fifo)
+            event_fifo_unmask(d, number, port);
+        else
+            unmask_bit(d, number, port);
+    }
     event_lock_drop(&lock);
-    return r;
+    return port ? REFUSE_NONE : REFUSE_EVENT_BAD_PORT;
 }
 
 enum refusal event_send(struct domain *d, evtchn_port_t number)
 {
     enum refusal r = REFUSE_NONE;
     uint64_t flags = spin_lock_irqsave(&d->events.lock);
-    const struct event_port *port = event_port_get(d, number);
+    struct event_port *port = event_port_get(d, number);
 
     if (!port) {
         r = REFUSE_EVENT_BAD_PORT;
     } else if (port->state == EVENT_INTERDOMAIN) {
         // Our lock keeps the pair together: the peer's port stays bound to ours. Its vcpu may be
         // changed under our feet, and either is right then.
-        const struct event_port *peer = event_port_get(port->remote, port->remote_port);
+        struct event_port *peer = event_port_get(port->remote, port->remote_port);
         event_port_set_pending(port->remote, port->remote_port, peer);
     } else if (port->state == EVENT_IPI) {
         event_port_set_pending(d, number, port);
@@ -152,7 +179,7 @@ void event_raise_global_virq(struct domain *d, unsigned virq)
 void event_raise_pirq(struct domain *d, evtchn_port_t number)
 {
     uint64_t flags = spin_lock_irqsave(&d->events.lock);
-    const struct event_port *port = event_port_get(d, number);
+    struct event_port *port = event_port_get(d, number);
     if (port && port->state == EVENT_PIRQ)
         event_port_set_pending(d, number, port);
     spin_unlock_irqrestore(&d->events.lock, flags);

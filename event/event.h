@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Event channels, the two-level ABI: ports, what they are bound to, and delivery.
+// Event channels: ports, what they are bound to, and delivery by two levels of bits or by queues (FIFO).
 //
 // Owns: the ports of every domain and the virq tables of the vcpus.
 // Invariants: an interdomain port and its peer name each other; a port that is not free belongs to
 // one binding; port 0 is never given out; a freed port goes back to vcpu 0.
+// A domain starts with two levels (delivery.c). Its first init_control turns to queues (fifo.c), a reset
+// turns back; a reset ends with no port in use, so nobody delivers while the queues go away.
 // Delivery order: pending bit, selector bit, upcall flag, then the vcpu is kicked; the guest clears
 // them in the opposite order. The words in shared pages are written by the guest at any time: only
-// atomic bit operations touch them, and nothing here depends on what they hold.
+// atomic operations touch them, and nothing here depends on what they hold.
 // Locks: LOCK_EVENT of a domain (interrupts off) guards its ports; both domains' locks, lower domain
 // id first, to change an interdomain pair. A sender holds its own domain's lock only: as long as its
-// port is interdomain, the peer can neither close nor die. The scheduler's locks nest inside.
+// port is interdomain, the peer can neither close nor die. LOCK_EVENT_QUEUE and the scheduler's locks
+// nest inside.
 #pragma once
 
 #include "hypervisor/lock.h"
@@ -19,9 +22,9 @@
 struct domain;
 struct vcpu;
 
-#define EVENT_MAX_PORTS 4096 // 2-level: 64 words of 64 bits
 #define EVENT_BUCKET_PORTS 128
-#define EVENT_BUCKETS (EVENT_MAX_PORTS / EVENT_BUCKET_PORTS)
+#define EVENT_FIRST_BUCKETS (EVTCHN_2L_NR_CHANNELS / EVENT_BUCKET_PORTS)
+#define EVENT_BUCKETS (EVTCHN_FIFO_NR_CHANNELS / EVENT_BUCKET_PORTS)
 
 enum event_state {
     EVENT_FREE,
@@ -33,31 +36,48 @@ enum event_state {
 };
 
 struct event_port {
-    uint8_t state;        // enum event_state
-    bool is_changing;     // a pirq is being connected or disconnected outside the lock
-    uint16_t vcpu;        // whom it notifies
-    uint16_t virq, pirq;  // by state
-    domid_t remote_domid; // by state: EVENT_UNBOUND
-    evtchn_port_t remote_port;
-    struct domain *remote; // by state: EVENT_INTERDOMAIN
+    uint8_t state;    // enum event_state
+    uint8_t priority; // its queue; EVTCHN_FIFO_PRIORITY_DEFAULT unless set
+    uint16_t vcpu;    // whom it notifies
+    union {           // by state
+        uint16_t virq, pirq;
+        domid_t remote_domid;
+    };
+    bool is_changing; // a pirq is being connected or disconnected outside the lock
+    // The queue that it was last put into, kept while the port is free. Of fifo.c, like `is_saved`:
+    // it became pending before the guest gave the page with its word.
+    uint8_t last_priority;
+    uint16_t last_vcpu;
+    bool is_saved;
+    evtchn_port_t remote_port; // by state: EVENT_INTERDOMAIN
+    struct domain *remote;
+};
+
+struct event_bucket { // a page, allocated when first needed
+    unsigned in_use;
+    struct event_port port[EVENT_BUCKET_PORTS];
 };
 
 struct event_domain {
     struct spinlock lock;
-    unsigned max_ports; // ports below this number may be used; at most EVENT_MAX_PORTS
-    unsigned in_use;
-    unsigned first_free;                      // no port below it is free
-    unsigned reset_cursor, kill_cursor;       // progress of event_reset and event_domain_close
-    struct event_port *bucket[EVENT_BUCKETS]; // pages, allocated when first needed
+    unsigned port_limit;          // ports below this number are allowed, by createdomain
+    unsigned valid_ports;         // ports below it have memory; grows only
+    unsigned in_use;              // ports that are not free
+    unsigned first_free;          // no port below it is free
+    evtchn_port_t reset_next;     // where a reset that has stopped goes on, 0 = there is none
+    evtchn_port_t close_next;     // the same for the death of the domain
+    struct event_bucket **bucket; // by port / EVENT_BUCKET_PORTS: `first`, or EVENT_BUCKETS of them
+    struct event_bucket *first[EVENT_FIRST_BUCKETS];
+    struct event_fifo *fifo; // NULL: two levels
 };
 
 struct event_vcpu {
-    uint16_t virq_port[NR_VIRQS]; // 0 = not bound
+    evtchn_port_t virq_port[NR_VIRQS]; // 0 = not bound
 };
 
 // --- life cycle
-// `max_port` as in createdomain: highest port allowed, negative or large = all of the ABI.
-void event_domain_init(struct domain *d, int max_port);
+// `max_port` as in createdomain: the highest port allowed; negative or large: all that the ABI has.
+enum refusal event_domain_init(struct domain *d, int max_port);
 void event_vcpu_init(struct vcpu *v);
 // Close every port of a dying domain, `budget` ports a call; REFUSE_CONTINUE until done.
 enum refusal event_domain_close(struct domain *d, unsigned budget);
@@ -75,7 +95,16 @@ enum refusal event_close(struct domain *d, evtchn_port_t port);
 enum refusal event_send(struct domain *d, evtchn_port_t port);
 enum refusal event_status(struct domain *d, struct evtchn_status *status);
 enum refusal event_unmask(struct domain *d, evtchn_port_t port);
-enum refusal event_reset(struct domain *d, unsigned budget);
+enum refusal event_set_priority(struct domain *d, evtchn_port_t port, unsigned priority);
+// Close all ports and go back to two levels; one reset at a time (BUSY). REFUSE_CONTINUE when the budget
+// of ports is used up: then call again with `resuming`.
+enum refusal event_reset(struct domain *d, bool resuming, unsigned budget);
+
+// --- queues: of fifo.c. The frames are own ones; they stay referenced and writable until the reset.
+// The control block of a vcpu, at `offset` in the frame; the first one turns to queues.
+enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset);
+// Words for the next 1024 ports.
+enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn);
 
 // --- for the hypervisor; callable from interrupts, with no lock of LOCK_EVENT's rank or later held
 void event_raise_virq(struct vcpu *v, unsigned virq);          // at this vcpu
@@ -88,15 +117,13 @@ void event_mark_pending(struct vcpu *v);
 void event_notify_vcpu_info_moved(struct vcpu *v);
 // True when the vcpu has an unmasked upcall to take.
 bool event_pending(const struct vcpu *v);
-// Could the port be in use: false for port numbers that no operation would accept.
-bool event_port_exists(const struct domain *d, evtchn_port_t port);
-// The pending bit of a port, for polls.
-bool event_port_is_pending(const struct domain *d, evtchn_port_t port);
+// For polls: REFUSE_NONE and whether the port is pending, or EVENT_BAD_PORT.
+enum refusal event_poll(struct domain *d, evtchn_port_t port, bool *is_pending);
 
 // --- interrupts of devices: the code that owns them registers itself here
 struct event_pirq_hooks {
     // Route `pirq` to `port` of `d`: from now on it may call event_raise_pirq(). Called without locks.
-    // Refuses with EVENT_BAD_PIRQ, BAD_PIRQ, PIRQ_IN_USE.
+    // Refuses with BAD_PIRQ, NOT_PERMITTED, EVENT_PIRQ_BOUND, PIRQ_IN_USE, NO_VECTOR.
     enum refusal (*bind)(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port);
     void (*unbind)(struct domain *d, unsigned pirq);
 };

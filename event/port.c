@@ -2,16 +2,25 @@
 // The ports of a domain: memory for them, free ones, and the locks.
 #include "event/port.h"
 #include "hypervisor/page_alloc.h"
+#include "hypervisor/string.h"
 
-_Static_assert(sizeof(struct event_port) * EVENT_BUCKET_PORTS <= PAGE_SIZE, "a bucket is one page");
+_Static_assert(sizeof(struct event_bucket) <= PAGE_SIZE, "a bucket is one page");
 
-void event_domain_init(struct domain *d, int max_port)
+#define DIRECTORY_ORDER 1
+_Static_assert(EVENT_BUCKETS * sizeof(void *) == PAGE_SIZE << DIRECTORY_ORDER, "all buckets");
+#define VALID_STEP 64 // ports that become valid at once: what Xen has, so that errors are the same
+#define LINKED_SKIPS 4096u // closed ports still in a queue, that one search passes over
+
+enum refusal event_domain_init(struct domain *d, int max_port)
 {
     struct event_domain *e = &d->events;
-    *e = (struct event_domain){.max_ports = EVENT_MAX_PORTS, .first_free = 1};
+    *e = (struct event_domain){.port_limit = INT32_MAX, .valid_ports = VALID_STEP, .first_free = 1};
     spin_lock_init(&e->lock, LOCK_EVENT);
-    if (max_port >= 0 && max_port < EVENT_MAX_PORTS)
-        e->max_ports = (unsigned)max_port + 1;
+    if (max_port >= 0 && max_port < INT32_MAX)
+        e->port_limit = (unsigned)max_port + 1;
+    e->bucket = e->first;
+    e->first[0] = page_alloc(0);
+    return e->first[0] ? REFUSE_NONE : REFUSE_NO_MEMORY;
 }
 
 void event_vcpu_init(struct vcpu *v)
@@ -21,17 +30,11 @@ void event_vcpu_init(struct vcpu *v)
 
 void event_domain_free(struct domain *d)
 {
-    for (unsigned i = 0; i < EVENT_BUCKETS; i++) {
-        if (d->events.bucket[i])
-            page_free(d->events.bucket[i], 0);
-        d->events.bucket[i] = NULL;
-    }
-}
-
-bool event_port_exists(const struct domain *d, evtchn_port_t port)
-{
-    return port < d->events.max_ports &&
-           __atomic_load_n(&d->events.bucket[port / EVENT_BUCKET_PORTS], __ATOMIC_ACQUIRE);
+    struct event_domain *e = &d->events;
+    for (unsigned i = 0; i * EVENT_BUCKET_PORTS < e->valid_ports; i++)
+        page_free(e->bucket[i], 0);
+    if (e->bucket != e->first)
+        page_free(e->bucket, DIRECTORY_ORDER);
 }
 
 void event_lock_take(struct event_lock *lock, struct domain *a, struct domain *b)
@@ -54,41 +57,67 @@ void event_lock_drop(struct event_lock *lock)
     spin_unlock_irqrestore(&lock->first->events.lock, lock->flags);
 }
 
-// The lowest free port into *number. EVENT_NO_PORT, or REFUSE_CONTINUE when its bucket has to be
-// allocated first.
+// The lowest free port into *number. EVENT_NO_PORT, or REFUSE_CONTINUE when it needs memory first.
 static enum refusal find_free(struct domain *d, evtchn_port_t *number)
 {
     struct event_domain *e = &d->events;
-    for (unsigned n = e->first_free; n < e->max_ports; n++) {
-        struct event_port *port = event_port_get(d, n);
+    unsigned end = MIN(e->port_limit, e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS);
+    unsigned skipped = 0;
+
+    for (evtchn_port_t n = e->first_free; n < end; n++) {
         *number = n;
-        if (!port)
+        if (n >= e->valid_ports)
             return REFUSE_CONTINUE;
-        if (port->state == EVENT_FREE) {
-            e->first_free = n;
-            return REFUSE_NONE;
+        const struct event_bucket *bucket = e->bucket[n / EVENT_BUCKET_PORTS];
+        if (bucket->in_use == EVENT_BUCKET_PORTS) {
+            n |= EVENT_BUCKET_PORTS - 1;
+            continue;
         }
+        if (bucket->port[n % EVENT_BUCKET_PORTS].state != EVENT_FREE)
+            continue;
+        if (skipped == 0)
+            e->first_free = n;
+        if (!e->fifo || !event_fifo_is_linked(e->fifo, n))
+            return REFUSE_NONE;
+        if (++skipped == LINKED_SKIPS)
+            break;
     }
-    e->first_free = e->max_ports;
     return REFUSE_EVENT_NO_PORT;
 }
 
-// Memory for the bucket of port `number`. Without locks: the allocator is not for interrupts.
-static enum refusal add_bucket(struct domain *d, evtchn_port_t number)
+// Room for all buckets in place of the first ones, where senders of other domains may be reading.
+static void grow_directory(struct event_domain *e, struct event_bucket **all)
 {
-    struct event_port *bucket = page_alloc(0);
-    if (!bucket)
-        return REFUSE_NO_MEMORY;
-    struct event_port **place = &d->events.bucket[number / EVENT_BUCKET_PORTS];
-    uint64_t flags = spin_lock_irqsave(&d->events.lock);
-    if (!*place) {
-        __atomic_store_n(place, bucket, __ATOMIC_RELEASE);
-        bucket = NULL;
+    memcpy(all, e->first, sizeof(e->first));
+    __atomic_store_n(&e->bucket, all, __ATOMIC_RELEASE);
+}
+
+// Memory for port `number`, the first one that has none. Without locks: the allocator is not for
+// interrupts. Somebody else may be faster; then what is left over is freed.
+static enum refusal add_ports(struct domain *d, evtchn_port_t number)
+{
+    struct event_domain *e = &d->events;
+    struct event_bucket **all = number < EVTCHN_2L_NR_CHANNELS ? NULL : page_alloc(DIRECTORY_ORDER);
+    struct event_bucket *bucket = page_alloc(0);
+    enum refusal r = bucket && (all || number < EVTCHN_2L_NR_CHANNELS) ? REFUSE_NONE
+                                                                       : REFUSE_NO_MEMORY;
+    uint64_t flags = spin_lock_irqsave(&e->lock);
+    if (r == REFUSE_NONE && e->valid_ports == number) {
+        if (all && e->bucket == e->first) {
+            grow_directory(e, all);
+            all = NULL;
+        }
+        if (number % EVENT_BUCKET_PORTS == 0) {
+            e->bucket[number / EVENT_BUCKET_PORTS] = bucket;
+            bucket = NULL;
+        }
+        // Whoever sees the new number sees the memory.
+        __atomic_store_n(&e->valid_ports, number + VALID_STEP, __ATOMIC_RELEASE);
     }
-    spin_unlock_irqrestore(&d->events.lock, flags);
-    if (bucket)
-        page_free(bucket, 0); // somebody else was faster
-    return REFUSE_NONE;
+    spin_unlock_irqrestore(&e->lock, flags);
+    page_free(bucket, 0);
+    page_free(all, DIRECTORY_ORDER);
+    return r;
 }
 
 enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct domain *other)
@@ -103,24 +132,35 @@ enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct do
         }
         event_lock_drop(&c->lock);
         if (r == REFUSE_CONTINUE)
-            r = add_bucket(d, c->number);
+            r = add_ports(d, c->number);
         if (r != REFUSE_NONE)
             return r;
     }
 }
 
-void event_port_use(struct domain *d, struct event_port *port, enum event_state state,
+static unsigned *bucket_use(struct domain *d, evtchn_port_t number)
+{
+    return &d->events.bucket[number / EVENT_BUCKET_PORTS]->in_use;
+}
+
+void event_port_use(struct domain *d, const struct event_claim *c, enum event_state state,
                     unsigned vcpu)
 {
-    *port = (struct event_port){.state = (uint8_t)state, .vcpu = (uint16_t)vcpu};
+    c->port->state = (uint8_t)state;
+    c->port->vcpu = (uint16_t)vcpu;
+    c->port->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     d->events.in_use++;
+    ++*bucket_use(d, c->number);
 }
 
 void event_port_free(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
-    *port = (struct event_port){.state = EVENT_FREE}; // back to vcpu 0
+    *port = (struct event_port){// back to vcpu 0
+                                .last_priority = port->last_priority,
+                                .last_vcpu = port->last_vcpu};
     event_port_clear_pending(d, number);
     d->events.in_use--;
+    --*bucket_use(d, number);
     if (number < d->events.first_free)
         d->events.first_free = number;
 }

@@ -4,13 +4,15 @@
 
 #include "hypervisor/domain.h"
 
-// The port, or NULL when it is out of range or has no memory yet. Lock held.
+// NULL when the port has no memory: then it has never been in use. The lock is held, or the port is the
+// peer of an interdomain port whose lock is held.
 static inline struct event_port *event_port_get(const struct domain *d, evtchn_port_t port)
 {
-    if (port >= d->events.max_ports)
+    const struct event_domain *e = &d->events;
+    if (port >= __atomic_load_n(&e->valid_ports, __ATOMIC_ACQUIRE)) // pairs with add_ports()
         return NULL;
-    struct event_port *bucket = d->events.bucket[port / EVENT_BUCKET_PORTS];
-    return bucket ? &bucket[port % EVENT_BUCKET_PORTS] : NULL;
+    struct event_bucket **bucket = __atomic_load_n(&e->bucket, __ATOMIC_RELAXED);
+    return &bucket[port / EVENT_BUCKET_PORTS]->port[port % EVENT_BUCKET_PORTS];
 }
 
 // The lock of `a`, and of `b` if it is another domain (NULL: none), in the order of their ids.
@@ -30,12 +32,23 @@ struct event_claim {
 };
 enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct domain *other);
 
-void event_port_use(struct domain *d, struct event_port *port, enum event_state state,
+void event_port_use(struct domain *d, const struct event_claim *c, enum event_state state,
                     unsigned vcpu);
 void event_port_free(struct domain *d, evtchn_port_t number, struct event_port *port);
 
-// Deliver: set the pending bit and what follows from it. Lock held.
-void event_port_set_pending(struct domain *d, evtchn_port_t number, const struct event_port *port);
+// Deliver: set the pending bit and what follows from it. Lock held as for event_port_get().
+void event_port_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port);
 void event_port_clear_pending(struct domain *d, evtchn_port_t number);
+bool event_port_is_pending(const struct domain *d, evtchn_port_t number);
+
+// The same four steps in the words of `fifo`; `is_linked`: the guest has not yet taken it off its queue.
+struct event_fifo;
+void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port);
+void event_fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number);
+bool event_fifo_is_pending(const struct event_fifo *fifo, evtchn_port_t number);
+bool event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number);
+void event_fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port);
+// Give the guest's frames back; no port is in use, no lock is held. NULL is allowed.
+void event_fifo_free(struct event_fifo *fifo);
 
 extern const struct event_pirq_hooks *event_pirq_hooks; // NULL: there are no physical interrupts

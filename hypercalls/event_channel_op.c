@@ -2,7 +2,8 @@
 // event_channel_op: the guest's side of event/. Numbers and structures: xen/event_channel.h.
 #include "hypercalls/call.h"
 
-#define RESET_BUDGET 256 // ports closed before looking whether something else is to be done
+#define EVTCHNOP_reset_cont 14 // how a reset goes on; not in the header for guests
+#define RESET_BUDGET 256       // ports closed before looking whether something else is to be done
 
 static long op_alloc_unbound(struct hypercall *c, void *argument)
 {
@@ -71,35 +72,42 @@ static long op_status(struct hypercall *c, void *argument)
     return refuse(c, event_status(c->target, argument), 1);
 }
 
+// Under the number reset_cont it goes on; that is how a long one is continued, and a guest may say it too.
 static long op_reset(struct hypercall *c, void *argument)
 {
     struct domain *d = c->target;
-    enum refusal r;
 
     if (d != c->domain && !d->controller_pause_count)
         return refuse(c, REFUSE_EVENT_NOT_PAUSED, 0);
-    do {
-        r = event_reset(d, RESET_BUDGET);
-    } while (r == REFUSE_CONTINUE && !call_should_yield());
+    enum refusal r = event_reset(d, c->subop == EVTCHNOP_reset_cont, RESET_BUDGET);
+    while (r == REFUSE_CONTINUE && !call_should_yield())
+        r = event_reset(d, true, RESET_BUDGET);
+    if (r == REFUSE_CONTINUE)
+        c->arg[0] = EVTCHNOP_reset_cont;
     return refuse(c, r, 0);
 }
 
-static long op_fifo(struct hypercall *c, void *argument)
+static long op_init_control(struct hypercall *c, void *argument)
 {
-    (void)argument;
-    return refuse(c, REFUSE_EVENT_NO_FIFO, 0);
+    struct evtchn_init_control *op = argument;
+    op->link_bits = EVTCHN_FIFO_LINK_BITS;
+    return refuse(c, event_fifo_init_control(c->domain, op->vcpu, MFN(op->control_gfn), op->offset),
+                  0);
+}
+
+static long op_expand_array(struct hypercall *c, void *argument)
+{
+    struct evtchn_expand_array *op = argument;
+    return refuse(c, event_fifo_expand_array(c->domain, MFN(op->array_gfn)), 0);
 }
 
 static long op_set_priority(struct hypercall *c, void *argument)
 {
     struct evtchn_set_priority *op = argument;
-    bool exists = event_port_exists(c->domain, op->port);
-    return refuse(c, exists ? REFUSE_EVENT_NO_FIFO : REFUSE_EVENT_BAD_PORT, 0);
+    return refuse(c, event_set_priority(c->domain, op->port, op->priority), 0);
 }
 
 #define OP(name, copy, right) SUBOP(EVTCHNOP_##name, struct evtchn_##name, copy, right, op_##name)
-
-#define EVTCHNOP_reset_cont 14 // how Xen goes on with a reset; for a guest it is a reset
 
 static const struct subop event_ops[] = {
     OP(send, IN, ANY),
@@ -115,8 +123,8 @@ static const struct subop event_ops[] = {
     OP(reset, IN, TARGET),
     SUBOP(EVTCHNOP_reset_cont, struct evtchn_reset, IN, TARGET, op_reset),
     OP(set_priority, IN, ANY),
-    SUBOP(EVTCHNOP_init_control, struct evtchn_init_control, IN, ANY, op_fifo),
-    SUBOP(EVTCHNOP_expand_array, struct evtchn_expand_array, IN, ANY, op_fifo),
+    OP(init_control, INOUT, ANY),
+    OP(expand_array, IN, ANY),
 };
 
 long hypercall_event_channel_op(struct hypercall *c)

@@ -58,11 +58,8 @@ static long op_poll(struct hypercall *c, void *argument)
     memcpy(&address, &op->ports, sizeof(address));
     if (op->nr_ports && !guest_read(ports, address, op->nr_ports * sizeof(ports[0])))
         return refuse(c, REFUSE_BAD_POINTER, 0);
-    for (unsigned i = 0; i < op->nr_ports; i++)
-        if (!event_port_exists(c->domain, ports[i]))
-            return refuse(c, REFUSE_EVENT_BAD_PORT, i);
-    sched_poll(c->vcpu, ports, op->nr_ports, op->timeout ? op->timeout : TIMER_NO_DEADLINE);
-    return 0;
+    uint64_t deadline = op->timeout ? op->timeout : TIMER_NO_DEADLINE;
+    return refuse(c, sched_poll(c->vcpu, ports, op->nr_ports, deadline), 0);
 }
 
 // Set up the first free one. LOCK_DOMAIN held.

@@ -191,9 +191,10 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     d->vcpu_limit = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     spin_lock_init(&d->lock, LOCK_DOMAIN);
-    event_domain_init(d, (int)config->max_evtchn_port);
     sched_domain_init(d);
-    enum refusal r = shared_info_create(d);
+    enum refusal r = event_domain_init(d, (int)config->max_evtchn_port);
+    if (r == REFUSE_NONE)
+        r = shared_info_create(d);
     if (r == REFUSE_NONE)
         r = grant_domain_init(d, config->max_grant_frames, config->max_maptrack_frames);
     if (r == REFUSE_NONE)

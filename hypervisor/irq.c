@@ -241,8 +241,10 @@ static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtch
         r = claim(d, pirq, PIRQ_GSI);
     else if (p->kind == PIRQ_FREE)
         r = REFUSE_BAD_PIRQ;
-    else if (p->owner != d || p->is_bound)
+    else if (p->owner != d)
         r = REFUSE_PIRQ_IN_USE;
+    else if (p->is_bound)
+        r = REFUSE_EVENT_PIRQ_BOUND;
     if (r == REFUSE_NONE) {
         p->port = port;
         __atomic_store_n(&p->is_bound, true, __ATOMIC_RELEASE);

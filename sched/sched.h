@@ -72,8 +72,9 @@ void sched_kick(struct vcpu *v);
 void sched_yield_cpu(struct vcpu *v);
 void sched_block(struct vcpu *v); // unmasks its upcalls; does not block if an event is pending
 // Wait until one of the ports is pending, an upcall is due, or `deadline` (ns, TIMER_NO_DEADLINE)
-// has come. The ports are valid ones.
-void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint64_t deadline);
+// has come. The ports are looked at one after another: EVENT_BAD_PORT at the first that is not bound.
+enum refusal sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count,
+                        uint64_t deadline);
 // A port of `d` has become pending (after its bit is set): end the polls that wait for it.
 void sched_poll_notify(struct domain *d, evtchn_port_t port);
 

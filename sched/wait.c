@@ -32,7 +32,8 @@ static void poll_timeout(void *data, uint64_t now)
         sched_wake(v);
 }
 
-void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint64_t deadline)
+enum refusal sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count,
+                        uint64_t deadline)
 {
     struct domain *d = v->domain;
 
@@ -40,12 +41,13 @@ void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint
     __atomic_fetch_or(&d->sched.poll_mask, 1u << v->id, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // pairs with the pending bit of the port
 
-    bool must_wait = !event_pending(v);
-    for (unsigned i = 0; i < count && must_wait; i++)
-        must_wait = !event_port_is_pending(d, ports[i]);
-    if (!must_wait) {
+    enum refusal r = REFUSE_NONE;
+    bool is_pending = event_pending(v);
+    for (unsigned i = 0; i < count && !is_pending && r == REFUSE_NONE; i++)
+        r = event_poll(d, ports[i], &is_pending);
+    if (is_pending || r != REFUSE_NONE) {
         poll_end(v);
-        return;
+        return r;
     }
     // A timer of an earlier poll may still be armed; it must not end this one.
     if (deadline == TIMER_NO_DEADLINE) {
@@ -55,6 +57,7 @@ void sched_poll(struct vcpu *v, const evtchn_port_t *ports, unsigned count, uint
         timer_set(&v->sched.poll_timer, deadline);
     }
     softirq_raise_here(SOFTIRQ_SCHEDULE);
+    return REFUSE_NONE;
 }
 
 void sched_poll_notify(struct domain *d, evtchn_port_t port)

@@ -41,7 +41,7 @@ class Cases:
     def __init__(self):
         helpers = {}
         for path in glob.glob("tests/guest/[!c]*.c"):
-            helpers.update(bodies(csource.without_comments(read(path))))
+            helpers.update(bodies(csource.without_comments(read("tests/guest/ports.h") + read(path))))
         self.sources = {}
         for path in sorted(glob.glob("tests/guest/case_*.c")):
             text = csource.without_comments(read(path))

@@ -306,18 +306,6 @@ static void reset_refused(void)
     EXPECT(hypercall_event_channel_op(EVTCHNOP_reset_cont, &r), -XEN_ESRCH);
 }
 
-// Queues are not switched on here: the guest goes on with two levels.
-static void queues_refused(void)
-{
-    struct evtchn_init_control c = {.control_gfn = ABSENT_FRAME, .offset = 1, .vcpu = 0};
-    struct evtchn_expand_array e = {.array_gfn = ABSENT_FRAME};
-
-    EXPECT_TRUE(OP(init_control, c) < 0);
-    EXPECT_TRUE(OP(expand_array, e) < 0);
-    EXPECT(hypercall_event_channel_op(EVTCHNOP_init_control, HYPERVISOR_ADDRESS), -XEN_EFAULT);
-    EXPECT(hypercall_event_channel_op(EVTCHNOP_expand_array, HYPERVISOR_ADDRESS), -XEN_EFAULT);
-}
-
 static const struct report_case cases[] = {
     REPORT_CASE(unbound_port),
     REPORT_CASE(interdomain_to_self),
@@ -335,7 +323,6 @@ static const struct report_case cases[] = {
     REPORT_CASE(exhaustion),
     REPORT_CASE(resources_out_of_range),
     REPORT_CASE(reset_refused),
-    REPORT_CASE(queues_refused),
 };
 
 GUEST_FAMILY(events, REPORT_SUITE("event_channel_op", cases));

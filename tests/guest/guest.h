@@ -111,6 +111,8 @@ bool probe_write(void *address, uint64_t value);
     X(entries) \
     X(assists) \
     X(events) \
+    X(fifo) \
+    X(queues) \
     X(grants) \
     X(grant_entries) \
     X(grant_errors) \

@@ -69,9 +69,16 @@ CORES_HOST := tests/unit/host/host.c tests/unit/host/cores.c
 UNIT_TESTS += timer event sched
 UNIT_timer_SRCS := tests/unit/test_timer.c hypervisor/timer.c $(CORES_HOST)
 UNIT_timer_CFLAGS := -Itests/unit/host
-UNIT_event_SRCS := tests/unit/test_event.c event/port.c event/bind.c event/close.c event/delivery.c \
-	$(CORES_HOST)
+EVENT_SRCS := event/port.c event/bind.c event/close.c event/delivery.c event/fifo.c \
+	tests/unit/host/frames.c $(CORES_HOST)
+UNIT_event_SRCS := tests/unit/test_event.c $(EVENT_SRCS)
 UNIT_event_CFLAGS := -Itests/unit/host
+UNIT_TESTS += fifo fifo_race
+UNIT_fifo_SRCS := tests/unit/test_fifo.c tests/unit/fifo_guest.c $(EVENT_SRCS)
+UNIT_fifo_CFLAGS := -Itests/unit/host
+UNIT_fifo_race_SRCS := tests/unit/test_fifo_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
+UNIT_fifo_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
+UNIT_fifo_race_LIBS := -lpthread
 UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c sched/runstate.c \
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_CFLAGS := -Itests/unit/host

@@ -60,7 +60,7 @@ static const struct event_pirq_hooks hooks = {pirq_bind, pirq_unbind};
 static struct domain *make(domid_t id, unsigned vcpus)
 {
     struct domain *d = host_domain_make(id, vcpus);
-    event_domain_init(d, -1);
+    CU_ASSERT_EQUAL_FATAL(event_domain_init(d, -1), REFUSE_NONE);
     for (unsigned i = 0; i < vcpus; i++)
         event_vcpu_init(d->vcpu[i]);
     d->sched.poll_mask = 1; // somebody polls
@@ -231,33 +231,68 @@ static void pirqs_are_connected_outside_the_lock(void)
 
 static void all_ports_in_use(void)
 {
+    unsigned pages = host_pages;
     struct domain *d = make(1, 1);
     evtchn_port_t port;
-    unsigned pages = host_pages;
 
-    for (unsigned i = 1; i < EVENT_MAX_PORTS; i++) {
+    for (unsigned i = 1; i < EVTCHN_2L_NR_CHANNELS; i++) {
         CU_ASSERT_EQUAL_FATAL(event_alloc_unbound(d, 1, &port), REFUSE_NONE);
         CU_ASSERT_EQUAL_FATAL(port, i);
     }
-    CU_ASSERT_EQUAL(host_pages - pages, EVENT_BUCKETS);
+    CU_ASSERT_EQUAL(host_pages - pages, EVENT_FIRST_BUCKETS);
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_EVENT_NO_PORT);
     event_close(d, 777);
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_NONE);
     CU_ASSERT_EQUAL(port, 777);
     drop(d);
     CU_ASSERT_EQUAL(host_pages, pages);
+}
 
-    d = host_domain_make(1, 1);
-    event_domain_init(d, 2); // ports 1 and 2 only
+static void ports_of_a_small_domain(void)
+{
+    struct domain *d = host_domain_make(1, 1);
+    evtchn_port_t port = 0;
+    bool pending;
+
+    host_no_pages = true;
+    CU_ASSERT_EQUAL(event_domain_init(d, 80), REFUSE_NO_MEMORY);
+    host_no_pages = false;
+    CU_ASSERT_EQUAL(event_domain_init(d, 80), REFUSE_NONE); // ports 1 to 80
+    while (port < 63)
+        event_alloc_unbound(d, 1, &port);
+    CU_ASSERT_EQUAL(event_send(d, 64), REFUSE_EVENT_BAD_PORT);
+    CU_ASSERT_EQUAL(event_unmask(d, 64), REFUSE_EVENT_BAD_PORT); // it has never been there
     host_no_pages = true;
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_NO_MEMORY);
     host_no_pages = false;
-    event_alloc_unbound(d, 1, &port);
-    event_alloc_unbound(d, 1, &port);
+    while (port < 80)
+        CU_ASSERT_EQUAL_FATAL(event_alloc_unbound(d, 1, &port), REFUSE_NONE);
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_EVENT_NO_PORT);
-    CU_ASSERT_EQUAL(event_send(d, 3), REFUSE_EVENT_BAD_PORT);
+    CU_ASSERT_EQUAL(event_send(d, 81), REFUSE_EVENT_BAD_PORT);
+    CU_ASSERT_EQUAL(event_unmask(d, 81), REFUSE_NONE); // closed, but there
+    CU_ASSERT_EQUAL(event_poll(d, 80, &pending), REFUSE_NONE);
+    CU_ASSERT_FALSE(pending);
+    CU_ASSERT_EQUAL(event_poll(d, 81, &pending), REFUSE_EVENT_BAD_PORT);
     d->is_dying = true;
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_DOMAIN_DYING);
+    drop(d);
+}
+
+static void one_reset_at_a_time(void)
+{
+    struct domain *d = make(1, 1);
+    evtchn_port_t port;
+
+    for (unsigned i = 0; i < 20; i++)
+        event_alloc_unbound(d, 1, &port);
+    CU_ASSERT_EQUAL(event_reset(d, true, 10), REFUSE_BUSY); // none is under way
+    CU_ASSERT_EQUAL(event_reset(d, false, 10), REFUSE_CONTINUE);
+    CU_ASSERT_EQUAL(event_reset(d, false, 10), REFUSE_BUSY);
+    event_alloc_unbound(d, 1, &port); // one of those that are closed already
+    CU_ASSERT_EQUAL(event_reset(d, true, 10), REFUSE_CONTINUE);
+    CU_ASSERT_EQUAL(event_reset(d, true, 100), REFUSE_EVENT_STILL_OPEN);
+    CU_ASSERT_EQUAL(event_reset(d, false, 100), REFUSE_NONE);
+    CU_ASSERT_EQUAL(d->events.in_use, 0);
     drop(d);
 }
 
@@ -268,7 +303,7 @@ static void killed_while_resetting(void)
     evtchn_port_t port;
     for (unsigned i = 0; i < 20; i++)
         event_alloc_unbound(d, 1, &port);
-    CU_ASSERT_EQUAL(event_reset(d, 10), REFUSE_CONTINUE);
+    CU_ASSERT_EQUAL(event_reset(d, false, 10), REFUSE_CONTINUE);
     event_alloc_unbound(d, 1, &port);
     CU_ASSERT_EQUAL(port, 1);
     drop(d);
@@ -484,8 +519,10 @@ static void random_against_model(void)
         }
         check_port(i, port);
         if (host_random(4000) == 0) {
-            while (event_reset(world[i], 10) == REFUSE_CONTINUE) {
-            }
+            enum refusal r = event_reset(world[i], false, 10);
+            while (r == REFUSE_CONTINUE)
+                r = event_reset(world[i], true, 10);
+            CU_ASSERT_EQUAL_FATAL(r, REFUSE_NONE);
             for (unsigned p = 0; p < MODEL_PORTS; p++)
                 model_close(i, p);
         }
@@ -502,6 +539,8 @@ static const struct report_case cases[] = {
     REPORT_CASE(virqs),
     REPORT_CASE(pirqs_are_connected_outside_the_lock),
     REPORT_CASE(all_ports_in_use),
+    REPORT_CASE(ports_of_a_small_domain),
+    REPORT_CASE(one_reset_at_a_time),
     REPORT_CASE(killed_while_resetting),
     REPORT_CASE(no_vcpu_yet),
     REPORT_CASE(info_moves),

@@ -32,9 +32,10 @@ bool event_pending(const struct vcpu *v)
     return pending;
 }
 
-bool event_port_is_pending(const struct domain *d, evtchn_port_t port)
+enum refusal event_poll(struct domain *d, evtchn_port_t port, bool *is_pending)
 {
-    return d->shared_info->evtchn_pending[port / 64] >> port % 64 & 1;
+    *is_pending = d->shared_info->evtchn_pending[port / 64] >> port % 64 & 1;
+    return port ? REFUSE_NONE : REFUSE_EVENT_BAD_PORT;
 }
 
 void domain_shutdown(struct domain *d, uint8_t code)

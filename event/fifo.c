@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+// Delivery by queues, the FIFO ABI: up to 131072 ports, 16 priorities, and one queue for each priority of
+// each vcpu. Bits and structures: xen/event_channel.h.
+//
+// What is shared. The guest gives pages of words, one 32-bit word a port (PENDING, MASKED, LINKED, BUSY
+// and the LINK to the next port of the queue), and for each vcpu a control block: a head for each queue
+// and the `ready` word with a bit for each queue that is not empty.
+//
+// The protocol. We are the only one who appends, the guest is the only one who takes off. To raise a
+// port: set PENDING; if it is not MASKED, set LINKED; if LINKED was clear, append it. Appending writes
+// its number into the LINK of the tail, but only while the tail is LINKED: the guest clears LINKED and
+// LINK of what it takes off in one step, and a tail that it has taken off leaves an empty queue. Then
+// the number becomes the head, the ready bit is set, and if that was clear the vcpu gets its upcall.
+// The guest takes the head, clears LINKED, and handles the port if it is PENDING and not MASKED.
+//
+// The tail changes under our hands: an honest guest may set or clear MASKED, clear PENDING, and clear
+// LINKED, so we compare and exchange. BUSY in it tells the guest not to unmask meanwhile; then its word
+// changes four times at most and one of LINK_TRIES exchanges succeeds. A guest that breaks the rules
+// makes them all fail, or has LINKED in words that are in no queue: it loses its own events, by
+// our writing a head or a link that it did not expect. Nothing that we read from a word or a block
+// is ever used as a number: the tails are kept here, and links are written but never followed.
+//
+// A queue whose last port was taken off still has that port as its tail here. When the port is linked
+// again, into whatever queue, the old tail is forgotten first: else the old queue would be
+// continued behind it. Hence last_vcpu and last_priority of a port. Invariant, under the lock: if the tail
+// of a queue is port n, then n was last put into this queue.
+//
+// Closed ports may still be LINKED; such a port is not given out (find_free in port.c), or the first
+// event of its next life would come in the queue of its last one.
+//
+// The first init_control turns the domain to queues, with ports in use: what is pending by the two-level
+// bits is kept (is_saved) until the port's word exists, like what becomes pending before. (A sender of
+// another domain that has just seen two levels may still set the old bit: that event is lost, as
+// xen/event_channel.h warns.) An event for a vcpu without a control block is dropped, as Xen does.
+//
+// Life: struct event_fifo and its pages go when no port is in use (reset, death); whoever delivers holds
+// a lock that keeps its port in use. So words and blocks, once there, stay while anybody is here.
+// The pages are held by a WRITABLE reference each: they cannot become tables, nor go to somebody else.
+//
+// Locks: LOCK_EVENT_QUEUE guards the queues of the whole domain: senders of several peers come here
+// with only their own LOCK_EVENT. Blocks and pages are added with LOCK_EVENT of the domain as well.
+#include "event/port.h"
+#include "hypervisor/page_alloc.h"
+#include "hypervisor/page_type.h"
+
+#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
+#define ARRAY_PAGES (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
+#define LINK_TRIES 6 // without BUSY, then with it: four changes of an honest guest and the last one
+#define PENDING (1u << EVTCHN_FIFO_PENDING)
+#define MASKED (1u << EVTCHN_FIFO_MASKED)
+#define LINKED (1u << EVTCHN_FIFO_LINKED)
+#define BUSY (1u << EVTCHN_FIFO_BUSY)
+
+struct event_fifo {
+    struct spinlock lock;
+    unsigned pages;
+    event_word_t *page[ARRAY_PAGES];
+    struct evtchn_fifo_control_block *block[DOMAIN_MAX_VCPUS];
+    evtchn_port_t tail[DOMAIN_MAX_VCPUS][EVTCHN_FIFO_MAX_QUEUES]; // 0 = none
+};
+_Static_assert(sizeof(struct event_fifo) <= PAGE_SIZE, "the queues of a domain are one page");
+
+// NULL: the guest has not given the page yet.
+static event_word_t *word_of(const struct event_fifo *fifo, evtchn_port_t number)
+{
+    unsigned page = number / WORDS_PER_PAGE;
+    // Polls and searches for free ports come with LOCK_EVENT only, and that is enough.
+    return page < fifo->pages ? &fifo->page[page][number % WORDS_PER_PAGE] : NULL;
+}
+
+static bool set_bits(uint32_t *word, uint32_t bits)
+{
+    return (__atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST) & bits) != 0;
+}
+
+static bool has_bits(const event_word_t *word, uint32_t bits)
+{
+    return word && (__atomic_load_n(word, __ATOMIC_SEQ_CST) & bits) != 0;
+}
+
+// Let the word of the tail name the next port; false when it is not LINKED, or does not hold still.
+static bool link_behind(event_word_t *tail, evtchn_port_t number)
+{
+    event_word_t old = __atomic_load_n(tail, __ATOMIC_SEQ_CST);
+
+    for (unsigned tries = 0; tries < LINK_TRIES && old & LINKED; tries++) {
+        event_word_t new = (old & ~(BUSY | EVTCHN_FIFO_LINK_MASK)) | number;
+        if (__atomic_compare_exchange_n(tail, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
+        if (tries == 0)
+            old = __atomic_fetch_or(tail, BUSY, __ATOMIC_SEQ_CST) | BUSY;
+    }
+    __atomic_fetch_and(tail, ~BUSY, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+// Append a port that has just become LINKED. Queue lock held.
+static void enqueue(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port,
+                    struct vcpu *v, unsigned priority)
+{
+    struct evtchn_fifo_control_block *block = fifo->block[v->id];
+    evtchn_port_t *last = &fifo->tail[port->last_vcpu][port->last_priority];
+    evtchn_port_t *tail = &fifo->tail[v->id][priority], before;
+
+    if (*last == number)
+        *last = 0;
+    port->last_vcpu = (uint16_t)v->id;
+    port->last_priority = (uint8_t)priority;
+    before = *tail;
+    *tail = number;
+    if (before && link_behind(word_of(fifo, before), number))
+        return; // the queue was not empty, so its ready bit is set
+    __atomic_store_n(&block->head[priority], number, __ATOMIC_RELEASE);
+    if (!set_bits(&block->ready, 1u << priority))
+        event_mark_pending(v);
+}
+
+// Queue lock held.
+static void deliver(struct domain *d, struct event_fifo *fifo, evtchn_port_t number,
+                    struct event_port *port)
+{
+    // Senders of other domains do not keep these two from changing; either value is right then.
+    struct vcpu *v = d->vcpu[__atomic_load_n(&port->vcpu, __ATOMIC_RELAXED)];
+    unsigned priority = __atomic_load_n(&port->priority, __ATOMIC_RELAXED);
+    event_word_t *word = word_of(fifo, number);
+
+    if (!word) {
+        port->is_saved = true;
+        return;
+    }
+    if (!fifo->block[v->id])
+        return;
+    bool was_pending = set_bits(word, PENDING);
+    if (!has_bits(word, MASKED) && !set_bits(word, LINKED))
+        enqueue(fifo, number, port, v, priority);
+    // Polls look at masked ports too. The look pairs with the fence in sched_poll().
+    if (!was_pending && __atomic_load_n(&d->sched.poll_mask, __ATOMIC_SEQ_CST))
+        sched_poll_notify(d, number);
+}
+
+void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
+{
+    struct event_fifo *fifo = d->events.fifo;
+    spin_lock(&fifo->lock);
+    deliver(d, fifo, number, port);
+    spin_unlock(&fifo->lock);
+}
+
+void event_fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port)
+{
+    struct event_fifo *fifo = d->events.fifo;
+    event_word_t *word = word_of(fifo, number);
+
+    if (word && __atomic_fetch_and(word, ~MASKED, __ATOMIC_SEQ_CST) & PENDING)
+        event_fifo_set_pending(d, number, port); // it became pending while masked
+}
+
+void event_fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number)
+{
+    event_word_t *word = word_of(fifo, number);
+
+    if (word) // it stays in its queue; the guest will take it off and find nothing pending
+        __atomic_fetch_and(word, ~PENDING, __ATOMIC_SEQ_CST);
+}
+
+bool event_fifo_is_pending(const struct event_fifo *fifo, evtchn_port_t number)
+{
+    return has_bits(word_of(fifo, number), PENDING);
+}
+
+bool event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number)
+{
+    return has_bits(word_of(fifo, number), LINKED);
+}
+
+// --- setting up
+
+// A page of the guest for as long as the queues live.
+static enum refusal page_hold(struct domain *d, mfn_t mfn, void **page)
+{
+    struct frame *f = frame_from_mfn(mfn);
+    enum refusal r = f ? frame_get_writable(f, d) : REFUSE_FRAME_NOT_RAM;
+
+    *page = r == REFUSE_NONE ? frame_to_virt(f) : NULL;
+    return r;
+}
+
+static void page_release(void *page)
+{
+    if (page)
+        frame_put_writable(frame_from_mfn(virt_to_mfn(page)));
+}
+
+// From two levels to queues: what is pending waits for its word. LOCK_EVENT held.
+static void turn_to_queues(struct domain *d, struct event_fifo *fifo)
+{
+    for (evtchn_port_t n = 1; n < MIN(d->events.valid_ports, EVTCHN_2L_NR_CHANNELS); n++) {
+        struct event_port *port = event_port_get(d, n);
+        port->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+        port->is_saved = port->state != EVENT_FREE && event_port_is_pending(d, n);
+    }
+    __atomic_store_n(&d->events.fifo, fifo, __ATOMIC_RELEASE);
+}
+
+// Install a control block; the first one takes *fresh, and leaves NULL there.
+static enum refusal add_block(struct domain *d, unsigned vcpu, void *block,
+                              struct event_fifo **fresh)
+{
+    struct event_lock lock;
+    enum refusal r = REFUSE_NONE;
+
+    event_lock_take(&lock, d, NULL);
+    if (!d->events.fifo) {
+        turn_to_queues(d, *fresh);
+        *fresh = NULL;
+    }
+    struct event_fifo *fifo = d->events.fifo;
+    if (fifo->block[vcpu]) {
+        r = REFUSE_EVENT_BLOCK_SET;
+    } else {
+        spin_lock(&fifo->lock);
+        fifo->block[vcpu] = block;
+        spin_unlock(&fifo->lock);
+    }
+    event_lock_drop(&lock);
+    return r;
+}
+
+enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset)
+{
+    if (!domain_vcpu(d, vcpu))
+        return REFUSE_NO_VCPU;
+    if (offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || offset % sizeof(uint64_t))
+        return REFUSE_EVENT_BAD_BLOCK;
+    void *page;
+    enum refusal r = page_hold(d, mfn, &page);
+    if (r != REFUSE_NONE)
+        return r;
+    struct event_fifo *fresh = page_alloc(0); // most calls find the queues there and need none
+    r = REFUSE_NO_MEMORY;
+    if (fresh) {
+        spin_lock_init(&fresh->lock, LOCK_EVENT_QUEUE);
+        r = add_block(d, vcpu, (char *)page + offset, &fresh);
+        page_free(fresh, 0);
+    }
+    if (r != REFUSE_NONE)
+        page_release(page);
+    return r;
+}
+
+// Locks of the domain and its queues held.
+static void add_page(struct domain *d, struct event_fifo *fifo, event_word_t *page)
+{
+    evtchn_port_t number = fifo->pages * WORDS_PER_PAGE;
+
+    fifo->page[fifo->pages++] = page;
+    for (unsigned i = 0; i < WORDS_PER_PAGE; i++, number++) {
+        struct event_port *port = event_port_get(d, number);
+        if (!port)
+            break;
+        if (port->is_saved)
+            deliver(d, fifo, number, port);
+        port->is_saved = false;
+    }
+}
+
+enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn)
+{
+    if (!__atomic_load_n(&d->events.fifo, __ATOMIC_RELAXED))
+        return REFUSE_EVENT_NO_CONTROL;
+    void *page;
+    enum refusal r = page_hold(d, mfn, &page);
+    if (r != REFUSE_NONE)
+        return r;
+    struct event_lock lock;
+    event_lock_take(&lock, d, NULL);
+    struct event_fifo *fifo = d->events.fifo;
+    if (!fifo) {
+        r = REFUSE_EVENT_NO_CONTROL; // reset meanwhile
+    } else if (fifo->pages == ARRAY_PAGES) {
+        r = REFUSE_EVENT_ARRAY_FULL;
+    } else {
+        spin_lock(&fifo->lock);
+        add_page(d, fifo, page);
+        spin_unlock(&fifo->lock);
+    }
+    event_lock_drop(&lock);
+    if (r != REFUSE_NONE)
+        page_release(page);
+    return r;
+}
+
+enum refusal event_set_priority(struct domain *d, evtchn_port_t number, unsigned priority)
+{
+    struct event_lock lock;
+    enum refusal r = REFUSE_NONE;
+
+    event_lock_take(&lock, d, NULL);
+    struct event_port *port = event_port_get(d, number);
+    if (!port)
+        r = REFUSE_EVENT_BAD_PORT;
+    else if (!d->events.fifo)
+        r = REFUSE_EVENT_NO_PRIORITY;
+    else if (port->state == EVENT_FREE)
+        r = REFUSE_EVENT_CLOSED;
+    else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
+        r = REFUSE_BAD_ARGUMENT;
+    else // what is in a queue stays there
+        __atomic_store_n(&port->priority, (uint8_t)priority, __ATOMIC_RELAXED);
+    event_lock_drop(&lock);
+    return r;
+}
+
+void event_fifo_free(struct event_fifo *fifo)
+{
+    if (!fifo)
+        return;
+    for (unsigned i = 0; i < ARRAY_PAGES; i++)
+        page_release(fifo->page[i]);
+    for (unsigned i = 0; i < DOMAIN_MAX_VCPUS; i++)
+        page_release(fifo->block[i]);
+    page_free(fifo, 0);
+}
