@@ -169,7 +169,7 @@ static void registers(void)
     entries[0].u.cmd = 99;
     platform.u.resource_op.nr_entries = 1;
     EXPECT(platform_op(XENPF_resource_op), 0); // none done
-    EXPECT((int32_t)entries[0].u.ret, -XEN_EOPNOTSUPP);
+    EXPECT_TRUE((int32_t)entries[0].u.ret == -XEN_EOPNOTSUPP);
     entries[0].u.cmd = 0;
     entries[0].rsvd = 1;
     EXPECT(platform_op(XENPF_resource_op), 0);
