@@ -36,7 +36,6 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
     const struct xen_domctl_createdomain *config = &op->u.createdomain;
     enum refusal r = check_config(config);
 
-    (void)c;
     if (r != REFUSE_NONE)
         return r;
     if (op->domain > 0 && op->domain < DOMID_FIRST_RESERVED) {
@@ -56,25 +55,21 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
 
 static enum refusal destroy(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)op;
     return domain_kill(d);
 }
 
 static enum refusal pause(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)op;
     return domain_pause_by_controller(d);
 }
 
 static enum refusal unpause(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)op;
     return domain_unpause_by_controller(d);
 }
 
 static enum refusal resume(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)op;
     return domain_resume(d);
 }
 
@@ -108,14 +103,12 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     if (info->nr_online_vcpus)
         info->flags |= (is_running ? XEN_DOMINF_running : 0) |
                        (is_blocked ? XEN_DOMINF_blocked : 0);
-    if (d->is_shutdown)
-        info->flags |= (uint32_t)d->shutdown_code << XEN_DOMINF_shutdownshift;
+    info->flags |= (d->is_shutdown ? d->shutdown_code : UINT16_MAX) << XEN_DOMINF_shutdownshift;
 }
 
 // Unlike the others this also answers for the next higher domain: that is how lists are made.
 static enum refusal getinfo(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     if (op->domain != DOMID_SELF && op->domain >= DOMID_FIRST_RESERVED)
         return REFUSE_BAD_ARGUMENT;
     d = domain_get_next(op->domain == DOMID_SELF ? c->domain->id : op->domain);
@@ -129,7 +122,6 @@ static enum refusal getinfo(struct hypercall *c, struct domain *d, struct xen_do
 
 static enum refusal max_mem(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     spin_lock(&d->lock);
     d->max_pages = op->u.max_mem.max_memkb / KIB_PER_PAGE;
     spin_unlock(&d->lock);
@@ -138,14 +130,12 @@ static enum refusal max_mem(struct hypercall *c, struct domain *d, struct xen_do
 
 static enum refusal set_handle(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
     return REFUSE_NONE;
 }
 
 static enum refusal hypercall_init(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     struct frame *f = frame_from_mfn(MFN(op->u.hypercall_init.gmfn));
 
     enum refusal r = f ? frame_get_writable(f, d) : REFUSE_FRAME_NOT_OWNED;
@@ -158,7 +148,6 @@ static enum refusal hypercall_init(struct hypercall *c, struct domain *d, struct
 
 static enum refusal set_time_offset(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     d->wallclock_offset = (uint64_t)op->u.settimeoffset.time_offset_seconds;
     domain_update_wallclock(d);
     return REFUSE_NONE;
@@ -166,17 +155,49 @@ static enum refusal set_time_offset(struct hypercall *c, struct domain *d, struc
 
 static enum refusal set_address_size(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)d;
     return op->u.address_size.size == 64 ? REFUSE_NONE : REFUSE_BAD_ARGUMENT;
 }
 
 static enum refusal get_address_size(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c, (void)d;
     op->u.address_size.size = 64;
     return REFUSE_NONE;
 }
 
+// Time-stamp counters are never emulated: only domains that put up with that are accepted.
+enum { TSC_DEFAULT, TSC_EMULATED, TSC_NATIVE };
+
+static enum refusal tsc_info(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_tsc_info *t = &op->u.tsc_info;
+
+    if (op->cmd == XEN_DOMCTL_settscinfo) {
+        if (t->tsc_mode > TSC_NATIVE)
+            return REFUSE_BAD_ARGUMENT;
+        return t->tsc_mode == TSC_EMULATED ? REFUSE_NOT_OFFERED : REFUSE_NONE;
+    }
+    *t = (struct xen_domctl_tsc_info){.tsc_mode = TSC_DEFAULT,
+                                      .gtsc_khz = (uint32_t)time_tsc_khz(),
+                                      .incarnation = 1,
+                                      .elapsed_nsec = time_now()};
+    return REFUSE_NONE;
+}
+
+// The port, of the domain itself, that is sent to when it suspends itself; 0: VIRQ_DOM_EXC tells.
+static enum refusal subscribe(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    d->suspend_port = op->u.subscribe.port;
+    return REFUSE_NONE;
+}
+
+static enum refusal shadow_op(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    return op->u.shadow_op.op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY && d->max_vcpus
+               ? REFUSE_NOT_OFFERED
+               : REFUSE_BAD_ARGUMENT;
+}
+
+#define OFF(cmd, why) [XEN_DOMCTL_##cmd] = {.target = DOMCTL_ANY, .off = REFUSE_##why}
 #define OP(cmd, fn, target_, ...) [XEN_DOMCTL_##cmd] = {#cmd, fn, target_, __VA_ARGS__}
 
 static const struct domctl_op ops[] = {
@@ -204,11 +225,57 @@ static const struct domctl_op ops[] = {
     OP(irq_permission, domctl_irq_permission, DOMCTL_ANY),
     OP(iomem_permission, domctl_iomem_permission, DOMCTL_ANY),
     OP(ioport_permission, domctl_ioport_permission, DOMCTL_ANY),
+    OP(sendtrigger, domctl_sendtrigger, DOMCTL_ANY),
+    OP(subscribe, subscribe, DOMCTL_ANY),
+    OP(settscinfo, tsc_info, DOMCTL_OTHER),
+    OP(gettscinfo, tsc_info, DOMCTL_OTHER, .copies_back = true),
+    OP(setnodeaffinity, domctl_nodeaffinity, DOMCTL_ANY, .takes_lock_itself = true),
+    OP(getnodeaffinity, domctl_nodeaffinity, DOMCTL_ANY, .takes_lock_itself = true),
+    OP(shadow_op, shadow_op, DOMCTL_OTHER),
+    // no save and restore, no debuggers, no policies of single domains
+    OFF(setdebugging, NOT_OFFERED),
+    OFF(getpageframeinfo3, NOT_OFFERED),
+    OFF(get_ext_vcpucontext, NOT_OFFERED),
+    OFF(set_ext_vcpucontext, NOT_OFFERED),
+    OFF(getvcpuextstate, NOT_OFFERED),
+    OFF(setvcpuextstate, NOT_OFFERED),
+    OFF(get_vcpu_msrs, NOT_OFFERED),
+    OFF(set_vcpu_msrs, NOT_OFFERED),
+    OFF(get_cpu_policy, NOT_OFFERED),
+    OFF(set_cpu_policy, NOT_OFFERED),
+    OFF(soft_reset, BAD_ARGUMENT),
+    OFF(set_virq_handler, BAD_ARGUMENT),
+    // no HVM domains
+    OFF(gethvmcontext, BAD_ARGUMENT),
+    OFF(sethvmcontext, BAD_ARGUMENT),
+    OFF(gethvmcontext_partial, BAD_ARGUMENT),
+    OFF(memory_mapping, BAD_ARGUMENT),
+    OFF(ioport_mapping, NOT_OFFERED),
+    OFF(bind_pt_irq, BAD_ARGUMENT),
+    OFF(unbind_pt_irq, BAD_ARGUMENT),
+    OFF(set_target, NOT_OFFERED),
+    OFF(debug_op, BAD_ARGUMENT),
+    OFF(set_access_required, NOT_OFFERED),
+    OFF(set_broken_page_p2m, BAD_ARGUMENT),
+    OFF(setvnumainfo, BAD_ARGUMENT),
+    OFF(monitor_op, NOT_OFFERED),
+    OFF(vmtrace_op, BAD_ARGUMENT),
+    OFF(get_paging_mempool_size, NOT_OFFERED),
+    OFF(set_paging_mempool_size, NOT_OFFERED),
+    // no IOMMU, no partitions of caches
+    OFF(assign_device, NOT_OFFERED),
+    OFF(test_assign_device, NOT_OFFERED),
+    OFF(deassign_device, NOT_OFFERED),
+    OFF(get_device_group, NOT_OFFERED),
+    OFF(psr_cmt_op, NO_FEATURE),
+    OFF(psr_alloc, NO_FEATURE),
 };
 
 static enum refusal run(struct hypercall *c, const struct domctl_op *row, struct domain *d,
                         struct xen_domctl *op)
 {
+    if (!row->handler)
+        return row->off;
     if (row->takes_lock_itself)
         return row->handler(c, d, op);
     if (!spin_trylock(&domctl_lock))
@@ -228,8 +295,9 @@ long hypercall_domctl(struct hypercall *c)
     c->subop = op.cmd;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return refuse(c, REFUSE_BAD_VERSION, 0);
-    const struct domctl_op *row = op.cmd < ARRAY_SIZE(ops) && ops[op.cmd].handler ? &ops[op.cmd]
-                                                                                  : NULL;
+    const struct domctl_op *row = op.cmd < ARRAY_SIZE(ops) ? &ops[op.cmd] : NULL;
+    if (row && !row->handler && !row->off)
+        row = NULL;
     if (!row || row->target != DOMCTL_NO_TARGET) {
         d = domain_get_by_id(op.domain);
         if (!d) // said to everybody

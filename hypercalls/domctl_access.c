@@ -21,7 +21,7 @@ enum refusal domctl_irq_permission(struct hypercall *c, struct domain *d, struct
 
     if (p->pirq >= PIRQ_COUNT)
         return REFUSE_BAD_ARGUMENT;
-    if (!access_pirq_permitted(c->domain, p->pirq))
+    if (!p->pirq || !access_pirq_permitted(c->domain, p->pirq)) // 0 is the timer
         return REFUSE_NOT_PERMITTED;
     return change(d, &d->access.pirqs, &r, p->allow_access);
 }

@@ -2,6 +2,7 @@
 // domctl operations on vcpus: contexts, affinity, scheduling parameters.
 #include "hypercalls/domctl.h"
 #include "hypervisor/page_alloc.h"
+#include "hypervisor/traps.h"
 
 // A vcpu_guest_context is larger than what the stack should hold.
 #define CONTEXT_ORDER 1
@@ -9,14 +10,11 @@ _Static_assert(sizeof(struct vcpu_guest_context) <= (PAGE_SIZE << CONTEXT_ORDER)
 
 enum refusal domctl_max_vcpus(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     unsigned count = op->u.max_vcpus.max;
 
-    if (d->is_dying || !count || count > d->vcpu_limit)
+    if (d->is_dying || count != d->vcpu_limit)
         return REFUSE_BAD_ARGUMENT;
-    if (d->max_vcpus) // they are allocated all at once
-        return count == d->max_vcpus ? REFUSE_NONE : REFUSE_BAD_ARGUMENT;
-    return domain_alloc_vcpus(d, count);
+    return d->max_vcpus ? REFUSE_NONE : domain_alloc_vcpus(d, count); // all at once
 }
 
 static enum refusal set_context(struct vcpu *v, struct vcpu_guest_context *context)
@@ -36,7 +34,6 @@ static enum refusal set_context(struct vcpu *v, struct vcpu_guest_context *conte
 
 enum refusal domctl_setvcpucontext(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
     enum refusal r = REFUSE_BAD_POINTER;
 
@@ -55,11 +52,10 @@ enum refusal domctl_setvcpucontext(struct hypercall *c, struct domain *d, struct
 
 enum refusal domctl_getvcpucontext(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
 
     if (!v)
-        return REFUSE_NO_DOMAIN;
+        return REFUSE_BAD_ARGUMENT;
     if (!v->is_initialised)
         return REFUSE_NO_CONTEXT;
     struct vcpu_guest_context *context = page_alloc(CONTEXT_ORDER);
@@ -75,7 +71,6 @@ enum refusal domctl_getvcpucontext(struct hypercall *c, struct domain *d, struct
 
 enum refusal domctl_getvcpuinfo(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
     struct vcpu *v = domain_vcpu(d, info->vcpu);
 
@@ -91,6 +86,8 @@ enum refusal domctl_getvcpuinfo(struct hypercall *c, struct domain *d, struct xe
 
 // --- affinity: bitmaps of CPUs behind pointers
 
+#define BITMAP_MAX_BITS 8192 // what a caller may ask us to clear
+
 static bool bitmap_read(const struct xenctl_bitmap *map, uint64_t *bits)
 {
     unsigned bytes = MIN((map->nr_bits + 7) / 8, sizeof(*bits));
@@ -103,22 +100,21 @@ static bool bitmap_read(const struct xenctl_bitmap *map, uint64_t *bits)
     return true;
 }
 
-static bool bitmap_write(const struct xenctl_bitmap *map, uint64_t bits)
+bool domctl_bitmap_write(const struct xenctl_bitmap *map, uint64_t bits)
 {
     unsigned wanted = (map->nr_bits + 7) / 8, bytes = MIN(wanted, sizeof(bits));
     uint64_t at = (uint64_t)map->bitmap.p;
 
     if (map->nr_bits < 64)
         bits &= (1ull << map->nr_bits) - 1;
-    return guest_write(at, &bits, bytes) && guest_clear(at + bytes, wanted - bytes);
+    return map->nr_bits <= BITMAP_MAX_BITS && guest_write(at, &bits, bytes) &&
+           guest_clear(at + bytes, wanted - bytes);
 }
 
-static uint64_t online_cpus(void)
+uint64_t domctl_online_cpus(void)
 {
     return cpu_count() < 64 ? (1ull << cpu_count()) - 1 : ~0ull;
 }
-
-#define BITMAP_MAX_BITS 8192 // what a caller may ask us to clear
 
 static enum refusal affinity_check(struct domain *d, const struct xen_domctl_vcpuaffinity *a)
 {
@@ -133,7 +129,6 @@ static enum refusal affinity_check(struct domain *d, const struct xen_domctl_vcp
 
 enum refusal domctl_setvcpuaffinity(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
     enum refusal r = affinity_check(d, a);
 
@@ -145,7 +140,7 @@ enum refusal domctl_setvcpuaffinity(struct hypercall *c, struct domain *d, struc
         return REFUSE_BAD_POINTER;
     if (a->flags & XEN_VCPUAFFINITY_SOFT && !bitmap_read(&a->cpumap_soft, &soft))
         return REFUSE_BAD_POINTER;
-    if (!(hard & online_cpus()))
+    if (!(hard & domctl_online_cpus()))
         return REFUSE_BAD_ARGUMENT;
     if (!spin_trylock(&domctl_lock))
         return REFUSE_CONTINUE;
@@ -153,33 +148,63 @@ enum refusal domctl_setvcpuaffinity(struct hypercall *c, struct domain *d, struc
     spin_unlock(&domctl_lock);
     if (r != REFUSE_NONE)
         return r;
-    if (a->flags & XEN_VCPUAFFINITY_HARD && !bitmap_write(&a->cpumap_hard, hard & online_cpus()))
+    if (a->flags & XEN_VCPUAFFINITY_HARD &&
+        !domctl_bitmap_write(&a->cpumap_hard, hard & domctl_online_cpus()))
         return REFUSE_BAD_POINTER;
     if (a->flags & XEN_VCPUAFFINITY_SOFT &&
-        !bitmap_write(&a->cpumap_soft, soft & hard & online_cpus()))
+        !domctl_bitmap_write(&a->cpumap_soft, soft & hard & domctl_online_cpus()))
         return REFUSE_BAD_POINTER;
     return REFUSE_NONE;
 }
 
 enum refusal domctl_getvcpuaffinity(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
     enum refusal r = affinity_check(d, a);
 
     if (r != REFUSE_NONE)
         return r;
     const struct sched_vcpu *s = &d->vcpu[a->vcpu]->sched;
-    if (a->flags & XEN_VCPUAFFINITY_HARD && !bitmap_write(&a->cpumap_hard, s->hard_affinity))
+    if (a->flags & XEN_VCPUAFFINITY_HARD && !domctl_bitmap_write(&a->cpumap_hard, s->hard_affinity))
         return REFUSE_BAD_POINTER;
-    if (a->flags & XEN_VCPUAFFINITY_SOFT && !bitmap_write(&a->cpumap_soft, s->soft_affinity))
+    if (a->flags & XEN_VCPUAFFINITY_SOFT && !domctl_bitmap_write(&a->cpumap_soft, s->soft_affinity))
         return REFUSE_BAD_POINTER;
     return REFUSE_NONE;
 }
 
+// There is one node: every domain is on it.
+enum refusal domctl_nodeaffinity(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    const struct xenctl_bitmap *map = &op->u.nodeaffinity.nodemap;
+    uint64_t nodes;
+
+    if (op->cmd == XEN_DOMCTL_getnodeaffinity)
+        return domctl_bitmap_write(map, 1) ? REFUSE_NONE : REFUSE_BAD_POINTER;
+    if (!bitmap_read(map, &nodes))
+        return REFUSE_BAD_POINTER;
+    return nodes & 1 ? REFUSE_NONE : REFUSE_BAD_ARGUMENT;
+}
+
+enum refusal domctl_sendtrigger(struct hypercall *c, struct domain *d, struct xen_domctl *op)
+{
+    struct vcpu *v = domain_vcpu(d, op->u.sendtrigger.vcpu);
+
+    if (!v)
+        return REFUSE_NO_DOMAIN;
+    switch (op->u.sendtrigger.trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        guest_raise_nmi(v);
+        return REFUSE_NONE;
+    case XEN_DOMCTL_SENDTRIGGER_POWER:
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return REFUSE_BAD_ARGUMENT; // buttons of HVM domains
+    default:
+        return REFUSE_NO_SUBOP;
+    }
+}
+
 enum refusal domctl_scheduler_op(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    (void)c;
     struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
 
     if (s->sched_id != XEN_SCHEDULER_CREDIT)

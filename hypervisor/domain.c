@@ -405,7 +405,10 @@ void domain_shutdown(struct domain *d, uint8_t code)
     if (!first)
         return;
     apply_to_vcpus(d, sched_sleep);
-    domain_send_global_virq(VIRQ_DOM_EXC);
+    if (d->shutdown_code == SHUTDOWN_suspend && d->suspend_port)
+        event_send(d, d->suspend_port);
+    else
+        domain_send_global_virq(VIRQ_DOM_EXC);
 }
 
 enum refusal domain_resume(struct domain *d)

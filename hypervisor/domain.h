@@ -81,6 +81,7 @@ struct domain {
     bool is_dying; // no new references to its resources may be made
     bool is_shutdown;
     uint8_t shutdown_code;
+    evtchn_port_t suspend_port; // of it, sent to when it suspends itself; 0: none
     unsigned controller_pause_count, pause_count;
     uint64_t vm_assist; // VMASST_TYPE_* bits
     xen_domain_handle_t handle;

@@ -13,7 +13,7 @@
 // domain's counters is guarded by the queue lock; those are atomic.
 #include "hypervisor/domain.h"
 
-#define SLICE (10 * NS_PER_MS)
+#define SLICE (SCHED_CREDIT_SLICE_MS * NS_PER_MS)
 #define SLICE_MIN (100 * NS_PER_US)
 #define WINDOW (30 * NS_PER_MS)
 #define WAKE_BONUS (5 * NS_PER_MS)  // virtual

@@ -23,6 +23,7 @@ struct vcpu;
 #define SCHED_WEIGHT_DEFAULT 256
 #define SCHED_WEIGHT_MAX 65535
 #define SCHED_WATCHDOGS 2
+#define SCHED_CREDIT_SLICE_MS 10
 
 struct sched_vcpu {
     struct list link; // in a run queue, in a parked list, or alone

@@ -173,7 +173,7 @@ static void registers(void)
     entries[0].u.cmd = 0;
     entries[0].rsvd = 1;
     EXPECT(platform_op(XENPF_resource_op), 0);
-    EXPECT((int32_t)entries[0].u.ret, -XEN_EINVAL);
+    EXPECT_TRUE((int32_t)entries[0].u.ret == -XEN_EINVAL);
     for (unsigned int i = 0; i < HOSTILE_PLACES; i++) {
         set_xen_guest_handle(platform.u.resource_op.entries, hostile_place(i, sizeof(entries[0])));
         EXPECT(platform_op(XENPF_resource_op), -XEN_EFAULT);

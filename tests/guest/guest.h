@@ -124,6 +124,7 @@ bool probe_write(void *address, uint64_t value);
     X(devices) \
     X(control) \
     X(control_ops) \
+    X(toolstack) \
     X(host) \
     X(off) \
     X(compat) \
