@@ -12,7 +12,9 @@ enum refusal memory_owner_get(struct domain *caller, domid_t id, struct domain *
         return REFUSE_NO_DOMAIN;
     if (id == DOMID_IO)
         d = &domain_io;
-    else if (id == DOMID_XEN && caller->is_privileged)
+    else if (id == DOMID_XEN && !caller->is_privileged)
+        return REFUSE_NOT_PRIVILEGED;
+    else if (id == DOMID_XEN)
         d = &domain_system;
     else
         return domain_lookup_remote(caller, id, out);

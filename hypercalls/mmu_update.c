@@ -228,7 +228,9 @@ long hypercall_update_va_mapping_otherdomain(struct hypercall *c)
     enum refusal r = memory_owner_get(c->domain, (domid_t)c->arg[3], &owner);
     if (r)
         return refuse(c, r, 3);
-    long result = va_update(c, owner);
+    // Devices, too, are for others to map here; a guest has mmu_update for that.
+    bool may = owner == c->domain || c->domain->is_privileged;
+    long result = may ? va_update(c, owner) : refuse(c, REFUSE_NOT_PRIVILEGED, 3);
     domain_put(owner);
     return result;
 }

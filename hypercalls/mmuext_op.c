@@ -82,9 +82,11 @@ static enum refusal ext_flush(struct ext_state *s, const struct mmuext_op *op)
 // Only who has device memory can have anything in the caches that matters to others.
 static enum refusal ext_flush_cache(struct ext_state *s, const struct mmuext_op *op)
 {
-    if (s->call->domain->access.iomem.count == 0)
-        return REFUSE_CACHE_DENIED;
-    if (op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL)
+    bool is_global = op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+
+    if (!access_has_devices(s->call->domain))
+        return is_global ? REFUSE_BAD_ARGUMENT : REFUSE_CACHE_DENIED;
+    if (is_global)
         cpu_call(cpumask_all(), wbinvd);
     else
         wbinvd();

@@ -84,6 +84,11 @@ bool access_iomem_readable(const struct domain *d, uint64_t mfn_first, uint64_t 
            !range_set_overlaps(&denied_iomem, mfn_first, mfn_last);
 }
 
+bool access_has_devices(const struct domain *d)
+{
+    return d->access.iomem.count || d->access.ports.count;
+}
+
 bool access_iomem_permitted(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last)
 {
     return access_iomem_readable(d, mfn_first, mfn_last) &&

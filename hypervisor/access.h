@@ -38,6 +38,8 @@ struct access_domain {
 
 struct domain;
 
+// Any device memory or port: caches, and how memory is cached, are the domain's business.
+bool access_has_devices(const struct domain *d);
 bool access_iomem_permitted(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last);
 // The same for read-only mappings: MSI-X tables may be seen but not written.
 bool access_iomem_readable(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last);

@@ -77,6 +77,8 @@ static __attribute__((always_inline)) inline enum refusal acquire_l1(const struc
     uint64_t value = *e;
     struct frame *f = frame_from_mfn(entry_mfn(value));
 
+    if (__builtin_expect(value & PTE_CACHE, 0) && !access_has_devices(c->table_owner))
+        return REFUSE_ENTRY_BAD_FLAGS;
     if (!f)
         return acquire_device(c, e);
     value &= ~(uint64_t)PTE_CACHE;

@@ -133,7 +133,8 @@ bool probe_write(void *address, uint64_t value);
     X(pair_privilege) \
     X(pair_events) \
     X(pair_grants) \
-    X(pair_copies)
+    X(pair_copies) \
+    X(pair_frames)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \

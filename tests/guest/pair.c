@@ -115,6 +115,13 @@ long pair_destroy(domid_t domid)
     return domctl_destroy(domid);
 }
 
+bool pair_is_dying(domid_t domid)
+{
+    struct xen_domctl_getdomaininfo info;
+
+    return domctl_get_info(domid, &info) == 0 && (info.flags & XEN_DOMINF_dying);
+}
+
 bool pair_is_gone(domid_t domid)
 {
     uint64_t limit = time_now() + STUCK_NS;
@@ -306,8 +313,10 @@ long peer_call(struct peer *peer, peer_function *function, long a, long b, long 
     return peer_wait(peer);
 }
 
-void peer_release(struct peer *peer)
+domid_t peer_detach(struct peer *peer)
 {
+    domid_t domid = peer->domid;
+
     if (peer->port)
         event_unbind(peer->port);
     if (peer->console_port)
@@ -318,15 +327,14 @@ void peer_release(struct peer *peer)
         pair_unmap(peer->box);
     }
     peer->box = NULL;
+    peer->domid = 0;
+    return domid;
 }
 
 bool peer_end(struct peer *peer)
 {
-    domid_t domid = peer->domid;
-    long result;
+    domid_t domid = peer_detach(peer);
+    long result = pair_destroy(domid);
 
-    peer_release(peer);
-    peer->domid = 0;
-    result = pair_destroy(domid);
     return (result == 0 || result == -XEN_ESRCH) && pair_is_gone(domid);
 }

@@ -65,13 +65,16 @@ bool peer_run(struct peer *peer);
 long peer_call(struct peer *peer, peer_function *function, long a, long b, long c);
 void peer_start(struct peer *peer, peer_function *function, long a, long b, long c);
 long peer_wait(struct peer *peer);
-// Lets go of the mappings and channels that dom0 has of the peer.
-void peer_release(struct peer *peer);
+// Lets go of the mappings and channels that dom0 has of the peer, and forgets it: its domain is the case's.
+domid_t peer_detach(struct peer *peer);
 // The same, destroys the domain and waits until it has gone; false: it has not.
 bool peer_end(struct peer *peer);
 
-// Destroys a domain in any state; 0 or the error. True when getdomaininfo does not know it any more.
+// Destroys a domain in any state; 0 or the error.
 long pair_destroy(domid_t domid);
+// Still there after its destruction, because somebody has frames of it.
+bool pair_is_dying(domid_t domid);
+// True when, soon, getdomaininfo does not know it any more.
 bool pair_is_gone(domid_t domid);
 // One domctl; zero the union first. SHUTDOWN_* of a domain that has stopped, -1 while it runs.
 struct xen_domctl;

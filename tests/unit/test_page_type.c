@@ -126,7 +126,10 @@ static void entry_bits(void)
     tree_make(dom[1], t, RW);
     CU_ASSERT_EQUAL(page_type_pin(t[4], dom[1], 4, &work), REFUSE_NONE);
     uint64_t page = entry(t[0], RW);
+    CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PCD, NULL), REFUSE_ENTRY_BAD_FLAGS);
+    dom[1]->is_privileged = true; // what has devices may say how memory is cached
     CU_ASSERT_EQUAL(page_entry_write(&c, t[1], 9, page | PTE_PCD | PTE_PAT, NULL), REFUSE_NONE);
+    dom[1]->is_privileged = false;
     CU_ASSERT_EQUAL(((uint64_t *)frame_to_virt(t[1]))[9] & (PTE_PCD | PTE_PAT),
                     0); // RAM: write-back
     CU_ASSERT_EQUAL(page_entry_write(&c, t[2], 9, page | PTE_PSE, NULL), REFUSE_ENTRY_BAD_FLAGS);

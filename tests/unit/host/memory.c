@@ -70,6 +70,11 @@ bool access_iomem_readable(const struct domain *d, uint64_t first, uint64_t last
     return d->is_privileged && first >= HOST_DEVICE_FIRST && last <= HOST_DEVICE_LAST;
 }
 
+bool access_has_devices(const struct domain *d)
+{
+    return d->is_privileged;
+}
+
 bool access_iomem_permitted(const struct domain *d, uint64_t first, uint64_t last)
 {
     return access_iomem_readable(d, first, last) && last < HOST_DEVICE_LAST;
