@@ -220,6 +220,11 @@ static long map_devices(long dom, long unused, long unused2)
     EXPECT(map_frame((long)virt_to_mfn(toy), DOMID_SELF, PTE_RAM | PTE_PCD), -XEN_EINVAL);
     EXPECT(map_frame((long)virt_to_mfn(toy), DOMID_SELF, PTE_RAM | PTE_PSE), -XEN_EINVAL);
     EXPECT(map_frame_by_address(VGA_FRAME, DOMID_IO, PTE_RAM), -XEN_EPERM);
+    EXPECT(map_frame_by_address((long)virt_to_mfn(toy), DOMID_SELF, PTE_RAM | PTE_PCD),
+           -XEN_EINVAL);
+    EXPECT(hypercall_update_va_mapping(window, pte_make(virt_to_mfn(toy), PTE_RAM | PTE_PCD),
+                                       UVMF_INVLPG),
+           -XEN_EINVAL);
     EXPECT(map_frame_by_address((long)virt_to_mfn(toy), DOMID_IO, PTE_RAM), -XEN_EPERM);
     EXPECT(map_frame(VGA_FRAME, dom, PTE_RAM | PTE_RW), -XEN_EPERM);
     EXPECT(map_frame(APIC_FRAME, dom, PTE_RAM | PTE_RW), -XEN_EPERM);
