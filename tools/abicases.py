@@ -53,10 +53,11 @@ class Cases:
             if path.endswith("case_fatal.c"):
                 for case, run in re.findall(r'\{"(\w+)",\s*(\w+)\s*\}', text):
                     self.sources[f"fatal/{case}"] = reach(run, functions, set())
+        self.words = {case: set(re.findall(r"\w+", source)) for case, source in self.sources.items()}
 
     def calling(self, call, constant):
         """Cases that make the call (with the command), those of its own suite first."""
-        wanted = re.compile(rf"\bhypercall_{call}\b|\b__HYPERVISOR_{call}\b")
-        exact = re.compile(rf"\b{constant or ''}\b")
-        found = [case for case, source in self.sources.items() if wanted.search(source) and exact.search(source)]
+        calls = {f"hypercall_{call}", f"__HYPERVISOR_{call}"}
+        found = [case for case, words in self.words.items()
+                 if not calls.isdisjoint(words) and (not constant or constant in words)]
         return sorted(found, key=lambda case: (not case.startswith(call + "/"), case))
