@@ -100,6 +100,8 @@ static void tame_scheduling(uint64_t *args, bool is_compat)
     args[0] = (uint32_t)args[0];
     if (args[0] < 8)
         args[0] = is_compat ? SCHEDOP_yield : harmless[args[0] % sizeof(harmless)];
+    if (args[0] == SCHEDOP_poll)
+        args[1] = (uint64_t)poll;
     poll->timeout = 1; // long ago
 }
 
