@@ -207,6 +207,8 @@ fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
 fuzz-hostile: $(FUZZ_ELF) $(HV_ELF)
 	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --hostile $(or $(V),3)
 
+## make fuzz-host     libFuzzer on the parsers, built by clang: T= one, SECONDS= for each
+
 ## make linux         Debian's own kernel as dom0 and as a guest (a download; not part of make test)
 .PHONY: linux
 linux: $(HV_ELF)

@@ -33,7 +33,7 @@ UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
 UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c
 
 UNIT_TESTS += decode bounce descriptor
-UNIT_decode_SRCS := tests/unit/test_decode.c hypervisor/decode.c
+UNIT_decode_SRCS := tests/unit/test_decode.c tests/unit/decode_oracle.c hypervisor/decode.c
 UNIT_decode_LIBS := -lZydis
 UNIT_bounce_SRCS := tests/unit/test_bounce.c
 UNIT_bounce_CFLAGS := -Itests/unit/host
