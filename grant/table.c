@@ -148,18 +148,6 @@ static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, unsigned 
     return REFUSE_GRANT_UNSTABLE;
 }
 
-static void entry_release(grant_entry_v1_t *entry, uint16_t flags)
-{
-    if (flags)
-        __atomic_fetch_and(&entry->flags, (uint16_t)~flags, __ATOMIC_SEQ_CST);
-}
-
-// The flags of ours that no use needs any more.
-static uint16_t flags_unused(const struct grant_active *a)
-{
-    return (uint16_t)((a->uses ? 0u : GTF_reading) | (a->writers ? 0u : GTF_writing));
-}
-
 static enum refusal frame_reference(struct domain *owner, mfn_t mfn, bool write)
 {
     struct frame *f = frame_from_mfn(mfn);
@@ -227,7 +215,9 @@ static void use_uncount(struct domain *owner, grant_ref_t ref, bool write)
     a->uses--;
     a->writers = (uint16_t)(a->writers - write);
     g->uses--;
-    entry_release(shared_entry(g, ref), flags_unused(a));
+    uint16_t unused = (uint16_t)((a->uses ? 0u : GTF_reading) | (a->writers ? 0u : GTF_writing));
+    if (unused)
+        __atomic_fetch_and(&shared_entry(g, ref)->flags, (uint16_t)~unused, __ATOMIC_SEQ_CST);
     spin_unlock(&g->lock);
 }
 

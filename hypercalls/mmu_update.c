@@ -142,14 +142,6 @@ static enum refusal update_owners_get(struct update_state *s, uint32_t foreign)
     return r;
 }
 
-static void update_owners_put(struct update_state *s)
-{
-    if (s->is_own)
-        return;
-    domain_put(s->table_owner);
-    domain_put(s->frame_owner);
-}
-
 long hypercall_mmu_update(struct hypercall *c)
 {
     struct type_work *work = &c->vcpu->type_work;
@@ -170,7 +162,10 @@ long hypercall_mmu_update(struct hypercall *c)
             result = CALL_CONTINUE;
     }
     table_put(&s);
-    update_owners_put(&s);
+    if (!s.is_own) {
+        domain_put(s.table_owner);
+        domain_put(s.frame_owner);
+    }
     return memory_batch_end(c, &b, result);
 }
 

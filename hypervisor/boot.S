@@ -135,23 +135,9 @@ build_boot_tables:
     movl %eax, (OFFSET(boot_l4) + 8 * L4_INDEX(IMAGE_VIRT_START))(%esi)
     ret
 
-// Say so on COM1 as the firmware left it, and stop.
-no_long_mode:
-    leal OFFSET(no_long_mode_text)(%esi), %esi
-1:  lodsb
-    testb %al, %al
-    jz 3f
-    movb %al, %cl
-    movw $0x3fd, %dx
-2:  inb %dx, %al
-    testb $0x20, %al
-    jz 2b
-    movw $0x3f8, %dx
-    movb %cl, %al
-    outb %al, %dx
-    jmp 1b
-3:  hlt
-    jmp 3b
+no_long_mode: // a 32-bit processor: nothing can be done, and there is no console yet
+    hlt
+    jmp no_long_mode
 
     .code64
 boot_long_mode:
@@ -173,10 +159,6 @@ boot_high:
     xorl %ebp, %ebp
     call boot_main // (magic, information, load address)
     ud2
-
-    .section .rodata.boot, "a"
-no_long_mode_text:
-    .asciz "(PV) Paravane needs a 64-bit CPU\r\n"
 
     .section .data.boot, "aw"
     .balign 8

@@ -93,12 +93,6 @@ void context_load_cr4(const struct vcpu *v)
         write_cr4(cr4);
 }
 
-static void debug_registers_stop(const struct vcpu *v)
-{
-    if (debugreg_hardware_dr7(v) & DR7_ENABLES)
-        write_dr7(DR7_DEFAULT);
-}
-
 void context_load_debugregs(const struct vcpu *v)
 {
     const uint64_t *r = v->traps.debugreg;
@@ -121,7 +115,8 @@ static void vcpu_save(struct vcpu *v)
     selectors_save(&v->regs);
     vcpu_save_segments(v);
     fpu_save(v);
-    debug_registers_stop(v);
+    if (debugreg_hardware_dr7(v) & DR7_ENABLES)
+        write_dr7(DR7_DEFAULT);
 }
 
 static void idle_loop(void)

@@ -97,7 +97,7 @@ static inline struct cpu *cpu_get(unsigned id)
 
 // What the CPU can do; the same on all CPUs (the boot CPU decides).
 struct cpu_features {
-    bool smep, smap, umip, fsgsbase, xsave, tsc_deadline, invariant_tsc, rdtscp, is_amd;
+    bool smep, smap, fsgsbase, xsave, tsc_deadline, invariant_tsc, rdtscp, is_amd;
     bool sysenter;        // in long mode; elsewhere it is #UD
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0

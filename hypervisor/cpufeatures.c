@@ -57,7 +57,6 @@ static void detect_standard(void)
     f->fsgsbase = bit(r[EBX], 0);
     f->smep = bit(r[EBX], 7);
     f->smap = bit(r[EBX], 20);
-    f->umip = bit(r[ECX], 2);
 }
 
 static void detect_extended(void)
@@ -87,7 +86,7 @@ void cpu_features_init(void)
     detect_standard();
     detect_extended();
     f->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_PGE | CR4_MCE |
-             (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0) | (f->umip ? CR4_UMIP : 0);
+             (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0);
     f->cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
     detect_xsave();
     cpu_features_apply();

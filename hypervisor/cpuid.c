@@ -51,12 +51,6 @@ static struct cpuid_result machine(uint32_t leaf, uint32_t subleaf)
     return (struct cpuid_result){r[0], r[1], r[2], r[3]};
 }
 
-// How wide machine addresses of RAM are.
-static uint32_t machine_address_bits(void)
-{
-    return PAGE_SHIFT + 64 - (uint32_t)__builtin_clzll(frame_max_mfn | 1);
-}
-
 static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r = {0};
@@ -82,7 +76,7 @@ static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
             r.a = (uint32_t)time_tsc_khz();
         break;
     case 5:
-        r.b = machine_address_bits() & XEN_CPUID_MACHINE_ADDRESS_WIDTH_MASK;
+        r.b = PAGE_SHIFT + 64 - (uint32_t)__builtin_clzll(frame_max_mfn | 1); // address bits of RAM
         break;
     }
     return r;

@@ -63,8 +63,7 @@ static unsigned form_of_system(uint16_t opcode)
         return FORM_KNOWN;
     case 0xe4 ... 0xe7: // in, out by immediate
         return FORM_KNOWN | FORM_BYTE;
-    case OPCODE_0F(0x00):                    // sldt, str
-    case OPCODE_0F(0x01):                    // sgdt, sidt, smsw, xsetbv, rdtscp
+    case OPCODE_0F(0x01):                    // xsetbv, rdtscp
     case OPCODE_0F(0x20)... OPCODE_0F(0x23): // mov to and from control and debug registers
         return FORM_KNOWN | FORM_MODRM;
     default:

@@ -283,18 +283,10 @@ static void write_start_info(struct builder *b)
     strlcpy((char *)si->cmd_line, b->command_line, sizeof(si->cmd_line));
 }
 
-// Validates every table of the bootstrap region.
-static enum refusal pin_root(struct builder *b)
-{
-    struct type_work work = {.budget = INT64_MAX};
-    struct frame *f = frame_from_mfn(MFN(b->p2m[b->l4_pfn]));
-
-    return page_type_pin(f, b->d, LEVELS, &work);
-}
-
 static void start_vcpu(struct builder *b)
 {
     static struct vcpu_guest_context context;
+    struct type_work work = {.budget = INT64_MAX};
     uint64_t stack_top = b->stack_at + PAGE_SIZE;
 
     context = (struct vcpu_guest_context){
@@ -314,7 +306,8 @@ static void start_vcpu(struct builder *b)
         .kernel_sp = stack_top,
         .ctrlreg[3] = xen_pfn_to_cr3(b->p2m[b->l4_pfn]),
     };
-    enum refusal r = pin_root(b);
+    // Validates every table of the bootstrap region.
+    enum refusal r = page_type_pin(frame_from_mfn(MFN(b->p2m[b->l4_pfn])), b->d, LEVELS, &work);
     if (r == REFUSE_NONE)
         r = vcpu_initialise(b->d->vcpu[0], &context);
     if (r != REFUSE_NONE)

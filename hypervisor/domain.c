@@ -145,13 +145,6 @@ static enum refusal shared_info_create(struct domain *d)
     return REFUSE_NONE;
 }
 
-static void shared_info_destroy(struct domain *d)
-{
-    if (d->shared_info)
-        frame_unshare(frame_from_mfn(d->shared_info_mfn));
-    d->shared_info = NULL;
-}
-
 static void vcpus_destroy(struct domain *d)
 {
     for (unsigned i = 0; i < d->max_vcpus; i++) {
@@ -170,7 +163,8 @@ static void parts_destroy(struct domain *d)
     sched_domain_destroy(d);
     vcpus_destroy(d);
     grant_domain_free(d);
-    shared_info_destroy(d);
+    if (d->shared_info)
+        frame_unshare(frame_from_mfn(d->shared_info_mfn));
     event_domain_free(d);
 }
 

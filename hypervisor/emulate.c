@@ -17,7 +17,7 @@
 #define SELECTOR_LDT 4u
 #define DR6_STEP 0x4000ull
 #define CR4_GUEST_OWNED (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
-#define CR4_GUEST_HIDDEN (uint64_t)(CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP)
+#define CR4_GUEST_HIDDEN (uint64_t)(CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
 
 uint64_t *emulate_register(struct cpu_user_regs *regs, unsigned number)
 {
@@ -114,12 +114,6 @@ static uint64_t guest_cr0(const struct vcpu *v)
     return (read_cr0() & ~(uint64_t)CR0_TS) | (v->traps.cr0 & CR0_TS);
 }
 
-static uint64_t guest_cr4(const struct vcpu *v)
-{
-    return (cpu_features.cr4 & ~(CR4_GUEST_OWNED | CR4_GUEST_HIDDEN)) |
-           (v->traps.cr4 & CR4_GUEST_OWNED);
-}
-
 static enum emulated cr0_write(struct vcpu *v, uint64_t value)
 {
     if ((value ^ guest_cr0(v)) & ~(uint64_t)CR0_TS)
@@ -168,7 +162,8 @@ static enum emulated mov_from_cr(struct emulation *e)
         *to = xen_pfn_to_cr3(v->root_kernel.v);
         return EMULATED_DONE;
     case 4:
-        *to = guest_cr4(v);
+        *to = (cpu_features.cr4 & ~(CR4_GUEST_OWNED | CR4_GUEST_HIDDEN)) |
+              (v->traps.cr4 & CR4_GUEST_OWNED);
         return EMULATED_DONE;
     default:
         return EMULATED_REFUSED;
@@ -311,52 +306,6 @@ static enum emulated emulate_xsetbv(struct emulation *e)
     return EMULATED_DONE;
 }
 
-// --- what UMIP hides: without it these do not fault in ring 3. Guests get answers, not our addresses.
-
-static enum emulated operand_write(struct emulation *e, const void *value, size_t bytes)
-{
-    uint64_t address = emulate_operand_address(e);
-
-    if (!is_canonical(address))
-        return EMULATED_REFUSED;
-    if (guest_write(address, value, bytes))
-        return EMULATED_DONE;
-    guest_inject_page_fault(e->regs, PFEC_WRITE, address);
-    return EMULATED_STAYS;
-}
-
-// smsw, sldt, str: a register of the operand's size, or two bytes of memory.
-static enum emulated store_word(struct emulation *e, uint64_t value)
-{
-    if (e->insn.mod != 3)
-        return operand_write(e, &value, sizeof(uint16_t));
-    emulate_register_write(emulate_register(e->regs, e->insn.rm), e->insn.operand_bytes, value);
-    return EMULATED_DONE;
-}
-
-// sgdt, sidt: an empty table at the start of the range that belongs to the hypervisor.
-static enum emulated store_table(struct emulation *e)
-{
-    struct descriptor_pointer pointer = {.limit = 0, .base = HV_VIRT_START};
-
-    return operand_write(e, &pointer, e->insn.is_64bit ? sizeof(pointer) : 6);
-}
-
-static enum emulated emulate_umip(struct emulation *e)
-{
-    unsigned reg = e->insn.reg & 7;
-
-    if (!cpu_features.umip)
-        return EMULATED_REFUSED;
-    if (e->insn.opcode == OPCODE_0F(0x00) && reg < 2)
-        return store_word(e, reg == 0 ? (e->v->traps.ldt_entries ? SEL_LDT : 0) : SEL_TSS);
-    if (e->insn.opcode == OPCODE_0F(0x01) && reg < 2 && e->insn.mod != 3)
-        return store_table(e);
-    if (e->insn.opcode == OPCODE_0F(0x01) && reg == 4)
-        return store_word(e, guest_cr0(e->v));
-    return EMULATED_REFUSED;
-}
-
 // 0x0f01: the ModRM byte tells the instruction.
 static enum emulated emulate_group_0f01(struct emulation *e)
 {
@@ -369,9 +318,8 @@ static enum emulated emulate_group_0f01(struct emulation *e)
             e->regs->rcx = e->v->traps.tsc_aux;
         return r;
     }
-    if (in_register && reg == 2 && rm == 1)
-        return e->v->in_kernel ? emulate_xsetbv(e) : EMULATED_REFUSED;
-    return emulate_umip(e);
+    bool is_xsetbv = in_register && reg == 2 && rm == 1;
+    return is_xsetbv && e->v->in_kernel ? emulate_xsetbv(e) : EMULATED_REFUSED;
 }
 
 static const struct emulator {
@@ -390,7 +338,6 @@ static const struct emulator {
     {OPCODE_0F(0x23), OPCODE_0F(0x23), false, mov_to_dr          },
     {OPCODE_0F(0x06), OPCODE_0F(0x06), false, emulate_clts       },
     {OPCODE_0F(0x01), OPCODE_0F(0x01), true,  emulate_group_0f01 },
-    {OPCODE_0F(0x00), OPCODE_0F(0x00), true,  emulate_umip       },
     {OPCODE_0F(0x31), OPCODE_0F(0x31), true,  emulate_rdtsc      },
     {OPCODE_0F(0x09), OPCODE_0F(0x09), false, emulate_wbinvd     },
     {OPCODE_0F(0xa2), OPCODE_0F(0xa2), true,  emulate_cpuid      },

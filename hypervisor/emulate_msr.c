@@ -46,11 +46,6 @@ static bool is_bank_control(uint32_t msr)
     return (msr - MSR_MC0_CTL) % MC_REGISTERS == 0;
 }
 
-static bool is_segment_base(uint32_t msr)
-{
-    return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
-}
-
 // Registers of AMD processors that read as "nothing switched on"; writes are dropped.
 static bool amd_msr_read(uint32_t msr, uint64_t *value)
 {
@@ -59,13 +54,6 @@ static bool amd_msr_read(uint32_t msr, uint64_t *value)
     *value = msr == MSR_AMD_DE_CFG ? DE_CFG_LFENCE_SERIALISES : 0;
     return (msr >= MSR_K7_EVNTSEL0 && msr <= MSR_K7_PERFCTR3) || msr == MSR_K8_HWCR ||
            msr == MSR_K8_SYSCFG || msr == MSR_K8_NB_CFG || msr == MSR_AMD_DE_CFG;
-}
-
-static uint64_t bank_read(uint32_t msr)
-{
-    bool offered = msr - MSR_MC0_CTL < MC_BANKS_OFFERED * MC_REGISTERS;
-
-    return offered && is_bank_control(msr) ? ~0ull : 0;
 }
 
 // The architectural ones that have a value.
@@ -86,6 +74,16 @@ static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_APIC_BASE:
         *value = APIC_BASE_ADDRESS | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0);
         return true;
+    case MSR_MCG_CAP:
+        *value = MC_BANKS_OFFERED;
+        return true;
+    case MSR_MCG_STATUS:
+    case MSR_PLATFORM_INFO:
+    case MSR_MISC_FEATURES:
+    case MSR_PERF_CAPABILITIES:
+    case MSR_HYPERCALL_PAGE:
+        *value = 0;
+        return true;
     case MSR_TSC_AUX:
         *value = v->traps.tsc_aux;
         return cpu_features.rdtscp;
@@ -102,27 +100,16 @@ static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     }
 }
 
-static bool is_zero_msr(uint32_t msr)
-{
-    return msr == MSR_MCG_STATUS || msr == MSR_PLATFORM_INFO || msr == MSR_MISC_FEATURES ||
-           msr == MSR_PERF_CAPABILITIES || msr == MSR_HYPERCALL_PAGE;
-}
-
 bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
     if (common_msr_read(v, msr, value) || amd_msr_read(msr, value))
         return true;
     *value = 0;
     if (is_machine_check_bank(msr)) {
-        *value = bank_read(msr);
+        if (msr - MSR_MC0_CTL < MC_BANKS_OFFERED * MC_REGISTERS && is_bank_control(msr))
+            *value = ~0ull;
         return true;
     }
-    if (msr == MSR_MCG_CAP) {
-        *value = MC_BANKS_OFFERED;
-        return true;
-    }
-    if (is_zero_msr(msr))
-        return true;
     bool exists = !guest_has_handler(v, X86_GP) && recover_rdmsr(msr, value);
     *value = 0;
     return exists;
@@ -153,15 +140,16 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     uint64_t current;
 
-    if (is_segment_base(msr)) {
+    if (is_machine_check_bank(msr))
+        return is_bank_control(msr) || value == 0;
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
         if (!is_canonical(value))
             return false;
         wrmsr(msr, value);
         return true;
-    }
-    if (is_machine_check_bank(msr))
-        return is_bank_control(msr) || value == 0;
-    switch (msr) {
     case MSR_HYPERCALL_PAGE:
         return hypercall_page_write(v, value);
     case MSR_TSC_AUX:

@@ -130,12 +130,6 @@ static bool compute(struct store *s)
 
 // --- the operand
 
-static bool is_byte_form(uint16_t opcode)
-{
-    return opcode != OPCODE_0F(0xba) && opcode != OPCODE_0F(0xc3) && opcode != 0x83 &&
-           !(opcode & 1);
-}
-
 static bool is_string(const struct store *s)
 {
     return s->e.insn.opcode == 0xaa || s->e.insn.opcode == 0xab;
@@ -146,7 +140,9 @@ static bool operand_find(struct store *s, uint64_t fault_address)
 {
     const struct instruction *i = &s->e.insn;
 
-    s->bytes = is_byte_form(i->opcode) ? 1 : i->operand_bytes;
+    bool has_byte_form = i->opcode != OPCODE_0F(0xba) && i->opcode != OPCODE_0F(0xc3) &&
+                         i->opcode != 0x83;
+    s->bytes = has_byte_form && !(i->opcode & 1) ? 1 : i->operand_bytes;
     s->mask = s->bytes == 8 ? ~0ull : (1ull << (s->bytes * 8)) - 1;
     if (!i->is_64bit || (!is_string(s) && (!i->has_modrm || i->mod == 3)))
         return false;

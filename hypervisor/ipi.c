@@ -50,13 +50,6 @@ static void flush_handler(uint8_t vector)
     tlb_flush_serve();
 }
 
-static void serve_with_interrupts_off(void)
-{
-    uint64_t flags = irq_save();
-    tlb_flush_serve();
-    irq_restore(flags);
-}
-
 void tlb_flush_request(struct cpumask mask)
 {
     uint32_t ticket[HV_MAX_CPUS];
@@ -78,7 +71,9 @@ void tlb_flush_request(struct cpumask mask)
         const uint32_t *done = &cpu_get((unsigned)waited)->flush_done;
         while (waited != self &&
                (int32_t)(__atomic_load_n(done, __ATOMIC_ACQUIRE) - ticket[waited]) < 0) {
-            serve_with_interrupts_off();
+            flags = irq_save();
+            tlb_flush_serve();
+            irq_restore(flags);
             cpu_relax();
         }
     }

@@ -181,11 +181,6 @@ void irq_unmap_all(struct domain *d)
 
 // --- the page of the domain with a bit for each pirq that wants an eoi
 
-static bool wants_eoi(const struct pirq *p)
-{
-    return p->is_bound && p->kind == PIRQ_GSI && p->route.is_level;
-}
-
 // Lock held. The domain may write the page as well: that is its own affair.
 static void eoi_bit_update(unsigned pirq)
 {
@@ -195,7 +190,7 @@ static void eoi_bit_update(unsigned pirq)
     if (!p->owner->eoi_frame)
         return;
     uint64_t *word = (uint64_t *)frame_to_virt(p->owner->eoi_frame) + pirq / 64;
-    if (wants_eoi(p))
+    if (p->is_bound && p->kind == PIRQ_GSI && p->route.is_level)
         __atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
     else
         __atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);

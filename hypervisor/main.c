@@ -32,14 +32,6 @@ void boot_main(uint32_t magic, uint64_t info, uint64_t load_address)
     smp_init_boot_cpu(boot_continue); // on the CPU's own stack from here
 }
 
-// The frame table describes all RAM; what boot has not used goes to the allocator.
-static void memory_init(void)
-{
-    boot_memory_describe();
-    boot_memory_finish();
-    log_info("%lu MiB of memory free", frames_free_count() >> 8);
-}
-
 // What dom0 must not touch even though it drives the machine.
 static void protect_platform(void)
 {
@@ -78,7 +70,9 @@ static void boot_continue(void)
     time_init();
     irq_enable();
     smp_prepare();
-    memory_init();
+    boot_memory_describe();
+    boot_memory_finish();
+    log_info("%lu MiB of memory free", frames_free_count() >> 8);
     domain_init();
     sched_init();
     softirq_register(SOFTIRQ_TIMER, timer_softirq);

@@ -61,18 +61,12 @@ static bool in_hypervisor_range(uint64_t address)
     return address >= HV_VIRT_START && address < HV_VIRT_END;
 }
 
-// A store of the guest kernel into one of its page tables. As on Xen, it need not have asked for this by
-// vm_assist.
-static bool is_table_store(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
-{
-    uint32_t kind = regs->error_code & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED | PFEC_FETCH);
-
-    return v->in_kernel && kind == (PFEC_PRESENT | PFEC_WRITE) &&
-           emulate_table_store(v, regs, address);
-}
-
 void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address)
 {
+    const uint32_t kind = regs->error_code &
+                          (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED | PFEC_FETCH);
+    const bool is_store = kind == (PFEC_PRESENT | PFEC_WRITE);
+
     if (in_hypervisor_range(address)) {
         uint64_t offset = ldt_window_offset(address);
         if (!(regs->error_code & PFEC_USER) && offset != ~0ull) {
@@ -81,8 +75,10 @@ void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addre
             // As if the processor had looked at the table where the guest has it.
             address = v->traps.ldt_base + offset;
         }
-    } else if (is_spurious(address, regs->error_code) || is_table_store(v, regs, address)) {
+    } else if (is_spurious(address, regs->error_code)) {
         return;
+    } else if (v->in_kernel && is_store && emulate_table_store(v, regs, address)) {
+        return; // into one of its page tables: as on Xen, it need not have asked for it by vm_assist
     }
     guest_inject_page_fault(regs, regs->error_code, address);
 }

@@ -84,13 +84,6 @@ static void map_image_part(const char *start, const char *end, uint64_t flags)
         *walk(from, 1, 0) = image_to_maddr((void *)from).v | flags | PTE_GLOBAL | LEAF_PTE;
 }
 
-static void map_image(void)
-{
-    map_image_part(text_start, text_end, 0);
-    map_image_part(rodata_start, rodata_end, PTE_NX);
-    map_image_part(data_start, image_end, PTE_RW | PTE_NX);
-}
-
 static bool region_is_memory(const struct boot_region *r)
 {
     return r->type == REGION_RAM || r->type == REGION_ACPI || r->type == REGION_NVS;
@@ -214,7 +207,9 @@ void paging_init(void)
     idle_l4 = table_alloc();
     for (unsigned slot = HV_SLOT_FIRST; slot <= HV_SLOT_LAST; slot++)
         table_below(&idle_l4[slot], slot == HV_SLOT_FIRST ? PTE_USER : 0);
-    map_image();
+    map_image_part(text_start, text_end, 0);
+    map_image_part(rodata_start, rodata_end, PTE_NX);
+    map_image_part(data_start, image_end, PTE_RW | PTE_NX);
     map_direct();
     map_m2p();
     ioremap_init();

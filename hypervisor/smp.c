@@ -45,13 +45,6 @@ void smp_init_boot_cpu(void (*next)(void))
     __builtin_unreachable();
 }
 
-static struct trampoline_parameters *trampoline_install(void)
-{
-    char *page = maddr_to_virt(MADDR(boot_info.trampoline));
-    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-    return (struct trampoline_parameters *)(page + (trampoline_parameters - trampoline_start));
-}
-
 // Meanwhile the new CPU measures its TSC against ours.
 static bool wait_online(const struct cpu *c, uint64_t us)
 {
@@ -96,7 +89,10 @@ void smp_start(void)
         log_warn("smp: no RAM below 640 KiB, running on one CPU");
         return;
     }
-    struct trampoline_parameters *parameters = trampoline_install();
+    char *page = maddr_to_virt(MADDR(boot_info.trampoline));
+    struct trampoline_parameters *parameters = (void *)(page +
+                                                        (trampoline_parameters - trampoline_start));
+    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     for (unsigned i = 0; i < acpi_info.cpu_count && prepared > 1; i++) {
         if (acpi_info.cpu_apic_id[i] != cpu_get(0)->apic_id)
             apic_send(acpi_info.cpu_apic_id[i], APIC_INIT);

@@ -11,6 +11,7 @@
 // Never early: the timer is set in APIC ticks, rounded up; its interrupt compares with system time
 // and arms again what is left.
 #include "hypervisor/time.h"
+#include "hypervisor/acpi.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"
@@ -58,17 +59,26 @@ void time_scale_get(struct vcpu_time_info *t)
 
 // --- calibration
 
+#define REFERENCE_HZ 3579545ul // the ACPI PM timer
+#define REFERENCE_MASK 0xffffffu
+#define REFERENCE_TRIES 1000
+
+static uint32_t reference_read(void)
+{
+    return in32(acpi_info.pm_timer);
+}
+
 struct sample {
     uint64_t tsc, width; // middle and width of the bracket
     uint32_t reference, apic;
 };
 
-static struct sample sample_take(const struct time_source *s)
+static struct sample sample_take(void)
 {
     struct sample best = {.width = ~0ull};
     for (unsigned i = 0; i < 4; i++) {
         uint64_t before = rdtsc_ordered();
-        uint32_t reference = s->read();
+        uint32_t reference = reference_read();
         uint32_t apic = apic_timer_get();
         uint64_t after = rdtsc_ordered();
         if (after - before < best.width)
@@ -78,16 +88,16 @@ static struct sample sample_take(const struct time_source *s)
 }
 
 // One window; returns its error bound (sum of the brackets).
-static uint64_t window_measure(const struct time_source *s, uint64_t *tsc, uint64_t *apic)
+static uint64_t window_measure(uint64_t *tsc, uint64_t *apic)
 {
-    uint32_t target = (uint32_t)(s->hz * WINDOW_US / 1000000), elapsed;
-    struct sample start = sample_take(s), end;
-    while (((s->read() - start.reference) & s->mask) < target)
-        cpu_relax();
-    end = sample_take(s);
-    elapsed = (end.reference - start.reference) & s->mask;
-    *tsc = (end.tsc - start.tsc) * s->hz / elapsed;
-    *apic = (uint64_t)(start.apic - end.apic) * s->hz / elapsed;
+    struct sample start = sample_take(), end;
+    do {
+        end = sample_take();
+    } while (((end.reference - start.reference) & REFERENCE_MASK) <
+             REFERENCE_HZ * WINDOW_US / 1000000);
+    uint32_t elapsed = (end.reference - start.reference) & REFERENCE_MASK;
+    *tsc = (end.tsc - start.tsc) * REFERENCE_HZ / elapsed;
+    *apic = (uint64_t)(start.apic - end.apic) * REFERENCE_HZ / elapsed;
     return start.width + end.width;
 }
 
@@ -114,12 +124,16 @@ static void timer_handler(uint8_t vector);
 
 void time_init(void)
 {
-    const struct time_source *s = time_source_select();
     uint64_t best = ~0ull;
+    bool counts = false;
+    for (unsigned i = 0, first = reference_read(); i < REFERENCE_TRIES && !counts; i++)
+        counts = acpi_info.pm_timer && reference_read() != first;
+    if (!counts)
+        panic("the machine has no ACPI PM timer, or it stands still");
     apic_timer_one_shot();
     apic_timer_set(~0u);
     for (unsigned i = 0; i < WINDOWS; i++) {
-        uint64_t tsc, apic, error = window_measure(s, &tsc, &apic);
+        uint64_t tsc, apic, error = window_measure(&tsc, &apic);
         if (error >= best)
             continue;
         best = error;
@@ -136,9 +150,8 @@ void time_init(void)
     tsc_base = rdtsc_ordered();
     wall_at_boot = rtc_read() * NS_PER_S;
     vector_set_handler(VECTOR_TIMER, timer_handler);
-    log_info("Time: TSC %lu.%03lu MHz, APIC timer %lu.%03lu MHz, by %s; wall clock %lu s",
-             tsc_hz / 1000000, tsc_hz / 1000 % 1000, apic_hz / 1000000, apic_hz / 1000 % 1000,
-             s->name, wall_at_boot / NS_PER_S);
+    log_info("Time: TSC %lu kHz, APIC timer %lu kHz; wall clock %lu s", tsc_hz / 1000,
+             apic_hz / 1000, wall_at_boot / NS_PER_S);
 }
 
 // --- the other CPUs' TSCs
@@ -202,14 +215,6 @@ static void timer_arm(uint64_t deadline, uint64_t now)
     }
 }
 
-static void timer_disarm(void)
-{
-    if (cpu_features.tsc_deadline)
-        wrmsr(MSR_TSC_DEADLINE, 0);
-    else
-        apic_timer_set(0);
-}
-
 static void timer_handler(uint8_t vector)
 {
     struct cpu *c = this_cpu();
@@ -229,8 +234,10 @@ void time_deadline_set(uint64_t ns)
     uint64_t flags = irq_save(), now = time_now();
     struct cpu *c = this_cpu();
     if (ns == TIME_NEVER) {
-        if (c->deadline)
-            timer_disarm();
+        if (c->deadline && cpu_features.tsc_deadline)
+            wrmsr(MSR_TSC_DEADLINE, 0);
+        else if (c->deadline)
+            apic_timer_set(0);
         c->deadline = 0;
     } else if (ns <= now) {
         c->deadline = 0;

@@ -204,7 +204,7 @@ static void privileged_instructions(void)
     EXPECT(probe_run(invalidate_caches, NULL), PROBE_TRAP + 13);
 }
 
-// Where the processor lets only ring 0 read these (UMIP), a guest still gets an answer.
+// No privilege is needed for these, whatever the processor could refuse (UMIP).
 static void table_registers_can_be_read(void)
 {
     struct {

@@ -1,54 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Reference clocks: the ACPI PM timer (3.579545 MHz), channel 2 of the PIT (1.193182 MHz, counted
-// without an interrupt, its gate opened by port 0x61), and the battery-backed clock of the CMOS.
+// The battery-backed clock of the CMOS.
 #include "hypervisor/time.h"
-#include "hypervisor/acpi.h"
 #include "hypervisor/string.h"
 #include "hypervisor/asm.h"
 
-#define PIT_CHANNEL2 0x42
-#define PIT_COMMAND 0x43
-#define PIT_GATE 0x61
 #define CMOS_INDEX 0x70
 #define CMOS_DATA 0x71
-
-static uint32_t pm_timer_read(void)
-{
-    return in32(acpi_info.pm_timer);
-}
-
-// The PIT counts down from 0xffff.
-static uint32_t pit_read(void)
-{
-    out8(PIT_COMMAND, 0x80); // latch channel 2
-    uint32_t low = in8(PIT_CHANNEL2);
-    return ~(low | (uint32_t)in8(PIT_CHANNEL2) << 8) & 0xffff;
-}
-
-static void pit_start(void)
-{
-    out8(PIT_GATE, (uint8_t)((in8(PIT_GATE) & ~2u) | 1u)); // gate on, speaker off
-    out8(PIT_COMMAND, 0xb4);                               // channel 2, both bytes, rate generator
-    out8(PIT_CHANNEL2, 0xff);
-    out8(PIT_CHANNEL2, 0xff);
-}
-
-const struct time_source *time_source_select(void)
-{
-    static const struct time_source pm = {"ACPI PM timer", 3579545, 0xffffff, pm_timer_read};
-    static const struct time_source pit = {"PIT", 1193182, 0xffff, pit_read};
-    if (acpi_info.pm_timer) {
-        uint32_t start = pm_timer_read();
-        for (unsigned i = 0; i < 1000; i++) { // a register that does not count is none
-            if (pm_timer_read() != start)
-                return &pm;
-        }
-    }
-    pit_start();
-    return &pit;
-}
-
-// --- battery clock
 
 enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, RTC_FIELDS };
 #define RTC_STATUS_A 10
