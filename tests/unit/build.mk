@@ -49,8 +49,12 @@ UNIT_page_alloc_SRCS := tests/unit/test_page_alloc.c $(MEMORY_CORE_SRCS)
 UNIT_page_alloc_CFLAGS := -Itests/unit/host
 UNIT_tlb_SRCS := tests/unit/test_tlb.c $(MEMORY_CORE_SRCS)
 UNIT_tlb_CFLAGS := -Itests/unit/host
-UNIT_page_type_SRCS := tests/unit/test_page_type.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
+PAGE_TYPE_SRCS := tests/unit/page_type_fixture.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
+UNIT_page_type_SRCS := tests/unit/test_page_type.c $(PAGE_TYPE_SRCS)
 UNIT_page_type_CFLAGS := -Itests/unit/host
+UNIT_TESTS += page_random
+UNIT_page_random_SRCS := tests/unit/test_page_random.c $(PAGE_TYPE_SRCS)
+UNIT_page_random_CFLAGS := -Itests/unit/host
 UNIT_TESTS += page_race
 UNIT_page_race_SRCS := tests/unit/test_page_race.c tests/unit/page_type_model.c $(MEMORY_CORE_SRCS)
 UNIT_page_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
