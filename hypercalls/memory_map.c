@@ -46,9 +46,11 @@ long memory_op_machine_memory_map(struct hypercall *c, void *argument)
 {
     struct xen_memory_map *m = argument;
 
-    if (m->nr_entries < boot_info.region_count)
+    bool is_wanted = m->buffer.p; // without it: how many
+
+    if (is_wanted && m->nr_entries < boot_info.region_count)
         return refuse(c, REFUSE_MEMORY_MAP_TOO_LONG, 0);
-    for (unsigned i = 0; i < boot_info.region_count; i++) {
+    for (unsigned i = 0; is_wanted && i < boot_info.region_count; i++) {
         const struct boot_region *r = &boot_info.region[i];
         struct memory_map_entry e = {r->start, r->end - r->start, (uint32_t)r->type};
         if (!guest_write((uint64_t)m->buffer.p + i * sizeof(e), &e, sizeof(e)))
@@ -102,7 +104,7 @@ long memory_op_machphys_mapping(struct hypercall *c, void *argument)
     *(struct xen_machphys_mapping *)argument = (struct xen_machphys_mapping){
         .v_start = M2P_START,
         .v_end = M2P_START + M2P_SIZE,
-        .max_mfn = M2P_SIZE / sizeof(uint64_t) - 1,
+        .max_mfn = frame_max_mfn,
     };
     return 0;
 }

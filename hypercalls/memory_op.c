@@ -56,6 +56,40 @@ static long op_sharing(struct hypercall *c, void *argument)
     return 0;
 }
 
+// Memory that is populated on demand or watched belongs to HVM domains.
+static long of_hvm_domain(struct hypercall *c, domid_t id, enum refusal of_caller)
+{
+    struct domain *d;
+    enum refusal r = domain_lookup_remote(c->domain, id, &d);
+
+    if (r != REFUSE_NONE)
+        return refuse(c, r, 1);
+    r = d == c->domain ? of_caller : REFUSE_BAD_ARGUMENT;
+    domain_put(d);
+    return refuse(c, r, 1);
+}
+
+static long op_pod_target(struct hypercall *c, void *argument)
+{
+    return of_hvm_domain(c, ((struct xen_pod_target *)argument)->domid, REFUSE_BAD_ARGUMENT);
+}
+
+static long op_access(struct hypercall *c, void *argument)
+{
+    return of_hvm_domain(c, ((struct xen_mem_access_op *)argument)->domid, REFUSE_NOT_PERMITTED);
+}
+
+// No device has memory of its own in RAM: there is no IOMMU that would have to know.
+static long op_reserved_memory(struct hypercall *c, void *argument)
+{
+    struct xen_reserved_device_memory_map *m = argument;
+
+    if (m->flags & ~(uint32_t)XENMEM_RDM_ALL)
+        return refuse(c, REFUSE_BAD_FLAGS, 1);
+    m->nr_entries = 0;
+    return 0;
+}
+
 #define ROW(command, type, copy, right, handler)                                                   \
     SUBOP(XENMEM_##command, struct xen_##type, copy, right, handler)
 
@@ -79,6 +113,10 @@ static const struct subop rows[] = {
     SUBOP_BARE(XENMEM_get_sharing_shared_pages, op_sharing),
     ROW(add_to_physmap_batch, add_to_physmap_batch, IN, ANY, op_not_translated),
     ROW(claim_pages, memory_reservation, IN, PRIVILEGED, memory_op_claim),
+    ROW(set_pod_target, pod_target, IN, PRIVILEGED, op_pod_target),
+    ROW(get_pod_target, pod_target, IN, PRIVILEGED, op_pod_target),
+    ROW(access_op, mem_access_op, IN, ANY, op_access),
+    ROW(reserved_device_memory_map, reserved_device_memory_map, INOUT, ANY, op_reserved_memory),
     ROW(get_vnumainfo, vnuma_topology_info, IN, ANY, op_not_offered),
     ROW(acquire_resource, mem_acquire_resource, INOUT, ANY, memory_op_acquire_resource),
     ROW(machphys_compat_mfn_list, machphys_mfn_list, NONE, ANY, op_not_offered),

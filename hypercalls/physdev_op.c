@@ -7,8 +7,8 @@
 
 #define IOPL_MAX 3
 #define PORTS 65536
-#define PCI_VENDOR 0 // offset in configuration space
-#define PCI_NO_VENDOR 0xffff
+#define PCI_FUNCTIONS 65536
+#define IOAPIC_FIRST_ROUTE 0x10 // index of a register; two for each line
 
 static long set_iopl(struct hypercall *c, void *argument)
 {
@@ -41,11 +41,9 @@ static long eoi(struct hypercall *c, void *argument)
 static long irq_status(struct hypercall *c, void *argument)
 {
     struct physdev_irq_status_query *op = argument;
-    bool needs_eoi = false;
-    enum refusal r = irq_needs_eoi(c->domain, op->irq, &needs_eoi);
 
-    op->flags = needs_eoi ? XENIRQSTAT_needs_eoi : 0;
-    return refuse(c, r, 1);
+    op->flags = XENIRQSTAT_needs_eoi; // of edges too: who wants to know better names a page of bits
+    return refuse(c, op->irq < PIRQ_COUNT ? REFUSE_NONE : REFUSE_BAD_PIRQ, 1);
 }
 
 static long eoi_page_v1(struct hypercall *c, void *argument)
@@ -71,6 +69,29 @@ static long apic_read(struct hypercall *c, void *argument)
     return 0;
 }
 
+// Lines are routed when they are bound: writes that would do it are not taken, others mean nothing.
+static long apic_write(struct hypercall *c, void *argument)
+{
+    const struct physdev_apic *op = argument;
+    uint32_t version;
+
+    if (!ioapic_read_register(op->apic_physbase, 1, &version))
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    return op->reg < IOAPIC_FIRST_ROUTE || op->reg & 1 ? 0 : refuse(c, REFUSE_NOT_OFFERED, 1);
+}
+
+// Numbers are given out by map_pirq, and only there.
+static long get_free_pirq(struct hypercall *c, void *argument)
+{
+    return refuse(c, REFUSE_NO_VECTOR, 1);
+}
+
+// A debug port on USB, which the hypervisor could be using, and is not.
+static long dbgp_op(struct hypercall *c, void *argument)
+{
+    return 0;
+}
+
 // Vectors are ours to choose; the call is a relic that refuses nothing, as on Xen.
 static long alloc_irq_vector(struct hypercall *c, void *argument)
 {
@@ -93,6 +114,8 @@ static enum refusal map(struct domain *d, struct physdev_map_pirq *op)
             return REFUSE_BAD_ARGUMENT;
         // fall through
     case MAP_PIRQ_TYPE_MSI:
+        if (op->index != -1)
+            return REFUSE_BAD_ARGUMENT;
         // A table base stands for MSI-X.
         return irq_map_message(d, f, (unsigned)op->entry_nr, op->table_base, &op->pirq);
     default:
@@ -123,65 +146,82 @@ static long setup_gsi(struct hypercall *c, void *argument)
     return refuse(c, irq_set_trigger((unsigned)op->gsi, op->triggering != 0, op->polarity != 0), 1);
 }
 
-static long report_function(struct hypercall *c, uint16_t segment, uint8_t bus, uint8_t devfn)
+// --- PCI functions: those that the hardware domain has told of, all on segment 0, one bit each
+
+static uint64_t known[PCI_FUNCTIONS / 64];
+
+static long function_add(struct hypercall *c, uint16_t segment, uint8_t bus, uint8_t devfn)
 {
+    unsigned number = (unsigned)bus << 8 | devfn;
+
     if (segment)
         return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    __atomic_fetch_or(&known[number / 64], 1ull << number % 64, __ATOMIC_RELAXED);
     return refuse(c, irq_protect_msix((struct pci_function){bus, devfn}), 1);
+}
+
+// `found` is the answer for a function that is known. One that goes leaves its MSI-X table as it is, out
+// of the guests' reach.
+static long function_use(struct hypercall *c, uint32_t segment, unsigned number, enum refusal found)
+{
+    bool goes = c->subop == PHYSDEVOP_pci_device_remove || c->subop == PHYSDEVOP_manage_pci_remove;
+    uint64_t bit = 1ull << number % 64, *word = &known[number / 64];
+    uint64_t was = goes && !segment ? __atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED)
+                                    : __atomic_load_n(word, __ATOMIC_RELAXED);
+
+    return refuse(c, !segment && was & bit ? found : REFUSE_NO_FUNCTION, 1);
 }
 
 static long pci_device_add(struct hypercall *c, void *argument)
 {
     const struct physdev_pci_device_add *op = argument;
 
-    return report_function(c, op->seg, op->bus, op->devfn);
-}
-
-static bool function_exists(uint16_t segment, struct pci_function f)
-{
-    return !segment && pci_read(f, PCI_VENDOR, 2) != PCI_NO_VENDOR;
-}
-
-static long prepare_msix(struct hypercall *c, void *argument)
-{
-    const struct physdev_pci_device *op = argument;
-
-    if (!function_exists(op->seg, (struct pci_function){op->bus, op->devfn}))
-        return refuse(c, REFUSE_NO_FUNCTION, 1);
-    return report_function(c, op->seg, op->bus, op->devfn);
-}
-
-// A function goes, or its MSI-X is not wanted any more: the table stays out of the guests' reach.
-static long pci_device_gone(struct hypercall *c, void *argument)
-{
-    const struct physdev_pci_device *op = argument;
-
-    if (!function_exists(op->seg, (struct pci_function){op->bus, op->devfn}))
-        return refuse(c, REFUSE_NO_FUNCTION, 1);
-    return 0;
-}
-
-static long manage_pci_remove(struct hypercall *c, void *argument)
-{
-    const struct physdev_manage_pci *op = argument;
-
-    if (!function_exists(0, (struct pci_function){op->bus, op->devfn}))
-        return refuse(c, REFUSE_NO_FUNCTION, 1);
-    return 0;
-}
-
-static long manage_pci_add_ext(struct hypercall *c, void *argument)
-{
-    const struct physdev_manage_pci_ext *op = argument;
-
-    return report_function(c, 0, op->bus, op->devfn);
+    return function_add(c, op->seg, op->bus, op->devfn);
 }
 
 static long manage_pci_add(struct hypercall *c, void *argument)
 {
     const struct physdev_manage_pci *op = argument;
 
-    return report_function(c, 0, op->bus, op->devfn);
+    return function_add(c, 0, op->bus, op->devfn);
+}
+
+static long manage_pci_add_ext(struct hypercall *c, void *argument)
+{
+    const struct physdev_manage_pci_ext *op = argument;
+
+    if (op->is_extfn > 1 || op->is_virtfn > 1)
+        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
+    return function_add(c, 0, op->bus, op->devfn);
+}
+
+// Removal, and MSI-X tables: they are protected from the start.
+static long pci_device(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_device *op = argument;
+
+    return function_use(c, op->seg, (unsigned)op->bus << 8 | op->devfn, REFUSE_NONE);
+}
+
+static long manage_pci_remove(struct hypercall *c, void *argument)
+{
+    const struct physdev_manage_pci *op = argument;
+
+    return function_use(c, 0, (unsigned)op->bus << 8 | op->devfn, REFUSE_NONE);
+}
+
+static long restore_msi(struct hypercall *c, void *argument)
+{
+    const struct physdev_restore_msi *op = argument;
+
+    return function_use(c, 0, (unsigned)op->bus << 8 | op->devfn, REFUSE_NOT_OFFERED);
+}
+
+static long restore_msi_ext(struct hypercall *c, void *argument)
+{
+    const struct physdev_pci_device *op = argument;
+
+    return function_use(c, op->seg, (unsigned)op->bus << 8 | op->devfn, REFUSE_NOT_OFFERED);
 }
 
 // Accesses go through the ports; there is nothing to set up for the memory-mapped window.
@@ -208,9 +248,14 @@ static const struct subop subops[] = {
     ROW(unmap_pirq, unmap_pirq, IN, PRIVILEGED_TARGET, unmap_pirq),
     ROW(setup_gsi, setup_gsi, IN, PRIVILEGED, setup_gsi),
     ROW(pci_device_add, pci_device_add, IN, PRIVILEGED, pci_device_add),
-    ROW(prepare_msix, pci_device, IN, PRIVILEGED, prepare_msix),
-    ROW(release_msix, pci_device, IN, PRIVILEGED, pci_device_gone),
-    ROW(pci_device_remove, pci_device, IN, PRIVILEGED, pci_device_gone),
+    ROW(prepare_msix, pci_device, IN, PRIVILEGED, pci_device),
+    ROW(release_msix, pci_device, IN, PRIVILEGED, pci_device),
+    ROW(pci_device_remove, pci_device, IN, PRIVILEGED, pci_device),
+    ROW(restore_msi, restore_msi, IN, PRIVILEGED, restore_msi),
+    ROW(restore_msi_ext, pci_device, IN, PRIVILEGED, restore_msi_ext),
+    ROW(apic_write, apic, IN, PRIVILEGED, apic_write),
+    ROW(get_free_pirq, get_free_pirq, IN, ANY, get_free_pirq),
+    ROW(dbgp_op, dbgp_op, IN, PRIVILEGED, dbgp_op),
     ROW(manage_pci_remove, manage_pci, IN, PRIVILEGED, manage_pci_remove),
     ROW(manage_pci_add_ext, manage_pci_ext, IN, PRIVILEGED, manage_pci_add_ext),
     ROW(manage_pci_add, manage_pci, IN, PRIVILEGED, manage_pci_add),

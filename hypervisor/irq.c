@@ -12,12 +12,15 @@
 #include "hypervisor/smp.h"
 #include "hypervisor/apic.h"
 
+#define TIMER_GSI 0
+
 enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
 
 struct pirq {
     uint8_t kind; // enum pirq_kind
     uint8_t vector;
     bool is_bound;
+    bool is_set_up;            // somebody has said how the line is triggered
     bool awaits_eoi;           // level-triggered, delivered, masked
     struct ioapic_route route; // PIRQ_GSI
     struct msi msi;            // PIRQ_MSI
@@ -298,25 +301,20 @@ void irq_eoi_all(struct domain *d)
         irq_eoi(d, i);
 }
 
-enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi)
-{
-    if (pirq >= PIRQ_COUNT)
-        return REFUSE_BAD_PIRQ;
-    *needs_eoi = pirq < gsi_count && pirqs[pirq].route.is_level;
-    return REFUSE_NONE;
-}
-
 enum refusal irq_set_trigger(unsigned gsi, bool is_level, bool is_low)
 {
     if (gsi >= gsi_count)
         return REFUSE_BAD_PIRQ;
     spin_lock(&lock);
-    if (!pirqs[gsi].is_bound) {
-        pirqs[gsi].route.is_level = is_level;
-        pirqs[gsi].route.is_low = is_low;
+    struct pirq *p = &pirqs[gsi];
+    enum refusal r = gsi == TIMER_GSI || p->is_bound || p->is_set_up ? REFUSE_ALREADY : REFUSE_NONE;
+    if (r == REFUSE_NONE) {
+        p->is_set_up = true;
+        p->route.is_level = is_level;
+        p->route.is_low = is_low;
     }
     spin_unlock(&lock);
-    return REFUSE_NONE;
+    return r;
 }
 
 enum refusal irq_protect_msix(struct pci_function f)

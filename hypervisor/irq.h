@@ -25,7 +25,6 @@ enum refusal irq_set_trigger(unsigned gsi, bool is_level, bool is_low);
 // The guest has served a level-triggered interrupt.
 enum refusal irq_eoi(struct domain *d, unsigned pirq);
 void irq_eoi_all(struct domain *d); // all that it has been given
-enum refusal irq_needs_eoi(struct domain *d, unsigned pirq, bool *needs_eoi);
 
 // From now on the page tells the domain which of its pirqs want an eoi; once in its life.
 enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks);

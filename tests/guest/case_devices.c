@@ -38,6 +38,11 @@ static void interrupt_status(void)
     physdev_irq_status_query_t query = {.irq = 9};
 
     EXPECT(PHYSDEV(irq_status_query, query), 0);
+    EXPECT(query.flags, XENIRQSTAT_needs_eoi);
+    query.irq = 0;
+    query.flags = 0xffffffffU;
+    EXPECT(PHYSDEV(irq_status_query, query), 0);
+    EXPECT(query.flags, XENIRQSTAT_needs_eoi);
     query.irq = 0xffffffffU;
     EXPECT(PHYSDEV(irq_status_query, query), -XEN_EINVAL);
 }
@@ -52,6 +57,11 @@ static void map_refused(void)
     map.type = MAP_PIRQ_TYPE_GSI;
     EXPECT(PHYSDEV(map_pirq, map), -XEN_ESRCH);
     map.domid = DOMID_SELF;
+    map.index = 100000; // no such line
+    EXPECT(PHYSDEV(map_pirq, map), -XEN_EINVAL);
+    map.type = MAP_PIRQ_TYPE_MSI; // the index of a message is -1
+    map.index = 0;
+    EXPECT(PHYSDEV(map_pirq, map), -XEN_EINVAL);
     map.type = 99;
     EXPECT(PHYSDEV(map_pirq, map), -XEN_EINVAL);
     EXPECT(PHYSDEV(unmap_pirq, unmap), -XEN_EINVAL);
@@ -59,8 +69,10 @@ static void map_refused(void)
 
 static void bad_arguments(void)
 {
-    physdev_eoi_t eoi = {.irq = 0xffffffffU};
+    physdev_eoi_t eoi = {.irq = 0};
 
+    EXPECT(PHYSDEV(eoi, eoi), -XEN_EINVAL); // never mapped
+    eoi.irq = 0xffffffffU;
     EXPECT(PHYSDEV(eoi, eoi), -XEN_EINVAL);
     EXPECT(hypercall_physdev_op(PHYSDEVOP_set_iopl, HYPERVISOR_ADDRESS), -XEN_EFAULT);
     EXPECT(hypercall_physdev_op(PHYSDEVOP_map_pirq, NON_CANONICAL), -XEN_EFAULT);
@@ -91,8 +103,16 @@ static void io_apic(void)
 
     EXPECT(PHYSDEV(apic_read, apic), 0);
     EXPECT_TRUE((apic.value >> 16 & 0xff) >= 15);
+    apic.reg = 0; // not a line's: ignored
+    EXPECT(PHYSDEV(apic_write, apic), 0);
+    apic.reg = 0x11; // the second half of a line's: ignored
+    EXPECT(PHYSDEV(apic_write, apic), 0);
+    apic.reg = 0x10 + 2 * 23; // a line: Xen may route it. Its delivery mode is an ExtINT's
+    apic.value = 0x10700;
+    EXPECT_TRUE(PHYSDEV(apic_write, apic) < 0);
     apic.apic_physbase = 0x1000;
-    EXPECT_TRUE(PHYSDEV(apic_read, apic) < 0);
+    EXPECT(PHYSDEV(apic_read, apic), -XEN_EINVAL);
+    EXPECT(PHYSDEV(apic_write, apic), -XEN_EINVAL);
     EXPECT(PHYSDEV(alloc_irq_vector, irq), 0);
     EXPECT(irq.vector, 9);
 }
@@ -101,36 +121,143 @@ static void lines(void)
 {
     physdev_setup_gsi_t gsi = {.gsi = 9, .triggering = 1, .polarity = 0};
 
+    gsi.gsi = 0; // the timer's
+    EXPECT(PHYSDEV(setup_gsi, gsi), -XEN_EEXIST);
+    gsi.gsi = 20;
+    gsi.polarity = 1;
     EXPECT(PHYSDEV(setup_gsi, gsi), 0);
+    EXPECT(PHYSDEV(setup_gsi, gsi), -XEN_EEXIST); // once is enough
     gsi.gsi = 0x7fffffff;
     EXPECT(PHYSDEV(setup_gsi, gsi), -XEN_EINVAL);
     gsi.gsi = -1;
     EXPECT(PHYSDEV(setup_gsi, gsi), -XEN_EINVAL);
 }
 
-// prepare_msix is asked nothing good: Xen 4.17 does not survive a function without such a table.
+// A function that nobody has told of is not there. prepare_msix is asked nothing good: Xen 4.17 does not
+// survive a function without such a table.
 static void pci_functions(void)
 {
     physdev_pci_device_add_t add;
-    physdev_manage_pci_t manage = {.bus = 0, .devfn = 0};
-    physdev_manage_pci_t absent = {.bus = 0x77, .devfn = 0xff};
-    physdev_manage_pci_ext_t extended = {.bus = 0, .devfn = 0};
-    physdev_pci_device_t device = {.seg = 0, .bus = 0x77, .devfn = 0xff};
-    physdev_pci_mmcfg_reserved_t window = {.segment = 7, .end_bus = 255};
+    physdev_pci_device_t device = {.seg = 0, .bus = 0x76, .devfn = 0x13};
+    physdev_manage_pci_t manage = {.bus = 0x76, .devfn = 0x13};
+    physdev_restore_msi_t restore = {.bus = 0x76, .devfn = 0x13};
+    physdev_manage_pci_ext_t extended = {.bus = 0x76, .devfn = 0x13};
 
     memset(&add, 0, sizeof(add));
-    EXPECT(PHYSDEV(pci_device_add, add), 0);
+    add.bus = 0x76;
+    add.devfn = 0x13;
+    for (unsigned int round = 0; round < 2; round++) {
+        EXPECT(PHYSDEV(manage_pci_remove, manage), -XEN_ENODEV);
+        EXPECT(PHYSDEV(pci_device_remove, device), -XEN_ENODEV);
+        EXPECT(PHYSDEV(prepare_msix, device), -XEN_ENODEV);
+        EXPECT(PHYSDEV(release_msix, device), -XEN_ENODEV);
+        EXPECT(PHYSDEV(restore_msi, restore), -XEN_ENODEV);
+        EXPECT(PHYSDEV(restore_msi_ext, device), -XEN_ENODEV);
+        EXPECT(PHYSDEV(pci_device_add, add), 0);
+        EXPECT(PHYSDEV(pci_device_add, add), 0);
+        EXPECT(PHYSDEV(pci_device_remove, device), 0);
+    }
     EXPECT(PHYSDEV(manage_pci_add, manage), 0);
+    EXPECT(PHYSDEV(manage_pci_remove, manage), 0);
     EXPECT(PHYSDEV(manage_pci_add_ext, extended), 0);
-    EXPECT(PHYSDEV(manage_pci_remove, absent), -XEN_ENODEV);
+    EXPECT(PHYSDEV(manage_pci_remove, manage), 0);
+    extended.is_extfn = 2;
+    EXPECT(PHYSDEV(manage_pci_add_ext, extended), -XEN_EINVAL);
+    extended.is_extfn = 0;
+    extended.is_virtfn = 2;
+    EXPECT(PHYSDEV(manage_pci_add_ext, extended), -XEN_EINVAL);
+    device.seg = 1; // a function of another segment
     EXPECT(PHYSDEV(pci_device_remove, device), -XEN_ENODEV);
-    EXPECT(PHYSDEV(prepare_msix, device), -XEN_ENODEV);
     EXPECT(PHYSDEV(release_msix, device), -XEN_ENODEV);
+}
+
+static void windows_of_configuration(void)
+{
+    physdev_pci_mmcfg_reserved_t window = {.segment = 7, .end_bus = 255};
+
     EXPECT_TRUE(PHYSDEV(pci_mmcfg_reserved, window) < 0);
-    EXPECT(hypercall_physdev_op(PHYSDEVOP_pci_device_add, HYPERVISOR_ADDRESS), -XEN_EFAULT);
-    EXPECT(hypercall_physdev_op(PHYSDEVOP_manage_pci_add, HYPERVISOR_ADDRESS), -XEN_EFAULT);
-    EXPECT(hypercall_physdev_op(PHYSDEVOP_prepare_msix, HYPERVISOR_ADDRESS), -XEN_EFAULT);
-    EXPECT(hypercall_physdev_op(PHYSDEVOP_pci_mmcfg_reserved, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+// What Xen would do, and Paravane does not: restore messages, route lines, give out numbers.
+static void interrupts_of_xen(void)
+{
+    physdev_pci_device_add_t add;
+    physdev_pci_device_t device = {.seg = 0, .bus = 0x75, .devfn = 1};
+    physdev_restore_msi_t restore = {.bus = 0x75, .devfn = 1};
+    physdev_get_free_pirq_t number = {.type = MAP_PIRQ_TYPE_MSI};
+    long result;
+
+    memset(&add, 0, sizeof(add));
+    add.bus = 0x75;
+    add.devfn = 1;
+    EXPECT(PHYSDEV(pci_device_add, add), 0);
+    result = PHYSDEV(restore_msi, restore);
+    EXPECT_TRUE(result == 0 || result == -XEN_EOPNOTSUPP);
+    result = PHYSDEV(restore_msi_ext, device);
+    EXPECT_TRUE(result == 0 || result == -XEN_EOPNOTSUPP);
+    EXPECT(PHYSDEV(pci_device_remove, device), 0);
+    result = PHYSDEV(get_free_pirq, number);
+    EXPECT_TRUE(result == 0 || result == -XEN_ENOSPC);
+}
+
+static void debug_port(void)
+{
+    physdev_dbgp_op_t port;
+
+    memset(&port, 0, sizeof(port));
+    EXPECT(PHYSDEV(dbgp_op, port), 0); // there is none
+    memset(&port, 0xff, sizeof(port));
+    EXPECT(PHYSDEV(dbgp_op, port), 0);
+}
+
+// Each command with a structure, wherever it cannot be read.
+static void pointers(void)
+{
+    static const struct {
+        uint8_t command, bytes;
+    } rows[] = {
+        {PHYSDEVOP_eoi,                sizeof(physdev_eoi_t)             },
+        {PHYSDEVOP_irq_status_query,   sizeof(physdev_irq_status_query_t)},
+        {PHYSDEVOP_set_iopl,           sizeof(physdev_set_iopl_t)        },
+        {PHYSDEVOP_set_iobitmap,       sizeof(physdev_set_iobitmap_t)    },
+        {PHYSDEVOP_apic_read,          sizeof(physdev_apic_t)            },
+        {PHYSDEVOP_apic_write,         sizeof(physdev_apic_t)            },
+        {PHYSDEVOP_alloc_irq_vector,   sizeof(physdev_irq_t)             },
+        {PHYSDEVOP_map_pirq,           sizeof(physdev_map_pirq_t)        },
+        {PHYSDEVOP_unmap_pirq,         sizeof(physdev_unmap_pirq_t)      },
+        {PHYSDEVOP_manage_pci_add,     sizeof(physdev_manage_pci_t)      },
+        {PHYSDEVOP_manage_pci_remove,  sizeof(physdev_manage_pci_t)      },
+        {PHYSDEVOP_manage_pci_add_ext, sizeof(physdev_manage_pci_ext_t)  },
+        {PHYSDEVOP_pirq_eoi_gmfn_v1,   sizeof(physdev_pirq_eoi_gmfn_t)   },
+        {PHYSDEVOP_pirq_eoi_gmfn_v2,   sizeof(physdev_pirq_eoi_gmfn_t)   },
+        {PHYSDEVOP_restore_msi,        sizeof(physdev_restore_msi_t)     },
+        {PHYSDEVOP_restore_msi_ext,    sizeof(physdev_pci_device_t)      },
+        {PHYSDEVOP_setup_gsi,          sizeof(physdev_setup_gsi_t)       },
+        {PHYSDEVOP_get_free_pirq,      sizeof(physdev_get_free_pirq_t)   },
+        {PHYSDEVOP_dbgp_op,            sizeof(physdev_dbgp_op_t)         },
+        {PHYSDEVOP_pci_device_add,     offsetof(physdev_pci_device_add_t,  optarr)},
+        {PHYSDEVOP_pci_device_remove,                            sizeof(physdev_pci_device_t)                                   },
+        {PHYSDEVOP_prepare_msix,                            sizeof(physdev_pci_device_t)     },
+        {PHYSDEVOP_release_msix,                            sizeof(physdev_pci_device_t)                                   },
+        {PHYSDEVOP_pci_mmcfg_reserved,                            sizeof(physdev_pci_mmcfg_reserved_t)},
+    };
+
+    for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+        for (unsigned int i = 0; i < HOSTILE_PLACES; i++) {
+            void *place = hostile_place(i, rows[r].bytes);
+            EXPECT(hypercall_physdev_op(rows[r].command, place), -XEN_EFAULT);
+        }
+    }
+}
+
+static void unknown_commands(void)
+{
+    static const uint32_t unknown[] = {0, 1, 2, 3, 11, 18, 22, 32, 33, 99, 0x7fffffff, 0xffffffff};
+    uint64_t argument[16];
+
+    memset(argument, 0, sizeof(argument));
+    for (unsigned int i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+        EXPECT(hypercall_physdev_op(unknown[i], argument), -XEN_ENOSYS);
 }
 
 static void pages_of_interrupts_refused(void)
@@ -189,6 +316,11 @@ static const struct report_case physdev_cases[] = {
     REPORT_CASE(io_apic),
     REPORT_CASE(lines),
     REPORT_CASE(pci_functions),
+    REPORT_CASE(windows_of_configuration),
+    REPORT_CASE(interrupts_of_xen),
+    REPORT_CASE(debug_port),
+    REPORT_CASE(pointers),
+    REPORT_CASE(unknown_commands),
     REPORT_CASE(pages_of_interrupts_refused),
     REPORT_CASE(page_of_interrupts),
 };

@@ -101,6 +101,9 @@ static void machine_map_too_short(void)
 
     set_xen_guest_handle(map.buffer, entries);
     EXPECT(hypercall_memory_op(XENMEM_machine_memory_map, &map), -XEN_EINVAL);
+    set_xen_guest_handle(map.buffer, NULL); // how many
+    EXPECT(hypercall_memory_op(XENMEM_machine_memory_map, &map), 0);
+    EXPECT_TRUE(map.nr_entries > 1);
 }
 
 static void map_of_another(void)
@@ -168,6 +171,50 @@ static void switched_off(void)
     nodes.domid = DOMID_SELF;
     EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, &nodes), -XEN_EOPNOTSUPP);
     EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, HYPERVISOR_ADDRESS), -XEN_EFAULT);
+}
+
+// Populated on demand, watched: memory of HVM domains. No device has memory of its own in RAM.
+static void memory_of_hvm_domains(void)
+{
+    struct xen_pod_target target = {.domid = DOMID_SELF};
+    struct xen_mem_access_op access = {.domid = 0};
+    struct xen_reserved_device_memory_map reserved = {.nr_entries = 77};
+    long domain = domain_create();
+
+    REQUIRE(domain > 0);
+    EXPECT(hypercall_memory_op(XENMEM_set_pod_target, &target), -XEN_EINVAL);
+    EXPECT(hypercall_memory_op(XENMEM_get_pod_target, &target), -XEN_EINVAL);
+    target.domid = ABSENT_DOMAIN;
+    EXPECT(hypercall_memory_op(XENMEM_set_pod_target, &target), -XEN_ESRCH);
+    EXPECT(hypercall_memory_op(XENMEM_get_pod_target, &target), -XEN_ESRCH);
+    EXPECT(hypercall_memory_op(XENMEM_access_op, &access), -XEN_EPERM); // the caller itself
+    access.domid = ABSENT_DOMAIN;
+    EXPECT(hypercall_memory_op(XENMEM_access_op, &access), -XEN_ESRCH);
+    access.domid = (domid_t)domain;
+    EXPECT(hypercall_memory_op(XENMEM_access_op, &access), -XEN_EINVAL);
+    domain_destroy(domain);
+    EXPECT(hypercall_memory_op(XENMEM_reserved_device_memory_map, &reserved), 0);
+    EXPECT(reserved.nr_entries, 0);
+    reserved.flags = 2;
+    EXPECT(hypercall_memory_op(XENMEM_reserved_device_memory_map, &reserved), -XEN_EINVAL);
+    for (unsigned int i = 0; i < HOSTILE_PLACES; i++) {
+        void *place = hostile_place(i, sizeof(target));
+        EXPECT(hypercall_memory_op(XENMEM_set_pod_target, place), -XEN_EFAULT);
+        EXPECT(hypercall_memory_op(XENMEM_get_pod_target, place), -XEN_EFAULT);
+        place = hostile_place(i, sizeof(access));
+        EXPECT(hypercall_memory_op(XENMEM_access_op, place), -XEN_EFAULT);
+        place = hostile_place(i, sizeof(reserved));
+        EXPECT(hypercall_memory_op(XENMEM_reserved_device_memory_map, place), -XEN_EFAULT);
+    }
+}
+
+static void unknown_memory_commands(void)
+{
+    static const unsigned int unknown[] = {8, 20, 22, 29, 30, 31, 40, 63};
+    uint64_t argument[16] = {0};
+
+    for (unsigned int i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+        EXPECT(hypercall_memory_op(unknown[i], argument), -XEN_ENOSYS);
 }
 
 static void claims(void)
@@ -270,6 +317,8 @@ static const struct report_case cases[] = {
     REPORT_CASE(sharing),
     REPORT_CASE(physmap_of_translated_guests),
     REPORT_CASE(switched_off),
+    REPORT_CASE(memory_of_hvm_domains),
+    REPORT_CASE(unknown_memory_commands),
     REPORT_CASE(claims),
     REPORT_CASE(grant_frames_of_another),
     REPORT_CASE(resources_that_are_none),
