@@ -90,7 +90,7 @@ enum refusal event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port
     return REFUSE_NONE;
 }
 
-enum refusal event_bind_pirq(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t *port)
+enum refusal event_bind_pirq(struct domain *d, unsigned pirq, evtchn_port_t *port)
 {
     if (!event_pirq_hooks || pirq > UINT16_MAX)
         return REFUSE_EVENT_BAD_PIRQ;
@@ -105,7 +105,7 @@ enum refusal event_bind_pirq(struct domain *d, unsigned pirq, bool will_share, e
     c.port->is_changing = true;
     event_lock_drop(&c.lock);
 
-    r = event_pirq_hooks->bind(d, pirq, will_share, c.number);
+    r = event_pirq_hooks->bind(d, pirq, c.number);
 
     event_lock_take(&c.lock, d, NULL);
     c.port->is_changing = false;

@@ -89,7 +89,7 @@ enum refusal event_bind_interdomain(struct domain *d, struct domain *remote,
                                     evtchn_port_t remote_port, evtchn_port_t *port);
 enum refusal event_bind_virq(struct domain *d, unsigned vcpu, unsigned virq, evtchn_port_t *port);
 enum refusal event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port);
-enum refusal event_bind_pirq(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t *port);
+enum refusal event_bind_pirq(struct domain *d, unsigned pirq, evtchn_port_t *port);
 enum refusal event_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned vcpu);
 enum refusal event_close(struct domain *d, evtchn_port_t port);
 enum refusal event_send(struct domain *d, evtchn_port_t port);
@@ -123,8 +123,8 @@ enum refusal event_poll(struct domain *d, evtchn_port_t port, bool *is_pending);
 // --- interrupts of devices: the code that owns them registers itself here
 struct event_pirq_hooks {
     // Route `pirq` to `port` of `d`: from now on it may call event_raise_pirq(). Called without locks.
-    // Refuses with BAD_PIRQ, NOT_PERMITTED, EVENT_PIRQ_BOUND, PIRQ_IN_USE, NO_VECTOR.
-    enum refusal (*bind)(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port);
+    // Refuses with BAD_PIRQ, NOT_PERMITTED, EVENT_PIRQ_BOUND.
+    enum refusal (*bind)(struct domain *d, unsigned pirq, evtchn_port_t port);
     void (*unbind)(struct domain *d, unsigned pirq);
 };
 void event_set_pirq_hooks(const struct event_pirq_hooks *hooks);

@@ -33,8 +33,7 @@ static long op_bind_virq(struct hypercall *c, void *argument)
 static long op_bind_pirq(struct hypercall *c, void *argument)
 {
     struct evtchn_bind_pirq *op = argument;
-    bool will_share = op->flags & BIND_PIRQ__WILL_SHARE;
-    return refuse(c, event_bind_pirq(c->domain, op->pirq, will_share, &op->port), 0);
+    return refuse(c, event_bind_pirq(c->domain, op->pirq, &op->port), 0); // lines are never shared
 }
 
 static long op_bind_ipi(struct hypercall *c, void *argument)

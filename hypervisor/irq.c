@@ -226,21 +226,15 @@ enum refusal irq_set_eoi_page(struct domain *d, mfn_t mfn, bool unmasks)
 // --- binding: called back by event/
 
 // Sharing means nothing: a line has one owner here.
-static enum refusal bind(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port)
+static enum refusal bind(struct domain *d, unsigned pirq, evtchn_port_t port)
 {
     if (pirq >= PIRQ_COUNT)
         return REFUSE_BAD_PIRQ;
-    if (!access_pirq_permitted(d, pirq))
-        return REFUSE_NOT_PERMITTED;
     spin_lock(&lock);
     struct pirq *p = &pirqs[pirq];
     enum refusal r = REFUSE_NONE;
-    if (p->kind == PIRQ_FREE && pirq < gsi_count)
-        r = claim(d, pirq, PIRQ_GSI);
-    else if (p->kind == PIRQ_FREE)
-        r = REFUSE_BAD_PIRQ;
-    else if (p->owner != d)
-        r = REFUSE_PIRQ_IN_USE;
+    if (p->owner != d || !access_pirq_permitted(d, pirq))
+        r = REFUSE_NOT_PERMITTED;
     else if (p->is_bound)
         r = REFUSE_EVENT_PIRQ_BOUND;
     if (r == REFUSE_NONE) {

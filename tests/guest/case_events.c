@@ -1,114 +1,66 @@
 // SPDX-License-Identifier: MIT
 // event_channel_op: ports to ourselves, virtual interrupts, states, and ports that do not exist.
-#include "tests/guest/guest.h"
-
-#include <string.h>
-#include <xen/event_channel.h>
+#include "tests/guest/ports.h"
 
 #include "pvguest/event.h"
-#include "pvguest/start.h"
 #include "pvguest/time.h"
 
-#define OP(command, value) hypercall_event_channel_op(EVTCHNOP_##command, &(value))
 #define LAST_PORT 4095U
-#define EVTCHNOP_reset_cont 14 // not in the header for guests
-
-static evtchn_port_t alloc_unbound(domid_t remote)
-{
-    struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = remote};
-
-    return OP(alloc_unbound, a) == 0 ? a.port : 0;
-}
-
-static long close_port(evtchn_port_t port)
-{
-    struct evtchn_close c = {.port = port};
-
-    return OP(close, c);
-}
-
-static long send_port(evtchn_port_t port)
-{
-    struct evtchn_send s = {.port = port};
-
-    return OP(send, s);
-}
-
-static long status_of(evtchn_port_t port, struct evtchn_status *status)
-{
-    memset(status, 0, sizeof(*status));
-    status->dom = DOMID_SELF;
-    status->port = port;
-    return OP(status, *status);
-}
-
-static bool pending(evtchn_port_t port)
-{
-    return __atomic_load_n(&shared_info_page->evtchn_pending[port / 64], __ATOMIC_ACQUIRE) >>
-               (port % 64) &
-           1;
-}
-
-static void clear_pending(evtchn_port_t port)
-{
-    __atomic_and_fetch(&shared_info_page->evtchn_pending[port / 64], ~(1UL << (port % 64)),
-                       __ATOMIC_RELEASE);
-}
 
 static void unbound_port(void)
 {
-    evtchn_port_t port = alloc_unbound(DOMID_SELF), second = alloc_unbound(ABSENT_DOMAIN);
+    evtchn_port_t port = port_alloc_unbound(DOMID_SELF), second = port_alloc_unbound(ABSENT_DOMAIN);
     struct evtchn_status status;
 
     REQUIRE(port != 0);
     EXPECT_TRUE(second == 0 || second != port);
-    EXPECT(status_of(port, &status), 0);
+    EXPECT(port_status(port, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_unbound);
-    EXPECT(send_port(port), 0);
-    EXPECT_TRUE(!pending(port));
-    EXPECT(close_port(port), 0);
-    EXPECT(status_of(port, &status), 0);
+    EXPECT(port_send(port), 0);
+    EXPECT_TRUE(!port_pending(port));
+    EXPECT(port_close(port), 0);
+    EXPECT(port_status(port, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_closed);
     if (second)
-        EXPECT(close_port(second), 0);
+        EXPECT(port_close(second), 0);
 }
 
 static void interdomain_to_self(void)
 {
-    evtchn_port_t far = alloc_unbound(DOMID_SELF);
+    evtchn_port_t far = port_alloc_unbound(DOMID_SELF);
     struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = far};
     struct evtchn_status status;
 
     REQUIRE(far != 0);
     REQUIRE(OP(bind_interdomain, b) == 0);
-    EXPECT(status_of(b.local_port, &status), 0);
+    EXPECT(port_status(b.local_port, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_interdomain);
     EXPECT(status.u.interdomain.port, far);
-    clear_pending(far);
-    clear_pending(b.local_port);
-    EXPECT(send_port(b.local_port), 0);
-    EXPECT_TRUE(pending(far));
-    EXPECT_TRUE(!pending(b.local_port));
-    clear_pending(far);
+    port_clear(far);
+    port_clear(b.local_port);
+    EXPECT(port_send(b.local_port), 0);
+    EXPECT_TRUE(port_pending(far));
+    EXPECT_TRUE(!port_pending(b.local_port));
+    port_clear(far);
     EXPECT(OP(bind_interdomain, b), -XEN_EINVAL);
-    EXPECT(close_port(b.local_port), 0);
-    EXPECT(status_of(far, &status), 0);
+    EXPECT(port_close(b.local_port), 0);
+    EXPECT(port_status(far, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_unbound);
-    EXPECT(close_port(far), 0);
+    EXPECT(port_close(far), 0);
 }
 
 // A fresh interdomain port is marked pending once, in case something was sent before.
 static void bind_marks_pending(void)
 {
-    evtchn_port_t far = alloc_unbound(DOMID_SELF);
+    evtchn_port_t far = port_alloc_unbound(DOMID_SELF);
     struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = far};
 
     REQUIRE(far != 0);
     REQUIRE(OP(bind_interdomain, b) == 0);
-    EXPECT_TRUE(pending(b.local_port));
-    clear_pending(b.local_port);
-    EXPECT(close_port(b.local_port), 0);
-    EXPECT(close_port(far), 0);
+    EXPECT_TRUE(port_pending(b.local_port));
+    port_clear(b.local_port);
+    EXPECT(port_close(b.local_port), 0);
+    EXPECT(port_close(far), 0);
 }
 
 static void virtual_interrupt(void)
@@ -117,12 +69,12 @@ static void virtual_interrupt(void)
     struct evtchn_status status;
 
     REQUIRE(OP(bind_virq, b) == 0);
-    EXPECT(status_of(b.port, &status), 0);
+    EXPECT(port_status(b.port, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_virq);
     EXPECT(status.u.virq, VIRQ_DEBUG);
     EXPECT(OP(bind_virq, again), -XEN_EEXIST);
-    EXPECT(send_port(b.port), -XEN_EINVAL);
-    EXPECT(close_port(b.port), 0);
+    EXPECT(port_send(b.port), -XEN_EINVAL);
+    EXPECT(port_close(b.port), 0);
     again.virq = NR_VIRQS;
     EXPECT(OP(bind_virq, again), -XEN_EINVAL);
     again.virq = VIRQ_DEBUG;
@@ -143,12 +95,12 @@ static void inter_processor_interrupt(void)
     struct evtchn_status status;
 
     REQUIRE(OP(bind_ipi, b) == 0);
-    EXPECT(status_of(b.port, &status), 0);
+    EXPECT(port_status(b.port, &status), 0);
     EXPECT(status.status, EVTCHNSTAT_ipi);
-    EXPECT(send_port(b.port), 0);
-    EXPECT_TRUE(pending(b.port));
-    clear_pending(b.port);
-    EXPECT(close_port(b.port), 0);
+    EXPECT(port_send(b.port), 0);
+    EXPECT_TRUE(port_pending(b.port));
+    port_clear(b.port);
+    EXPECT(port_close(b.port), 0);
     b.vcpu = 100;
     EXPECT(OP(bind_ipi, b), -XEN_ENOENT);
 }
@@ -205,14 +157,14 @@ static void unmask_by_hypercall(void)
     EXPECT(OP(unmask, u), 0);
     EXPECT(*mask >> (b.port % 64) & 1, 0);
     __atomic_or_fetch(mask, 1UL << (b.port % 64), __ATOMIC_SEQ_CST);
-    EXPECT(close_port(b.port), 0);
+    EXPECT(port_close(b.port), 0);
     u.port = 1U << 20;
     EXPECT(OP(unmask, u), -XEN_EINVAL);
 }
 
 static void move_to_vcpu(void)
 {
-    evtchn_port_t port = alloc_unbound(DOMID_SELF);
+    evtchn_port_t port = port_alloc_unbound(DOMID_SELF);
     struct evtchn_bind_vcpu b = {.port = port, .vcpu = 0};
     struct evtchn_bind_ipi ipi = {.vcpu = 0};
 
@@ -220,27 +172,27 @@ static void move_to_vcpu(void)
     EXPECT(OP(bind_vcpu, b), 0);
     b.vcpu = 100;
     EXPECT(OP(bind_vcpu, b), -XEN_ENOENT);
-    EXPECT(close_port(port), 0);
+    EXPECT(port_close(port), 0);
     b.vcpu = 0;
     EXPECT(OP(bind_vcpu, b), -XEN_EINVAL);
     REQUIRE(OP(bind_ipi, ipi) == 0);
     b.port = ipi.port;
     EXPECT(OP(bind_vcpu, b), -XEN_EINVAL);
-    EXPECT(close_port(ipi.port), 0);
+    EXPECT(port_close(ipi.port), 0);
 }
 
 static void closed_ports(void)
 {
-    evtchn_port_t port = alloc_unbound(DOMID_SELF);
+    evtchn_port_t port = port_alloc_unbound(DOMID_SELF);
     struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = port};
 
     REQUIRE(port != 0);
-    EXPECT(close_port(port), 0);
-    EXPECT(close_port(port), -XEN_EINVAL);
-    EXPECT(send_port(port), -XEN_EINVAL);
+    EXPECT(port_close(port), 0);
+    EXPECT(port_close(port), -XEN_EINVAL);
+    EXPECT(port_send(port), -XEN_EINVAL);
     EXPECT(OP(bind_interdomain, b), -XEN_EINVAL);
-    EXPECT(close_port(0), -XEN_EINVAL);
-    EXPECT(send_port(0), -XEN_EINVAL);
+    EXPECT(port_close(0), -XEN_EINVAL);
+    EXPECT(port_send(0), -XEN_EINVAL);
 }
 
 static void ports_out_of_range(void)
@@ -251,9 +203,9 @@ static void ports_out_of_range(void)
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         struct evtchn_bind_interdomain b = {.remote_dom = DOMID_SELF, .remote_port = ports[i]};
 
-        EXPECT(send_port(ports[i]), -XEN_EINVAL);
-        EXPECT(close_port(ports[i]), -XEN_EINVAL);
-        EXPECT(status_of(ports[i], &status), -XEN_EINVAL);
+        EXPECT(port_send(ports[i]), -XEN_EINVAL);
+        EXPECT(port_close(ports[i]), -XEN_EINVAL);
+        EXPECT(port_status(ports[i], &status), -XEN_EINVAL);
         EXPECT(OP(bind_interdomain, b), -XEN_EINVAL);
     }
 }
@@ -279,12 +231,12 @@ static void exhaustion(void)
     unsigned int count = 0;
     evtchn_port_t port;
 
-    while (count < LAST_PORT && (port = alloc_unbound(DOMID_SELF)) != 0 && port <= LAST_PORT)
+    while (count < LAST_PORT && (port = port_alloc_unbound(DOMID_SELF)) != 0 && port <= LAST_PORT)
         ports[count++] = port;
     EXPECT_TRUE(count > 1000);
-    EXPECT(alloc_unbound(DOMID_SELF), 0);
+    EXPECT(port_alloc_unbound(DOMID_SELF), 0);
     for (unsigned int i = 0; i < count; i++)
-        EXPECT(close_port(ports[i]), 0);
+        EXPECT(port_close(ports[i]), 0);
 }
 
 static void resources_out_of_range(void)

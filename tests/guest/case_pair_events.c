@@ -2,6 +2,7 @@
 // Event channels between two domains: offering, binding, sending, closing on either side, death.
 #define __XEN_TOOLS__ 1
 #include "tests/guest/pair.h"
+#include "tests/guest/ports.h"
 
 #include <string.h>
 #include <xen/domctl.h>
@@ -60,6 +61,13 @@ static long reset(long dom, long unused, long unused2)
 
     (void)unused, (void)unused2;
     return hypercall_event_channel_op(EVTCHNOP_reset, &op);
+}
+
+static long go_on_with_reset(domid_t dom)
+{
+    struct evtchn_reset op = {.dom = dom};
+
+    return hypercall_event_channel_op(EVTCHNOP_reset_cont, &op);
 }
 
 static long bind_virq(long virq, long vcpu, long unused)
@@ -413,6 +421,7 @@ static void reset_of_another(void)
     EXPECT(peer_call(peer, reset, ABSENT_DOMAIN, 0, 0), -XEN_ESRCH);
     EXPECT(reset(DOMID_XEN, 0, 0), -XEN_ESRCH);
     EXPECT(reset(peer->domid, 0, 0), -XEN_EINVAL);
+    EXPECT(go_on_with_reset(peer->domid), -XEN_EINVAL);
     memset(&op, 0, sizeof(op));
     EXPECT(pair_domctl(&op, XEN_DOMCTL_pausedomain, peer->domid), 0);
     EXPECT(reset(peer->domid, 0, 0), 0);

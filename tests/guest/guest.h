@@ -111,6 +111,7 @@ bool probe_write(void *address, uint64_t value);
     X(entries) \
     X(assists) \
     X(events) \
+    X(event_ops) \
     X(fifo) \
     X(queues) \
     X(grants) \
@@ -132,6 +133,7 @@ bool probe_write(void *address, uint64_t value);
     X(random) \
     X(pair_privilege) \
     X(pair_events) \
+    X(pair_queues) \
     X(pair_grants) \
     X(pair_copies) \
     X(pair_frames)

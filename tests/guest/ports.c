@@ -23,7 +23,7 @@ evtchn_port_t port_alloc_unbound(domid_t remote)
 {
     struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = remote};
 
-    return EXPECT(OP(alloc_unbound, a), 0) ? a.port : 0;
+    return OP(alloc_unbound, a) == 0 ? a.port : 0;
 }
 
 evtchn_port_t port_bind_ipi(unsigned int vcpu)

@@ -12,7 +12,7 @@
 #define OP(command, value) hypercall_event_channel_op(EVTCHNOP_##command, &(value))
 #define EVTCHNOP_reset_cont 14 // not in the header for guests
 
-// 0, or a port: these expect success.
+// A new port, 0 when refused; the second one expects success.
 evtchn_port_t port_alloc_unbound(domid_t remote);
 evtchn_port_t port_bind_ipi(unsigned int vcpu);
 // The result of the call.

@@ -32,9 +32,8 @@ static struct {
 } pirqs[PIRQS];
 static bool raise_while_binding;
 
-static enum refusal pirq_bind(struct domain *d, unsigned pirq, bool will_share, evtchn_port_t port)
+static enum refusal pirq_bind(struct domain *d, unsigned pirq, evtchn_port_t port)
 {
-    (void)will_share;
     if (pirq >= PIRQS)
         return REFUSE_EVENT_BAD_PIRQ;
     if (pirqs[pirq].bound)
@@ -213,16 +212,16 @@ static void pirqs_are_connected_outside_the_lock(void)
     evtchn_port_t port, other;
 
     event_set_pirq_hooks(NULL);
-    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &port), REFUSE_EVENT_BAD_PIRQ);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, &port), REFUSE_EVENT_BAD_PIRQ);
     event_set_pirq_hooks(&hooks);
-    CU_ASSERT_EQUAL(event_bind_pirq(d, 0x10000, false, &port), REFUSE_EVENT_BAD_PIRQ);
-    CU_ASSERT_EQUAL(event_bind_pirq(d, PIRQS, false, &port), REFUSE_EVENT_BAD_PIRQ);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, 0x10000, &port), REFUSE_EVENT_BAD_PIRQ);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, PIRQS, &port), REFUSE_EVENT_BAD_PIRQ);
     CU_ASSERT_EQUAL(d->events.in_use, 0);
     raise_while_binding = true;
-    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &port), REFUSE_NONE);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, &port), REFUSE_NONE);
     raise_while_binding = false;
     CU_ASSERT(pending_bit(d, port)); // not lost
-    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, false, &other), REFUSE_PIRQ_IN_USE);
+    CU_ASSERT_EQUAL(event_bind_pirq(d, 1, &other), REFUSE_PIRQ_IN_USE);
     CU_ASSERT_EQUAL(event_close(d, port), REFUSE_NONE);
     CU_ASSERT_FALSE(pending_bit(d, port));
     CU_ASSERT_FALSE(pirqs[1].bound);
@@ -443,7 +442,7 @@ static void random_bind(unsigned i)
         break;
     default: {
         bool was_bound = pirq < PIRQS && pirqs[pirq].bound;
-        r = event_bind_pirq(d, pirq, false, &port);
+        r = event_bind_pirq(d, pirq, &port);
         CU_ASSERT_EQUAL_FATAL(r == REFUSE_NONE, pirq < PIRQS && !was_bound);
         m = (struct model_port){.state = EVENT_PIRQ, .pirq = pirq};
     }
