@@ -125,14 +125,15 @@ static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
 
 long hypercall_multicall(struct hypercall *c)
 {
-    uint64_t address = c->arg[0], count = c->arg[1];
+    uint64_t address = c->arg[0];
+    uint32_t count = (uint32_t)c->arg[1];
     bool stop = false;
 
     if (c->in_multicall)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
-    if (count > UINT32_MAX || !guest_range_ok(address, count * sizeof(struct multicall_entry)))
+    if (!guest_range_ok(address, count * sizeof(struct multicall_entry)))
         return refuse(c, REFUSE_BAD_POINTER, 0);
-    for (uint64_t i = 0; i < count; i++, address += sizeof(struct multicall_entry)) {
+    for (uint32_t i = 0; i < count; i++, address += sizeof(struct multicall_entry)) {
         long result = i && call_should_yield() ? CALL_CONTINUE : multicall_entry(c, address, &stop);
         if (result == CALL_CONTINUE) {
             c->arg[0] = address;

@@ -56,7 +56,8 @@ static long op_poll(struct hypercall *c, void *argument)
     if (op->nr_ports > POLL_MAX_PORTS)
         return refuse(c, REFUSE_POLL_TOO_MANY, 1);
     memcpy(&address, &op->ports, sizeof(address));
-    if (op->nr_ports && !guest_read(ports, address, op->nr_ports * sizeof(ports[0])))
+    if (!guest_range_ok(address, 1) || // even for no ports
+        !guest_read(ports, address, op->nr_ports * sizeof(ports[0])))
         return refuse(c, REFUSE_BAD_POINTER, 0);
     uint64_t deadline = op->timeout ? op->timeout : TIMER_NO_DEADLINE;
     return refuse(c, sched_poll(c->vcpu, ports, op->nr_ports, deadline), 0);
@@ -67,8 +68,6 @@ static long watchdog_create(struct hypercall *c, uint32_t seconds)
 {
     struct sched_domain *s = &c->domain->sched;
 
-    if (!seconds)
-        return refuse(c, REFUSE_BAD_ARGUMENT, 1);
     for (unsigned i = 0; i < SCHED_WATCHDOGS; i++) {
         if (s->watchdogs_used >> i & 1)
             continue;

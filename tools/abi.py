@@ -24,7 +24,7 @@ OUT = "docs/abi.md"
 TEXTS = "hypercalls/abi"
 LISTS = ("error", "differs")  # fields that may stand several times
 FIELDS = {"source", "table", "function", "commands", "header", "words", "about", "returns", "rights", "continues",
-          "does", "status", *LISTS}
+          "does", "status", "unknown", *LISTS}
 RIGHTS = dict.fromkeys(("SUBOP_PRIVILEGED", "SUBOP_PRIVILEGED_TARGET"), "control domains only")
 DIRECTIONS = {"SUBOP_IN": "in", "SUBOP_OUT": "out", "SUBOP_INOUT": "in and out"}
 

@@ -76,17 +76,6 @@ static uint64_t at(const void *address)
     return (uint64_t)address;
 }
 
-// A frame of RAM that is not ours.
-static uint32_t other_frame(void)
-{
-    const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
-
-    for (uint32_t mfn = 0x100; mfn < 0x8000; mfn++)
-        if (m2p[mfn] >= memory_page_count() || memory_p2m[m2p[mfn]] != mfn)
-            return mfn;
-    return 0;
-}
-
 // --- mapping
 
 static void domains_that_grant_nothing(void)
@@ -122,7 +111,7 @@ static void references_at_the_edge(void)
 
 static void frames_that_cannot_be_granted(void)
 {
-    const uint32_t frames[] = {0xfffffffeU, 0x7fffffffU, other_frame()};
+    const uint32_t frames[] = {0xfffffffeU, 0x7fffffffU, (uint32_t)frame_of_another()};
 
     REQUIRE(grant_begin(false));
     for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
@@ -148,7 +137,7 @@ static void entries_of_page_tables(void)
     EXPECT(map_at(virt_to_maddr(l2), ref, flags), GNTST_general_error);
     EXPECT(map_at(virt_to_maddr(l1) + 4, ref, flags), GNTST_general_error);
     EXPECT(map_at(virt_to_maddr(l1) + 1, ref, flags), GNTST_general_error);
-    EXPECT(map_at((uint64_t)other_frame() << PAGE_SHIFT, ref, flags), GNTST_general_error);
+    EXPECT(map_at(frame_of_another() << PAGE_SHIFT, ref, flags), GNTST_general_error);
     EXPECT(map_at((uint64_t)VGA_FRAME << PAGE_SHIFT, ref, flags), GNTST_general_error);
     EXPECT(map_at(~7UL, ref, flags), GNTST_general_error);
     EXPECT(map_at(start_info_page->shared_info, ref, flags), GNTST_general_error);
@@ -156,7 +145,7 @@ static void entries_of_page_tables(void)
     EXPECT(unmap_at(virt_to_maddr(&l1[511]) + 4, 0, handle), GNTST_general_error);
     EXPECT(unmap_at(virt_to_maddr(l2), 0, handle), GNTST_general_error);
     EXPECT(unmap_at(virt_to_maddr(page), 0, handle), GNTST_general_error);
-    EXPECT(unmap_at((uint64_t)other_frame() << PAGE_SHIFT, 0, handle), GNTST_general_error);
+    EXPECT(unmap_at(frame_of_another() << PAGE_SHIFT, 0, handle), GNTST_general_error);
     EXPECT(unmap_at((uint64_t)VGA_FRAME << PAGE_SHIFT, 0, handle), GNTST_general_error);
     EXPECT(unmap_at(virt_to_maddr(&l1[511]), 0, handle), GNTST_okay);
     EXPECT(l1[511], 0);
@@ -365,7 +354,7 @@ static void copies_of_bad_entries(void)
     c.source.domid = DOMID_XEN;
     EXPECT(copy_status(c), GNTST_bad_domain);
     c = copy_base(to);
-    c.dest.u.gmfn = other_frame();
+    c.dest.u.gmfn = frame_of_another();
     EXPECT(copy_status(c), GNTST_bad_page);
     c.dest.u.gmfn = VGA_FRAME;
     EXPECT(copy_status(c), GNTST_bad_page);
@@ -572,7 +561,7 @@ static void cache_flushes(void)
     f.op = GNTTAB_CACHE_INVAL; // without writing back
     EXPECT(OP(cache_flush, f), -XEN_EOPNOTSUPP);
     f.op = GNTTAB_CACHE_CLEAN;
-    f.a.dev_bus_addr = (uint64_t)other_frame() << PAGE_SHIFT;
+    f.a.dev_bus_addr = frame_of_another() << PAGE_SHIFT;
     EXPECT(OP(cache_flush, f), -XEN_EPERM);
     f.a.dev_bus_addr = ABSENT_FRAME << PAGE_SHIFT;
     EXPECT(OP(cache_flush, f), -XEN_EINVAL);

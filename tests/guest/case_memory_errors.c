@@ -35,17 +35,6 @@ static long decrease(xen_pfn_t *frames, unsigned long count, unsigned int order)
     return hypercall_memory_op(XENMEM_decrease_reservation, &r);
 }
 
-// A frame of RAM that is not ours.
-static uint64_t other_frame(void)
-{
-    const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
-
-    for (uint64_t mfn = 0x100; mfn < 0x8000; mfn++)
-        if (m2p[mfn] >= memory_page_count() || memory_p2m[m2p[mfn]] != mfn)
-            return mfn;
-    return 0;
-}
-
 // The page has no frame any more: gets it one, and frees it.
 static void refill(void *page)
 {
@@ -165,7 +154,7 @@ static void extents_too_many(void)
 
 static void frames_that_are_none(void)
 {
-    const xen_pfn_t frames[] = {VGA_FRAME, ABSENT_FRAME, ~0UL, 1UL << 52, other_frame()};
+    const xen_pfn_t frames[] = {VGA_FRAME, ABSENT_FRAME, ~0UL, 1UL << 52, frame_of_another()};
     long before = reserved();
 
     for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
@@ -309,7 +298,7 @@ static long exchange(xen_pfn_t *in, xen_pfn_t *out, unsigned long count, unsigne
 
 static void exchange_of_bad_frames(void)
 {
-    const xen_pfn_t frames[] = {VGA_FRAME, ABSENT_FRAME, ~0UL, other_frame()};
+    const xen_pfn_t frames[] = {VGA_FRAME, ABSENT_FRAME, ~0UL, frame_of_another()};
     void *page = page_alloc(0);
     xen_pfn_t in, out = 0;
     long before = reserved();

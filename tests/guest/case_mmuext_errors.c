@@ -41,24 +41,14 @@ static uint64_t own_root(void)
     return cr3 >> PAGE_SHIFT;
 }
 
-// A frame of RAM that is not ours.
-static uint64_t other_frame(void)
-{
-    const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
-
-    for (uint64_t mfn = 0x100; mfn < 0x8000; mfn++)
-        if (m2p[mfn] >= memory_page_count() || memory_p2m[m2p[mfn]] != mfn)
-            return mfn;
-    return 0;
-}
-
 // Frames that no operation on a frame may touch.
 static void frames_that_are_none(void)
 {
     static const unsigned int commands[] = {
         MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE, MMUEXT_PIN_L4_TABLE,
         MMUEXT_UNPIN_TABLE,  MMUEXT_NEW_BASEPTR,  MMUEXT_CLEAR_PAGE,   MMUEXT_NEW_USER_BASEPTR};
-    const uint64_t frames[] = {VGA_FRAME, ABSENT_FRAME, ALL_ONES_FRAME, 1UL << 40, other_frame()};
+    const uint64_t frames[] = {VGA_FRAME, ABSENT_FRAME, ALL_ONES_FRAME, 1UL << 40,
+                               frame_of_another()};
 
     for (size_t c = 0; c < sizeof(commands) / sizeof(commands[0]); c++)
         for (size_t f = 0; f < sizeof(frames) / sizeof(frames[0]); f++)
@@ -67,7 +57,7 @@ static void frames_that_are_none(void)
 
 static void copies_that_are_none(void)
 {
-    const uint64_t frames[] = {VGA_FRAME, ABSENT_FRAME, ALL_ONES_FRAME, other_frame()};
+    const uint64_t frames[] = {VGA_FRAME, ABSENT_FRAME, ALL_ONES_FRAME, frame_of_another()};
     uint64_t *page = page_alloc(0);
 
     REQUIRE(page != NULL);
@@ -154,11 +144,11 @@ static void pins_of_bad_tables(void)
     EXPECT(page_set_readonly(l2), 0);
     EXPECT(mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2)), -XEN_EINVAL);
     EXPECT(page_set_writable(l2), 0);
-    l2[0] = pte_make(other_frame(), PTE_TABLE);
+    l2[0] = pte_make(frame_of_another(), PTE_TABLE);
     EXPECT(page_set_readonly(l2), 0);
     EXPECT(mmuext(MMUEXT_PIN_L2_TABLE, virt_to_mfn(l2)), -XEN_EINVAL);
     EXPECT(page_set_writable(l1), 0);
-    l1[0] = pte_make(other_frame(), PTE_RAM);
+    l1[0] = pte_make(frame_of_another(), PTE_RAM);
     EXPECT(page_set_readonly(l1), 0);
     EXPECT(mmuext(MMUEXT_PIN_L1_TABLE, virt_to_mfn(l1)), -XEN_EBUSY);
     EXPECT(page_set_writable(l1), 0);

@@ -114,6 +114,16 @@ long page_set_absent(void *page)
     return hypercall_update_va_mapping(page, 0, UVMF_INVLPG | UVMF_ALL);
 }
 
+uint64_t frame_of_another(void)
+{
+    const uint64_t *m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
+
+    for (uint64_t mfn = 0x100; mfn < 0x8000; mfn++)
+        if (m2p[mfn] >= memory_page_count() || memory_p2m[m2p[mfn]] != mfn)
+            return mfn;
+    return 0;
+}
+
 long mmuext(unsigned int command, uint64_t mfn)
 {
     struct mmuext_op op = {.cmd = command};

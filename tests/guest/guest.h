@@ -71,6 +71,8 @@ long pte_write(uint64_t entry_maddr, uint64_t value);
 long page_set_readonly(void *page);
 long page_set_writable(void *page);
 long page_set_absent(void *page);
+// A frame of RAM that is not ours; 0 if there is none.
+uint64_t frame_of_another(void);
 // One mmuext operation on a frame.
 long mmuext(unsigned int command, uint64_t mfn);
 
@@ -122,6 +124,8 @@ bool probe_write(void *address, uint64_t value);
     X(smp) \
     X(areas) \
     X(multicall) \
+    X(multicall_errors) \
+    X(small_errors) \
     X(devices) \
     X(control) \
     X(control_ops) \
