@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Paravane's one makefile: `make help` lists the targets. Each component adds its sources in its own
-# build.mk; everything that is made goes below build/. V=1 shows the commands, DEBUG=1 adds assertions.
+# build.mk; everything that is made goes below build/. V=1 shows the commands, DEBUG=1 adds assertions,
+# TIMED=1 measures how long hypercalls keep their CPU (hypercalls/longest_call.c).
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -24,7 +25,7 @@ GCC_LIB     := $(shell gcc -print-libgcc-file-name)
 WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 COMMON   := -std=gnu11 -g -fno-strict-aliasing -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -mno-red-zone $(WARNINGS) \
-	$(if $(DEBUG),-DDEBUG)
+	$(if $(DEBUG),-DDEBUG) $(if $(TIMED),-DTIMED)
 
 # Hypervisor: position-independent code in the upper half, no FPU use, Xen's headers and nothing else.
 HV_CFLAGS := -O2 $(COMMON) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -isystem $(B)/inc \

@@ -75,9 +75,9 @@ long subop_run(struct hypercall *c, const struct subop *table, size_t count, uin
 // Shared by the files of paravane_op: see check_frames.c.
 long paravane_op_check_frames(struct hypercall *c, void *argument);
 
-// --- See longest_call.c. Debug builds only.
+// --- See longest_call.c. Only in builds with TIMED=1.
 
-#ifdef DEBUG
+#ifdef TIMED
 #define CALLS_ARE_TIMED true
 #else
 #define CALLS_ARE_TIMED false

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How long hypercalls keep their CPU, for tests: the most cycles between the entry of a call, its looks
-// for pending work, and its return. Under QEMU's -icount a cycle is an instruction. Debug builds only.
+// for pending work, and its return. Under QEMU's -icount a cycle is an instruction. Only in builds with TIMED=1.
 // CPUs note what they find without a lock: the figures are exact on one CPU, which is where cycles count
 // instructions.
 #include "hypercalls/call.h"

@@ -62,7 +62,7 @@ struct paravane_check_frames {
 
 // paravane_op(PARAVANE_longest_call, struct paravane_longest_call *)
 // For tests: how long a hypercall has kept its CPU at most since boot, without a look for pending work.
-// 0 cycles in release builds. 0, or -ENOSYS no such call; -EFAULT.
+// 0 cycles unless built with TIMED=1. 0, or -ENOSYS no such call; -EFAULT.
 #define PARAVANE_longest_call 3
 
 struct paravane_longest_call {

@@ -199,7 +199,7 @@ def too_long(lines):
     for count, call in reversed(found):
         print(f"  {count:9} instructions: {call}")
     over = [f"{call} {count} instructions" for count, call in found if count > INSTRUCTIONS_MAX]
-    return ", ".join(over) or (None if found else "no figures: a release build?")
+    return ", ".join(over) or (None if found else "no figures: not built with TIMED=1?")
 
 
 def main():
@@ -212,13 +212,14 @@ def main():
                         help="wild calls on Paravane alone, with so many vcpus")
     parser.add_argument("--debug", action="store_true", help="the build with assertions")
     parser.add_argument("--icount", action="store_true",
-                        help="count how many instructions calls take (needs --debug)")
+                        help="count how many instructions calls take, on one CPU")
     args = parser.parse_args()
     os.chdir(boot.ROOT)
-    if args.debug:
-        subprocess.run(["make", "B=build/debug", "DEBUG=1", "hypervisor"], check=True,
-                       stdout=subprocess.DEVNULL)
-        boot.HYPERVISORS["paravane"] = "build/debug/hypervisor/paravane.elf"
+    if args.debug or args.icount:
+        build = "build/timed" if args.icount else "build/debug"
+        subprocess.run(["make", f"B={build}", "TIMED=1" if args.icount else "DEBUG=1", "hypervisor"],
+                       check=True, stdout=subprocess.DEVNULL)
+        boot.HYPERVISORS["paravane"] = f"{build}/hypervisor/paravane.elf"
     failed = 0
     boots = args.boots or -(-args.calls // CALLS_A_BOOT)
     for i in range(boots):

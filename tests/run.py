@@ -52,17 +52,25 @@ def fuzz_commands(name):
     return python_commands("fuzz", "tests/fuzz.py", "--calls", name or "100000", "--reduce")
 
 
+def hostile_commands(name):
+    counted = ["--hostile", "1", "--icount", "--calls", "5000"]
+    racing = ["--hostile", "3", "--debug", "--calls", name or "30000"]
+    return [c for options in (counted, racing)
+            for c in python_commands("hostile", "tests/fuzz.py", "--boots", "1", *options)]
+
+
 SUITES = {
     "unit": unit_commands,
     "conformance": conformance_commands,
     "demo": demo_commands,
     "system": system_commands,
     "fuzz": fuzz_commands,
+    "hostile": hostile_commands,
 }
 # What `make test` runs, in this order: suite and name; every one passes as a whole.
 DEFAULT = [("unit", None), ("conformance", None), ("conformance", "--cpu=qemu64"),
            ("conformance", "--cpu=intel --only=entry/"),
-           ("fuzz", None), ("demo", "xen"), ("demo", "paravane"), ("system", None)]
+           ("fuzz", None), ("hostile", None), ("demo", "xen"), ("demo", "paravane"), ("system", None)]
 
 
 def run_suite(title, command, totals):

@@ -202,10 +202,11 @@ system: all
 fuzz: $(FUZZ_ELF) $(HV_ELF) $(XEN_GZ)
 	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --reduce
 
-## make fuzz-hostile  wild calls and racing vcpus on Paravane alone: N=, SEED=, V= vcpus
+## make fuzz-hostile  wild calls and racing vcpus on Paravane alone: N=, SEED=, V= vcpus,
+##                    ARGS=--debug (assertions) or --icount (instructions of the longest calls)
 .PHONY: fuzz-hostile
 fuzz-hostile: $(FUZZ_ELF) $(HV_ELF)
-	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --hostile $(or $(V),3)
+	@python3 tests/fuzz.py --calls $(or $(N),100000) --seed $(or $(SEED),1) --hostile $(or $(V),3) $(ARGS)
 
 ## make fuzz-host     libFuzzer on the parsers, built by clang: T= one, SECONDS= for each
 

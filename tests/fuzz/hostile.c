@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <xen/grant_table.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
@@ -100,9 +101,11 @@ static void tame_scheduling(uint64_t *args, bool is_compat)
     args[0] = (uint32_t)args[0];
     if (args[0] < 8)
         args[0] = is_compat ? SCHEDOP_yield : harmless[args[0] % sizeof(harmless)];
+    args[1] = (uint64_t)scratch;
     if (args[0] == SCHEDOP_poll)
-        args[1] = (uint64_t)poll;
-    poll->timeout = 1; // long ago
+        poll->timeout = 1; // long ago
+    if (args[0] == SCHEDOP_remote_shutdown)
+        scratch[0] |= 0x100; // not this domain
 }
 
 static void tame_mmu(unsigned int call, uint64_t *args)
@@ -117,6 +120,20 @@ static void tame_mmu(unsigned int call, uint64_t *args)
         op[i].cmd = op[i].cmd == MMUEXT_NEW_BASEPTR ? MMUEXT_NEW_USER_BASEPTR : op[i].cmd;
 }
 
+// Grants are mapped over pages of the caller: never over those of its image.
+static void tame_grants(uint64_t *args)
+{
+    args[2] %= COUNT_MAX;
+    if ((uint32_t)args[0] > GNTTABOP_unmap_grant_ref &&
+        (uint32_t)args[0] != GNTTABOP_unmap_and_replace)
+        return;
+    args[1] = (uint64_t)scratch;
+    for (unsigned int i = 0; i < SCRATCH_WORDS; i++) {
+        if (scratch[i] > 0xffffffff00000000 && scratch[i] < -4096UL)
+            scratch[i] = (uint64_t)fuzz_frames[i % FUZZ_FRAMES].address;
+    }
+}
+
 static void tame(unsigned int call, uint64_t *args)
 {
     switch (call) {
@@ -124,7 +141,7 @@ static void tame(unsigned int call, uint64_t *args)
         args[0] &= 0xffff;
         break;
     case __HYPERVISOR_grant_table_op:
-        args[2] %= COUNT_MAX;
+        tame_grants(args);
         break;
     case __HYPERVISOR_console_io:
         args[0] |= CONSOLEIO_read;

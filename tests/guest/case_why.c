@@ -93,7 +93,7 @@ static void frames_are_counted_right(void)
     EXPECT(hypercall_paravane_op(PARAVANE_check_frames, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
-// Only debug builds measure; then a call that has been made has taken some time.
+// Only builds with TIMED=1 measure.
 static void longest_stretches(void)
 {
     struct paravane_longest_call longest = {.call = 9999}, own = {.call = __HYPERVISOR_paravane_op};
