@@ -12,7 +12,7 @@ enum refusal domctl_max_vcpus(struct hypercall *c, struct domain *d, struct xen_
 {
     unsigned count = op->u.max_vcpus.max;
 
-    if (d->is_dying || count != d->vcpu_limit)
+    if (count != d->vcpu_limit || (d->is_dying && !d->max_vcpus))
         return REFUSE_BAD_ARGUMENT;
     return d->max_vcpus ? REFUSE_NONE : domain_alloc_vcpus(d, count); // all at once
 }

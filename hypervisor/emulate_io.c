@@ -36,10 +36,10 @@ static bool pci_is_enabled(const struct domain *d, unsigned port, unsigned bytes
 
 static uint32_t port_read(struct domain *d, unsigned port, unsigned bytes)
 {
+    if (port == PORT_PCI_ADDRESS && bytes == 4)
+        return d->access.pci_address; // each domain has its own
     if (!access_port_permitted(d, port, port + bytes - 1))
         return all_ones(bytes);
-    if (port == PORT_PCI_ADDRESS && bytes == 4)
-        return d->access.pci_address;
     if (pci_is_enabled(d, port, bytes))
         return pci_port_read(d->access.pci_address, port & 3, bytes);
     if (is_pci_data(port, bytes))
@@ -49,10 +49,10 @@ static uint32_t port_read(struct domain *d, unsigned port, unsigned bytes)
 
 static void port_write(struct domain *d, unsigned port, unsigned bytes, uint32_t value)
 {
-    if (!access_port_permitted(d, port, port + bytes - 1))
-        return;
     if (port == PORT_PCI_ADDRESS && bytes == 4)
         d->access.pci_address = value;
+    else if (!access_port_permitted(d, port, port + bytes - 1))
+        return;
     else if (pci_is_enabled(d, port, bytes))
         pci_port_write(d->access.pci_address, port & 3, bytes, value);
     else if (!is_pci_data(port, bytes))

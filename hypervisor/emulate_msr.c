@@ -47,13 +47,13 @@ static bool is_bank_control(uint32_t msr)
 }
 
 // Registers of AMD processors that read as "nothing switched on"; writes are dropped.
-static bool amd_msr_read(uint32_t msr, uint64_t *value)
+static bool amd_msr_read(const struct domain *d, uint32_t msr, uint64_t *value)
 {
     if (!cpu_features.is_amd)
         return false;
     *value = msr == MSR_AMD_DE_CFG ? DE_CFG_LFENCE_SERIALISES : 0;
     return (msr >= MSR_K7_EVNTSEL0 && msr <= MSR_K7_PERFCTR3) || msr == MSR_K8_HWCR ||
-           msr == MSR_K8_SYSCFG || msr == MSR_K8_NB_CFG || msr == MSR_AMD_DE_CFG;
+           (msr == MSR_K8_SYSCFG && d->is_privileged) || msr == MSR_K8_NB_CFG || msr == MSR_AMD_DE_CFG;
 }
 
 // The architectural ones that have a value.
@@ -102,7 +102,7 @@ static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-    if (common_msr_read(v, msr, value) || amd_msr_read(msr, value))
+    if (common_msr_read(v, msr, value) || amd_msr_read(v->domain, msr, value))
         return true;
     *value = 0;
     if (is_machine_check_bank(msr)) {
@@ -161,6 +161,6 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_MISC_ENABLE:
         return true;
     default:
-        return amd_msr_read(msr, &current);
+        return amd_msr_read(v->domain, msr, &current);
     }
 }

@@ -140,7 +140,9 @@ bool probe_write(void *address, uint64_t value);
     X(pair_queues) \
     X(pair_grants) \
     X(pair_copies) \
-    X(pair_frames)
+    X(pair_frames) \
+    X(pair_cpu) \
+    X(pair_death)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \
     extern const struct report_suite family##_suites[];                                            \

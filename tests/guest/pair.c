@@ -140,7 +140,7 @@ int pair_shutdown_reason(domid_t domid)
     struct xen_domctl_getdomaininfo info;
 
     if (domctl_get_info(domid, &info) || !(info.flags & XEN_DOMINF_shutdown))
-        return -1;
+        return PAIR_RUNS;
     return (info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
 }
 
@@ -149,7 +149,7 @@ int pair_wait_shutdown(domid_t domid)
     uint64_t limit = time_now() + STUCK_NS;
     int reason;
 
-    while ((reason = pair_shutdown_reason(domid)) < 0 && time_now() < limit)
+    while ((reason = pair_shutdown_reason(domid)) == PAIR_RUNS && time_now() < limit)
         thread_sleep(NSEC_PER_MSEC);
     return reason;
 }

@@ -76,11 +76,12 @@ long pair_destroy(domid_t domid);
 bool pair_is_dying(domid_t domid);
 // True when, soon, getdomaininfo does not know it any more.
 bool pair_is_gone(domid_t domid);
-// One domctl; zero the union first. SHUTDOWN_* of a domain that has stopped, -1 while it runs.
+// One domctl; zero the union first. SHUTDOWN_* of a domain that has stopped, or PAIR_RUNS.
+#define PAIR_RUNS 0x1000
 struct xen_domctl;
 long pair_domctl(struct xen_domctl *op, uint32_t command, domid_t domid);
 int pair_shutdown_reason(domid_t domid);
-// Waits (a guard, not a measure) until the domain has stopped; its reason, or -1.
+// Waits (a guard, not a measure) until the domain has stopped; its reason, or PAIR_RUNS.
 int pair_wait_shutdown(domid_t domid);
 
 // The frame that the peer has at an address of its own, from its first root; ~0 if none.
