@@ -16,11 +16,12 @@ static enum refusal check_config(const struct xen_domctl_createdomain *config)
 {
     unsigned grant_version = config->grant_opts & XEN_DOMCTL_GRANT_version_mask;
 
-    // PV only, no IOMMU, no vPMU.
-    if (config->flags & ~(uint32_t)XEN_DOMCTL_CDF_xs_domain)
+    // PV only, no IOMMU, no vPMU. oos_off is about shadow tables, and true of all.
+    if (config->flags & ~(uint32_t)(XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_oos_off))
         return REFUSE_BAD_FLAGS;
-    if (config->iommu_opts || config->arch.emulation_flags || config->arch.misc_flags ||
-        config->vmtrace_size || config->cpupool_id)
+    if (config->arch.emulation_flags)
+        return REFUSE_NOT_OFFERED;
+    if (config->iommu_opts || config->arch.misc_flags || config->vmtrace_size || config->cpupool_id)
         return REFUSE_BAD_ARGUMENT;
     if (!config->max_vcpus || config->max_vcpus > DOMAIN_MAX_VCPUS)
         return REFUSE_BAD_ARGUMENT;
@@ -48,8 +49,10 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
             r = domain_create(last, config, false, &d);
         }
     }
-    if (r == REFUSE_NONE)
+    if (r == REFUSE_NONE) {
         op->domain = d->id;
+        op->u.createdomain.flags |= XEN_DOMCTL_CDF_oos_off;
+    }
     return r;
 }
 
@@ -109,9 +112,9 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 // Unlike the others this also answers for the next higher domain: that is how lists are made.
 static enum refusal getinfo(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    if (op->domain != DOMID_SELF && op->domain >= DOMID_FIRST_RESERVED)
+    if (op->domain >= DOMID_FIRST_RESERVED)
         return REFUSE_BAD_ARGUMENT;
-    d = domain_get_next(op->domain == DOMID_SELF ? c->domain->id : op->domain);
+    d = domain_get_next(op->domain);
     if (!d)
         return REFUSE_NO_DOMAIN;
     domctl_fill_info(d, &op->u.getdomaininfo);

@@ -118,11 +118,10 @@ uint64_t domctl_online_cpus(void)
 
 static enum refusal affinity_check(struct domain *d, const struct xen_domctl_vcpuaffinity *a)
 {
-    uint32_t known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+    bool no_hard = a->flags & XEN_VCPUAFFINITY_HARD && !a->cpumap_hard.bitmap.p;
+    bool no_soft = a->flags & XEN_VCPUAFFINITY_SOFT && !a->cpumap_soft.bitmap.p;
 
-    if (!(a->flags & known) || a->flags & ~(known | XEN_VCPUAFFINITY_FORCE))
-        return REFUSE_BAD_ARGUMENT;
-    if (a->cpumap_hard.nr_bits > BITMAP_MAX_BITS || a->cpumap_soft.nr_bits > BITMAP_MAX_BITS)
+    if (a->vcpu >= d->vcpu_limit || !a->flags || no_hard || no_soft)
         return REFUSE_BAD_ARGUMENT;
     return domain_vcpu(d, a->vcpu) ? REFUSE_NONE : REFUSE_NO_DOMAIN;
 }
@@ -140,8 +139,6 @@ enum refusal domctl_setvcpuaffinity(struct hypercall *c, struct domain *d, struc
         return REFUSE_BAD_POINTER;
     if (a->flags & XEN_VCPUAFFINITY_SOFT && !bitmap_read(&a->cpumap_soft, &soft))
         return REFUSE_BAD_POINTER;
-    if (!(hard & domctl_online_cpus()))
-        return REFUSE_BAD_ARGUMENT;
     if (!spin_trylock(&domctl_lock))
         return REFUSE_CONTINUE;
     r = sched_set_affinity(v, hard, soft);

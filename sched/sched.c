@@ -458,7 +458,7 @@ void sched_context_saved(struct vcpu *prev)
 
 enum refusal sched_set_affinity(struct vcpu *v, uint64_t hard, uint64_t soft)
 {
-    if (!(hard & sched_online_cpus()) || !(soft & hard))
+    if (!(hard & sched_online_cpus()))
         return REFUSE_SCHED_NO_CPU;
     uint64_t flags;
     struct sched_cpu *c = queue_lock(v, &flags);

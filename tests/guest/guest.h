@@ -129,6 +129,7 @@ bool probe_write(void *address, uint64_t value);
     X(devices) \
     X(control) \
     X(control_ops) \
+    X(control_errors) \
     X(toolstack) \
     X(host) \
     X(off) \
