@@ -55,9 +55,8 @@ enum refusal memory_node_check(const struct domain *caller,
                                unsigned flags); // BAD_ARGUMENT, NO_MEMORY
 
 // memory_reservation.c
-long memory_op_populate(struct hypercall *c, void *argument);
-long memory_op_increase(struct hypercall *c, void *argument);
-long memory_op_decrease(struct hypercall *c, void *argument);
+long memory_op_reservation(struct hypercall *c,
+                           void *argument); // the three that have lists of frames
 long memory_op_claim(struct hypercall *c, void *argument);
 
 // memory_exchange.c

@@ -94,13 +94,13 @@ static long op_reserved_memory(struct hypercall *c, void *argument)
     SUBOP(XENMEM_##command, struct xen_##type, copy, right, handler)
 
 static const struct subop rows[] = {
-    ROW(increase_reservation, memory_reservation, NONE, ANY, memory_op_increase),
-    ROW(decrease_reservation, memory_reservation, NONE, ANY, memory_op_decrease),
+    ROW(increase_reservation, memory_reservation, NONE, ANY, memory_op_reservation),
+    ROW(decrease_reservation, memory_reservation, NONE, ANY, memory_op_reservation),
     SUBOP_BARE(XENMEM_maximum_ram_page, op_maximum_ram_page),
     ROW(current_reservation, memory_domain, IN, TARGET, op_current_reservation),
     ROW(maximum_reservation, memory_domain, IN, TARGET, op_maximum_reservation),
     ROW(machphys_mfn_list, machphys_mfn_list, INOUT, ANY, memory_op_machphys_list),
-    ROW(populate_physmap, memory_reservation, NONE, ANY, memory_op_populate),
+    ROW(populate_physmap, memory_reservation, NONE, ANY, memory_op_reservation),
     ROW(add_to_physmap, add_to_physmap, IN, ANY, op_not_translated),
     ROW(memory_map, memory_map, INOUT, ANY, memory_op_memory_map),
     ROW(machine_memory_map, memory_map, INOUT, PRIVILEGED, memory_op_machine_memory_map),

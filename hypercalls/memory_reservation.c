@@ -143,19 +143,14 @@ static long run(struct hypercall *c, enum refusal (*one)(struct reservation *, u
     return result;
 }
 
-long memory_op_populate(struct hypercall *c, void *argument)
+long memory_op_reservation(struct hypercall *c, void *argument)
 {
-    return run(c, populate_one);
-}
-
-long memory_op_increase(struct hypercall *c, void *argument)
-{
-    return run(c, increase_one);
-}
-
-long memory_op_decrease(struct hypercall *c, void *argument)
-{
-    return run(c, decrease_one);
+    static enum refusal (*const one[])(struct reservation *, uint64_t) = {
+        [XENMEM_populate_physmap] = populate_one,
+        [XENMEM_increase_reservation] = increase_one,
+        [XENMEM_decrease_reservation] = decrease_one,
+    };
+    return run(c, one[c->subop]);
 }
 
 long memory_op_claim(struct hypercall *c, void *argument)

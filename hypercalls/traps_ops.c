@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Hypercalls about exceptions, kernel stack and FPU: set_trap_table, stack_switch, fpu_taskswitch.
 #include "hypercalls/call.h"
+#include "hypervisor/traps.h"
 
 #define ENTRIES_PER_LOOK 32 // entries between two looks at what else is to be done
 
@@ -44,4 +45,20 @@ long hypercall_fpu_taskswitch(struct hypercall *c)
         clts();
     }
     return 0;
+}
+
+// --- debug registers. get_debugreg returns the value itself, so that a refusal cannot be told from a value near
+// 2^64: the ABI's own flaw.
+
+long hypercall_set_debugreg(struct hypercall *c)
+{
+    return refuse(c, debugreg_set(c->vcpu, (uint32_t)c->arg[0], c->arg[1]), 0);
+}
+
+long hypercall_get_debugreg(struct hypercall *c)
+{
+    uint64_t value;
+    enum refusal r = debugreg_get(c->vcpu, (uint32_t)c->arg[0], &value);
+
+    return r == REFUSE_NONE ? (long)value : refuse(c, r, 0);
 }

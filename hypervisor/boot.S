@@ -26,7 +26,7 @@
 #define IMAGE_MAX_PAGES 4 // 2 MiB pages mapped for the image; link.ld checks the size
 #define L4_INDEX(a) (((a) >> 39) & 511)
 #define L3_INDEX(a) (((a) >> 30) & 511)
-#define BOOT_STACK_RESERVED 0x100 // holds a struct cpu_info; checked in percpu.c
+#define BOOT_STACK_RESERVED 0x100 // holds a struct cpu_info; checked in smp.c
 #define OFFSET(symbol) (symbol - IMAGE_VIRT_START)
 
     .section .multiboot, "a"

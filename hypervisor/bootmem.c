@@ -131,12 +131,6 @@ void bootmem_init(void)
 
 void bootmem_print(void)
 {
-    static const char *const names[] = {"?", "RAM", "reserved", "ACPI", "ACPI NVS", "bad"};
-    log_info("Memory map:");
-    for (unsigned i = 0; i < boot_info.region_count; i++) {
-        const struct boot_region *r = &boot_info.region[i];
-        log_info("  %012lx - %012lx  %s", r->start, r->end, names[r->type]);
-    }
     log_info("RAM: %lu MiB, ends at %#lx; image at %#lx, %u modules", boot_info.ram_bytes >> 20,
              boot_info.ram_end, boot_info.image_start, boot_info.module_count);
 }

@@ -16,6 +16,72 @@
 #define INPUT_SIZE 1024u
 #define CHUNK 128
 
+// --- the 16550 UART of COM1, polled (National Semiconductor PC16550D data sheet)
+
+#define COM1 0x3f8
+#define SERIAL_IRQ 4
+#define CLOCK 115200u
+#define FIFO_SIZE 16
+#define SPIN_MAX 1000000u // a port that takes longer for a FIFO is not there
+
+enum { DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5 };
+#define LCR_8N1 0x03
+#define LCR_DIVISOR 0x80
+#define FCR_ENABLE_AND_CLEAR 0x07
+#define MCR_DTR_RTS_OUT2 0x0b
+#define IER_RECEIVED 0x01
+#define LSR_DATA_READY 0x01
+#define LSR_SEND_EMPTY 0x20
+
+static bool is_dead = true; // until it is set up
+
+static void serial_init(unsigned baud)
+{
+    uint16_t divisor = (uint16_t)(CLOCK / (baud ? baud : CLOCK));
+    if (in8(COM1 + LSR) == 0xff)
+        return; // nothing decodes the port
+    out8(COM1 + IER, 0);
+    out8(COM1 + LCR, LCR_DIVISOR | LCR_8N1);
+    out8(COM1 + DATA, (uint8_t)divisor);
+    out8(COM1 + IER, (uint8_t)(divisor >> 8));
+    out8(COM1 + LCR, LCR_8N1);
+    out8(COM1 + FCR, FCR_ENABLE_AND_CLEAR);
+    out8(COM1 + MCR, MCR_DTR_RTS_OUT2);
+    is_dead = false;
+}
+
+static bool wait_empty(void)
+{
+    for (unsigned i = 0; i < SPIN_MAX; i++) {
+        if (in8(COM1 + LSR) & LSR_SEND_EMPTY)
+            return true;
+        cpu_relax();
+    }
+    return false;
+}
+
+static void serial_put(const char *text, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && !is_dead; at += FIFO_SIZE) {
+        if (!wait_empty()) {
+            is_dead = true;
+            return;
+        }
+        for (size_t i = at; i < MIN(at + FIFO_SIZE, bytes); i++)
+            out8(COM1 + DATA, (uint8_t)text[i]);
+    }
+}
+
+static bool serial_get(char *c)
+{
+    if (is_dead || !(in8(COM1 + LSR) & LSR_DATA_READY))
+        return false;
+    *c = (char)in8(COM1 + DATA);
+    return true;
+}
+
+// --- state
+
 static struct spinlock lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static bool is_forced; // a panic writes: no lock
 
@@ -80,8 +146,9 @@ void console_init_irq(void)
         log_warn("console: no interrupt line, no input");
         return;
     }
-    ioapic_unmask(gsi);
-    serial_enable_rx_interrupt();
+    ioapic_set_masked(gsi, false);
+    if (!is_dead)
+        out8(COM1 + IER, IER_RECEIVED);
     receive(0); // what came earlier gives no edge any more
 }
 

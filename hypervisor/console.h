@@ -24,11 +24,3 @@ size_t console_ring_read(char *buffer, size_t bytes, uint32_t *index, bool clear
 
 // For panic: take over the port whatever lock is held, stop waiting for it.
 void console_force(void);
-
-// --- The 16550 UART of COM1, polled. No locks: the console serialises.
-#define SERIAL_IRQ 4
-
-void serial_init(unsigned baud); // 8 data bits, no parity, 1 stop bit
-void serial_enable_rx_interrupt(void);
-void serial_put(const char *text, size_t bytes); // waits for room; gives up on a dead port
-bool serial_get(char *c);                        // false: nothing has arrived

@@ -30,7 +30,6 @@ struct builder {
     struct domain *d;
     struct elf_image image;
     const struct boot_module *initrd; // NULL: none
-    const char *command_line;
     uint64_t nr_pages;
     uint64_t *p2m; // scratch copy while building
     unsigned p2m_order;
@@ -280,7 +279,7 @@ static void write_start_info(struct builder *b)
         si->mod_len = b->initrd->bytes;
         si->flags |= b->image.mod_start_pfn ? SIF_MOD_START_PFN : 0;
     }
-    strlcpy((char *)si->cmd_line, b->command_line, sizeof(si->cmd_line));
+    strlcpy((char *)si->cmd_line, boot_info.module[0].cmdline, sizeof(si->cmd_line));
 }
 
 static void start_vcpu(struct builder *b)
@@ -342,7 +341,6 @@ void dom0_build(void)
         panic("no boot module: GRUB has to load a dom0 kernel with module2");
     const struct boot_module *kernel = &boot_info.module[0];
     b.initrd = boot_info.module_count > 1 ? &boot_info.module[1] : NULL;
-    b.command_line = kernel->cmdline ? kernel->cmdline : "";
     const char *wrong = elf_parse(&b.image, maddr_to_virt(MADDR(kernel->start)), kernel->bytes);
     if (wrong)
         panic("dom0: %s", wrong);

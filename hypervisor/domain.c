@@ -121,12 +121,10 @@ static enum refusal list_insert(struct domain *d)
 static void list_remove_domain(const struct domain *d)
 {
     spin_lock(&list_lock);
-    for (struct domain **at = &list; *at; at = &(*at)->next) {
-        if (*at == d) {
-            *at = d->next;
-            break;
-        }
-    }
+    struct domain **at = &list;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
     spin_unlock(&list_lock);
 }
 

@@ -102,7 +102,7 @@ bool ioapic_route(unsigned gsi, const struct ioapic_route *route)
     return true;
 }
 
-static void set_masked(unsigned gsi, bool masked)
+void ioapic_set_masked(unsigned gsi, bool masked)
 {
     unsigned line;
     const struct ioapic *io = find(gsi, &line);
@@ -114,16 +114,6 @@ static void set_masked(unsigned gsi, bool masked)
     entry = masked ? entry | ENTRY_MASKED : entry & ~ENTRY_MASKED;
     reg_write(io, INDEX_REDIRECTION + 2 * line, entry);
     spin_unlock_irqrestore(&lock, flags);
-}
-
-void ioapic_mask(unsigned gsi)
-{
-    set_masked(gsi, true);
-}
-
-void ioapic_unmask(unsigned gsi)
-{
-    set_masked(gsi, false);
 }
 
 unsigned ioapic_isa_gsi(unsigned isa_irq, struct ioapic_route *route)

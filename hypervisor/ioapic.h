@@ -18,8 +18,7 @@ unsigned ioapic_gsi_count(void);
 
 // Program a line; it stays masked. False if there is no such line.
 bool ioapic_route(unsigned gsi, const struct ioapic_route *route);
-void ioapic_mask(unsigned gsi);
-void ioapic_unmask(unsigned gsi);
+void ioapic_set_masked(unsigned gsi, bool masked);
 
 // The GSI of an ISA interrupt line, and its trigger and polarity in *route.
 unsigned ioapic_isa_gsi(unsigned isa_irq, struct ioapic_route *route);

@@ -41,7 +41,7 @@ static void device_interrupt(uint8_t vector)
     if (!__atomic_load_n(&p->is_bound, __ATOMIC_ACQUIRE))
         return;
     if (p->kind == PIRQ_GSI && p->route.is_level) {
-        ioapic_mask(number);
+        ioapic_set_masked(number, true);
         p->awaits_eoi = true;
     }
     event_raise_pirq(p->owner, p->port);
@@ -53,10 +53,8 @@ static void set_masked(unsigned number, bool masked)
 
     if (p->kind == PIRQ_MSI)
         msi_set_masked(&p->msi, masked);
-    else if (masked)
-        ioapic_mask(number);
     else
-        ioapic_unmask(number);
+        ioapic_set_masked(number, masked);
 }
 
 // --- mapping
@@ -156,18 +154,19 @@ enum refusal irq_map_message(struct domain *d, struct pci_function f, unsigned e
 
 enum refusal irq_unmap(struct domain *d, unsigned pirq)
 {
-    enum refusal r = REFUSE_BAD_PIRQ;
+    struct pirq *p = &pirqs[pirq];
+    enum refusal r = REFUSE_NONE;
 
     if (pirq >= PIRQ_COUNT)
-        return r;
+        return REFUSE_BAD_PIRQ;
     spin_lock(&lock);
-    struct pirq *p = &pirqs[pirq];
-    if (p->kind != PIRQ_FREE && p->owner == d) {
-        r = p->is_bound ? REFUSE_PIRQ_IN_USE : REFUSE_NONE;
-        if (r == REFUSE_NONE) {
-            set_masked(pirq, true);
-            release(pirq);
-        }
+    if (p->kind == PIRQ_FREE || p->owner != d)
+        r = REFUSE_BAD_PIRQ;
+    else if (p->is_bound)
+        r = REFUSE_PIRQ_IN_USE;
+    else {
+        set_masked(pirq, true);
+        release(pirq);
     }
     spin_unlock(&lock);
     return r;

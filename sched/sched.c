@@ -129,10 +129,7 @@ void sched_init(void)
 {
     for (unsigned cpu = 0; cpu < HV_MAX_CPUS; cpu++) {
         struct sched_cpu *c = &sched_cpus[cpu];
-        spin_lock_init(&c->lock, LOCK_SCHED);
-        c->id = cpu;
-        c->current = c->idle = NULL;
-        c->waiting = 0;
+        *c = (struct sched_cpu){.lock = SPINLOCK(LOCK_SCHED), .id = cpu};
         list_init(&c->queue);
         list_init(&c->parked);
     }
@@ -179,8 +176,6 @@ static unsigned choose_cpu(const struct vcpu *v)
     uint64_t idle = __atomic_load_n(&sched_idle_mask, __ATOMIC_RELAXED);
     uint64_t last = bit(v->sched.cpu);
 
-    if (!allowed)
-        return v->sched.cpu;
     uint64_t choice[] = {preferred & idle & last, preferred & idle, allowed & idle,
                          preferred & last,        preferred,        allowed};
     for (unsigned i = 0; i < ARRAY_SIZE(choice); i++)
@@ -494,4 +489,27 @@ void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out, uint64_t
     spin_unlock_irqrestore(&c->lock, flags);
     if (now > out->state_entry_time)
         out->time[out->state] += now - out->state_entry_time;
+}
+
+// --- runstates: how long each vcpu has been running, runnable, blocked and offline, and how many vcpus of a
+// domain compete for CPUs
+
+static bool competes(int state)
+{
+    return state == RUNSTATE_running || state == RUNSTATE_runnable;
+}
+
+// The caller holds the lock of the vcpu's queue.
+void sched_runstate_set(struct vcpu *v, int state, uint64_t now)
+{
+    struct vcpu_runstate_info *r = &v->runstate;
+
+    // Two CPUs may have read their clocks in the other order than they took the lock.
+    if (now > r->state_entry_time) {
+        r->time[r->state] += now - r->state_entry_time;
+        r->state_entry_time = now;
+    }
+    if (competes(r->state) != competes(state))
+        __atomic_fetch_add(&v->domain->sched.active, competes(state) ? 1 : -1, __ATOMIC_RELAXED);
+    r->state = state;
 }

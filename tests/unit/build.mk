@@ -83,7 +83,7 @@ UNIT_fifo_CFLAGS := -Itests/unit/host
 UNIT_fifo_race_SRCS := tests/unit/test_fifo_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
 UNIT_fifo_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_fifo_race_LIBS := -lpthread
-UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c sched/runstate.c \
+UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c \
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_CFLAGS := -Itests/unit/host
 UNIT_sched_LIBS := -Wl,--wrap=spin_trylock
