@@ -30,9 +30,13 @@ static long console_io_write(struct hypercall *c)
     return 0;
 }
 
+// The result is a signed number, so more than that cannot be asked for.
 static long console_io_read(struct hypercall *c)
 {
     char chunk[CHUNK];
+
+    if ((int32_t)c->arg[1] < 0)
+        return refuse(c, REFUSE_TOO_BIG, 1);
     size_t n = console_read(chunk, MIN((uint32_t)c->arg[1], sizeof(chunk)));
 
     if (n && !guest_write(c->arg[2], chunk, n))

@@ -117,7 +117,7 @@ static const struct subop rows[] = {
     ROW(get_pod_target, pod_target, IN, PRIVILEGED, op_pod_target),
     ROW(access_op, mem_access_op, IN, ANY, op_access),
     ROW(reserved_device_memory_map, reserved_device_memory_map, INOUT, ANY, op_reserved_memory),
-    ROW(get_vnumainfo, vnuma_topology_info, IN, ANY, op_not_offered),
+    ROW(get_vnumainfo, vnuma_topology_info, IN, TARGET, op_not_offered),
     ROW(acquire_resource, mem_acquire_resource, INOUT, ANY, memory_op_acquire_resource),
     ROW(machphys_compat_mfn_list, machphys_mfn_list, NONE, ANY, op_not_offered),
 };

@@ -63,5 +63,6 @@ struct fuzz_operation {
 // One table for each family; `setup` runs once before the first call.
 extern const struct fuzz_operation fuzz_memory_operations[], fuzz_event_operations[];
 extern const struct fuzz_operation fuzz_grant_operations[], fuzz_cpu_operations[];
+extern const struct fuzz_operation fuzz_call_operations[];
 void fuzz_event_setup(void);
 void fuzz_grant_setup(void);

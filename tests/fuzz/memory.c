@@ -155,6 +155,10 @@ static void op_map(void)
     }
     fuzz_log(" %#lx = %ld", flush,
              hypercall_update_va_mapping(fuzz_frames[at].address, entry, flush));
+    // Else a store could still succeed by what the processor remembers.
+    if ((flush & UVMF_FLUSHTYPE_MASK) != UVMF_INVLPG &&
+        (flush & UVMF_FLUSHTYPE_MASK) != UVMF_TLB_FLUSH)
+        mmuext(MMUEXT_INVLPG_LOCAL, (uint64_t)fuzz_frames[at].address);
 }
 
 // Addresses that no mapping of ours stands for.

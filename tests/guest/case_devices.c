@@ -305,6 +305,7 @@ static void console_read_nothing(void)
     char text[8];
 
     EXPECT(hypercall_console_io(CONSOLEIO_read, sizeof(text), text), 0);
+    EXPECT(hypercall_console_io(CONSOLEIO_read, 0x80000000, text), -XEN_E2BIG);
 }
 
 static const struct report_case physdev_cases[] = {

@@ -170,6 +170,8 @@ static void switched_off(void)
     memset(&nodes, 0, sizeof(nodes));
     nodes.domid = DOMID_SELF;
     EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, &nodes), -XEN_EOPNOTSUPP);
+    nodes.domid = ABSENT_DOMAIN;
+    EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, &nodes), -XEN_ESRCH);
     EXPECT(hypercall_memory_op(XENMEM_get_vnumainfo, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
