@@ -148,8 +148,6 @@ static long op_setup_table(struct hypercall *c, void *argument)
     uint64_t list;
     struct domain *d;
 
-    if (c->arg[2] != 1)
-        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
     memcpy(&list, &op->frame_list, sizeof(list));
     enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
     if (r != REFUSE_NONE) {
@@ -166,8 +164,6 @@ static long op_query_size(struct hypercall *c, void *argument)
     struct gnttab_query_size *op = argument;
     struct domain *d;
 
-    if (c->arg[2] != 1)
-        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
     enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
     op->status = status_of(c, r, 0);
     if (r != REFUSE_NONE)
@@ -203,8 +199,6 @@ static long op_get_status_frames(struct hypercall *c, void *argument)
     struct gnttab_get_status_frames *op = argument;
     struct domain *d;
 
-    if (c->arg[2] != 1)
-        return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
     enum refusal r = domain_lookup_remote(c->domain, op->dom, &d);
     if (r == REFUSE_NONE) {
         domain_put(d);
@@ -254,12 +248,20 @@ static const struct subop single_ops[] = {
     OP(get_version, INOUT, TARGET), OP(get_status_frames, INOUT, ANY),
 };
 
+// The operations that take a list of elements.
+#define LISTS                                                                                      \
+    (1u << GNTTABOP_map_grant_ref | 1u << GNTTABOP_copy | 1u << GNTTABOP_swap_grant_ref |          \
+     1u << GNTTABOP_transfer | 1u << GNTTABOP_unmap_grant_ref | 1u << GNTTABOP_unmap_and_replace | \
+     1u << GNTTABOP_cache_flush)
+
 long hypercall_grant_table_op(struct hypercall *c)
 {
     c->subop = (uint32_t)c->arg[0];
     c->arg[2] = (uint32_t)c->arg[2];
     if ((int32_t)c->arg[2] < 0)
         return refuse(c, REFUSE_BAD_ARGUMENT, 2);
+    if (c->subop < 32 && LISTS >> c->subop & 1 && !guest_address_ok(c->arg[1]))
+        return refuse(c, REFUSE_BAD_POINTER, 1); // of an empty list, too
     switch (c->subop) {
     case GNTTABOP_map_grant_ref:
         return for_each(c, sizeof(struct gnttab_map_grant_ref), map_one);
@@ -275,6 +277,12 @@ long hypercall_grant_table_op(struct hypercall *c)
         return unmap_all(c, sizeof(struct gnttab_unmap_and_replace), replace_begin);
     case GNTTABOP_cache_flush:
         return cache_flush(c);
+    case GNTTABOP_setup_table:
+    case GNTTABOP_query_size:
+    case GNTTABOP_get_status_frames:
+        if (c->arg[2] != 1)
+            return refuse(c, REFUSE_GRANT_ONE_AT_A_TIME, 2);
+        __attribute__((fallthrough));
     default:
         return subop_run(c, single_ops, ARRAY_SIZE(single_ops), c->subop, c->arg[1]);
     }

@@ -79,7 +79,7 @@ static long op_register_runstate_memory_area(struct hypercall *c, void *argument
     const struct vcpu_register_runstate_memory_area *op = argument;
     struct vcpu *v = op_target(c);
 
-    if (!guest_range_ok(op->addr.p, sizeof(struct vcpu_runstate_info)))
+    if (!guest_address_ok(op->addr.p))
         return refuse(c, REFUSE_BAD_POINTER, 2);
     v->runstate_area = op->addr.p;
     if (v == c->vcpu) {
@@ -97,7 +97,7 @@ static long op_register_vcpu_time_memory_area(struct hypercall *c, void *argumen
     const struct vcpu_register_time_memory_area *op = argument;
     struct vcpu *v = op_target(c);
 
-    if (!guest_range_ok(op->addr.p, sizeof(struct vcpu_time_info)))
+    if (!guest_address_ok(op->addr.p))
         return refuse(c, REFUSE_BAD_POINTER, 2);
     v->time_area = op->addr.p;
     if (v->time_area)

@@ -30,7 +30,7 @@ static uint32_t features_of(const struct domain *d)
 {
     uint32_t map = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
                    1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
-                   1u << XENFEAT_pae_pgdir_above_4gb;
+                   1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_direct_mapped;
 
     if (d->is_privileged)
         map |= 1u << XENFEAT_dom0;

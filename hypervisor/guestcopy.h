@@ -14,3 +14,9 @@ bool guest_clear(uint64_t guest_address, size_t bytes);
 
 // True when the whole range lies in the part of the address space that belongs to the guest.
 bool guest_range_ok(uint64_t guest_address, size_t bytes);
+
+// True for addresses that may be a guest's, mapped or not. Some calls ask that of the beginning alone.
+static inline bool guest_address_ok(uint64_t guest_address)
+{
+    return is_canonical(guest_address) && guest_range_ok(guest_address, 1);
+}

@@ -40,7 +40,7 @@ static size_t fill_xen_version(struct multicall_entry *e, uint8_t *buffer)
     *(uint32_t *)buffer = fuzz_random(4); // the sub-map of the features
     bool is_equal = command == XENVER_platform_parameters || command == XENVER_get_features ||
                     command == XENVER_guest_handle;
-    return is_equal ? 16 : 0;
+    return is_equal ? 8 : 0;
 }
 
 static size_t fill_sched(struct multicall_entry *e, uint8_t *buffer)
@@ -66,7 +66,7 @@ static size_t fill_sched(struct multicall_entry *e, uint8_t *buffer)
         break;
     case SCHEDOP_watchdog:
         watchdog->id = (uint32_t)PICK(0, 1, 2, 3, 0xffffffff);
-        watchdog->timeout = (uint32_t)PICK(0, 1000000);
+        watchdog->timeout = watchdog->id ? (uint32_t)PICK(0, 1000000) : 1000000; // a new one runs
         fuzz_log(" %u %u", watchdog->id, watchdog->timeout);
         break;
     case SCHEDOP_pin_override:
@@ -264,8 +264,12 @@ static const struct call {
 
 // --- alone and together
 
-static size_t fill_any(struct multicall_entry *e, uint8_t *buffer)
+// Where the buffer cannot be read that is one refusal of several that may be valid at once.
+static bool is_bad[BATCH]; // the entry's pointer is
+
+static size_t fill_any(struct multicall_entry *e, unsigned int slot)
 {
+    uint8_t *buffer = buffers[slot];
     const struct call *call = &calls[fuzz_random(CALLS)];
 
     memset(buffer, 0, BUFFER);
@@ -273,26 +277,24 @@ static size_t fill_any(struct multicall_entry *e, uint8_t *buffer)
     fuzz_log(" %s", call->name);
     size_t size = call->fill(e, buffer);
     fuzz_log(" c%#lx", call->number && e->args[0] != (uint64_t)buffer ? e->args[0] & 0xffff : 0);
+    is_bad[slot] = false;
     for (unsigned int i = 0; i < 3; i++) {
         if (e->args[i] == (uint64_t)buffer && fuzz_chance(6)) {
             e->args[i] = PICK(0xffff830000000000, 0x8000000000000000, 0x1000, ~0UL);
             fuzz_log(" at %#lx", e->args[i]);
-            size = 0;
+            is_bad[slot] = true;
         }
     }
-    return size;
+    return is_bad[slot] ? 0 : size;
 }
 
-static void log_result(long result, const uint8_t *buffer, size_t size)
+static void log_result(const struct multicall_entry *e, long result, unsigned int slot, size_t size)
 {
-    uint64_t sum = 0;
-
-    fuzz_log(" = %ld", result);
-    if (result < 0 || !size)
-        return;
-    for (size_t i = 0; i < size; i++)
-        sum = sum * 31 + buffer[i];
-    fuzz_log(" %#lx", sum);
+    if (e->op == __HYPERVISOR_sched_op)
+        result = (int)result; // Xen gives 32 bits of an error of the watchdog
+    fuzz_log(" = %ld", is_bad[slot] && result < 0 ? -1 : result);
+    for (size_t i = 0; result >= 0 && i < size; i += sizeof(uint64_t))
+        fuzz_log(" %#lx", *(const uint64_t *)(buffers[slot] + i));
 }
 
 static long call_directly(const struct multicall_entry *e)
@@ -312,9 +314,9 @@ static long call_directly(const struct multicall_entry *e)
 static void op_call(void)
 {
     struct multicall_entry e;
-    size_t size = fill_any(&e, buffers[0]);
+    size_t size = fill_any(&e, 0);
 
-    log_result(call_directly(&e), buffers[0], size);
+    log_result(&e, call_directly(&e), 0, size);
 }
 
 static void op_calls(void)
@@ -324,10 +326,10 @@ static void op_calls(void)
     size_t size[BATCH];
 
     for (unsigned int i = 0; i < count; i++)
-        size[i] = fill_any(&entries[i], buffers[i]);
+        size[i] = fill_any(&entries[i], i);
     fuzz_log(" = %ld", hypercall_multicall(entries, count));
     for (unsigned int i = 0; i < count; i++)
-        log_result((long)entries[i].result, buffers[i], size[i]);
+        log_result(&entries[i], (long)entries[i].result, i, size[i]);
 }
 
 const struct fuzz_operation fuzz_call_operations[] = {

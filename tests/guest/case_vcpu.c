@@ -45,6 +45,8 @@ static void runstate_area(void)
     EXPECT(OP(register_runstate_memory_area, 0, &area), 0);
     area.addr.v = HYPERVISOR_ADDRESS;
     EXPECT(OP(register_runstate_memory_area, 0, &area), -XEN_EFAULT);
+    area.addr.p = (uint64_t)NON_CANONICAL;
+    EXPECT(OP(register_runstate_memory_area, 0, &area), -XEN_EFAULT);
     EXPECT(OP(register_runstate_memory_area, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 
@@ -95,6 +97,12 @@ static void time_area(void)
     EXPECT(OP(register_vcpu_time_memory_area, 0, &area), 0);
     area.addr.v = HYPERVISOR_ADDRESS;
     EXPECT(OP(register_vcpu_time_memory_area, 0, &area), -XEN_EFAULT);
+    area.addr.p = (uint64_t)NON_CANONICAL;
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), -XEN_EFAULT);
+    area.addr.p = ~0UL; // an end that is not there is found when it is written
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), 0);
+    area.addr.p = 0;
+    EXPECT(OP(register_vcpu_time_memory_area, 0, &area), 0);
     EXPECT(OP(register_vcpu_time_memory_area, 0, HYPERVISOR_ADDRESS), -XEN_EFAULT);
 }
 

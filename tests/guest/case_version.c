@@ -54,7 +54,7 @@ static void features(void)
     struct xen_feature_info info = {.submap_idx = 0};
     const uint32_t wanted = (1U << XENFEAT_mmu_pt_update_preserve_ad) |
                             (1U << XENFEAT_pae_pgdir_above_4gb) | (1U << XENFEAT_dom0) |
-                            (1U << XENFEAT_gnttab_map_avail_bits);
+                            (1U << XENFEAT_gnttab_map_avail_bits) | (1U << XENFEAT_direct_mapped);
     const uint32_t unwanted = (1U << XENFEAT_writable_page_tables) |
                               (1U << XENFEAT_auto_translated_physmap) |
                               (1U << XENFEAT_supervisor_mode_kernel) |
