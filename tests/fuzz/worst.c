@@ -298,6 +298,38 @@ static void worst_ports(void)
         hypercall_event_channel_op(EVTCHNOP_close, &end);
 }
 
+static void give_words(uint64_t mfn)
+{
+    struct evtchn_init_control control = {.control_gfn = mfn};
+    struct evtchn_expand_array array = {.array_gfn = mfn};
+
+    hypercall_event_channel_op(EVTCHNOP_init_control, &control);
+    while (hypercall_event_channel_op(EVTCHNOP_expand_array, &array) == 0)
+        ;
+}
+
+// All ports pending when queues begin, all that there are, and none to be had because all are in a queue.
+// The kernel hears of no event after this.
+static void worst_queues(void)
+{
+    struct evtchn_alloc_unbound port = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    struct evtchn_reset reset = {.dom = DOMID_SELF};
+    void *page = page_alloc(0);
+
+    hypercall_event_channel_op(EVTCHNOP_reset, &reset);
+    while (hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &port) == 0)
+        ;
+    memset(shared_info_page->evtchn_pending, 0xff, sizeof(shared_info_page->evtchn_pending));
+    give_words(virt_to_mfn(page));
+    while (hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &port) == 0)
+        ;
+    hypercall_event_channel_op(EVTCHNOP_reset, &reset);
+    give_words(virt_to_mfn(page));
+    memset(page, 0xff, PAGE_SIZE);
+    hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &port);
+    hypercall_event_channel_op(EVTCHNOP_reset, &reset);
+}
+
 static void worst_grants(void)
 {
     struct gnttab_setup_table table = {.dom = DOMID_SELF, .nr_frames = 64};
@@ -354,6 +386,7 @@ void worst_run(void)
         {"exchange",    worst_exchange   },
         {"domain",      worst_domain     },
         {"lists",       worst_lists      },
+        {"queues",      worst_queues     },
     };
 
     for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
