@@ -90,7 +90,8 @@ static bool link_behind(event_word_t *tail, evtchn_port_t number)
         if (tries == 0)
             old = __atomic_fetch_or(tail, BUSY, __ATOMIC_SEQ_CST) | BUSY;
     }
-    __atomic_fetch_and(tail, ~BUSY, __ATOMIC_SEQ_CST);
+    if (old & BUSY)
+        __atomic_fetch_and(tail, ~BUSY, __ATOMIC_SEQ_CST);
     return false;
 }
 

@@ -9,7 +9,8 @@ _Static_assert(sizeof(struct event_bucket) <= PAGE_SIZE, "a bucket is one page")
 #define DIRECTORY_ORDER 1
 _Static_assert(EVENT_BUCKETS * sizeof(void *) == PAGE_SIZE << DIRECTORY_ORDER, "all buckets");
 #define VALID_STEP 64 // ports that become valid at once: what Xen has, so that errors are the same
-#define LINKED_SKIPS 4096u // closed ports still in a queue, that one search passes over
+#define SEARCH_LOOKS                                                                               \
+    16384u // more than any search takes but among closed ports that are still in queues
 
 enum refusal event_domain_init(struct domain *d, int max_port)
 {
@@ -62,9 +63,10 @@ static enum refusal find_free(struct domain *d, evtchn_port_t *number)
 {
     struct event_domain *e = &d->events;
     unsigned end = MIN(e->port_limit, e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS);
-    unsigned skipped = 0;
+    evtchn_port_t n = e->first_free;
+    bool found = false; // where the next search begins
 
-    for (evtchn_port_t n = e->first_free; n < end; n++) {
+    for (unsigned looks = 0; looks < SEARCH_LOOKS && n < end; looks++, n++) {
         *number = n;
         if (n >= e->valid_ports)
             return REFUSE_CONTINUE;
@@ -75,12 +77,11 @@ static enum refusal find_free(struct domain *d, evtchn_port_t *number)
         }
         if (bucket->port[n % EVENT_BUCKET_PORTS].state != EVENT_FREE)
             continue;
-        if (skipped == 0)
+        if (!found)
             e->first_free = n;
+        found = true;
         if (!e->fifo || !event_fifo_is_linked(e->fifo, n))
             return REFUSE_NONE;
-        if (++skipped == LINKED_SKIPS)
-            break;
     }
     return REFUSE_EVENT_NO_PORT;
 }

@@ -87,7 +87,38 @@ static void between_queues_and_levels(void)
     EXPECT(port_close(ours), 0);
 }
 
+static long status_in(domid_t domid, evtchn_port_t port)
+{
+    struct evtchn_status status = {.dom = domid, .port = port};
+
+    return OP(status, status);
+}
+
+// Ports get their memory 64 at a time, and it stays: what has never been is told from what is closed.
+static void ports_come_in_steps(void)
+{
+    struct peer *peer = peer_build(0);
+    struct evtchn_alloc_unbound a = {.remote_dom = DOMID_SELF};
+
+    REQUIRE(peer != NULL);
+    a.dom = peer->domid;
+    EXPECT(status_in(peer->domid, 63), 0);
+    EXPECT(status_in(peer->domid, 64), -XEN_EINVAL);
+    do {
+        a.port = 0;
+        EXPECT(OP(alloc_unbound, a), 0);
+    } while (a.port && a.port < 63);
+    EXPECT(status_in(peer->domid, 64), -XEN_EINVAL);
+    EXPECT(OP(alloc_unbound, a), 0);
+    EXPECT(a.port, 64);
+    EXPECT(status_in(peer->domid, 127), 0);
+    EXPECT(status_in(peer->domid, 128), -XEN_EINVAL);
+    EXPECT(status_in(peer->domid, 0), 0);
+    EXPECT(peer_end(peer), true);
+}
+
 static const struct report_case cases[] = {
+    REPORT_CASE(ports_come_in_steps),
     REPORT_CASE(between_queues_and_levels),
 };
 

@@ -244,9 +244,12 @@ static void before_words_and_blocks(void)
     fifo_drop(d);
 }
 
+#define PAGES 20u
+#define PORTS_IN_PAGES (PAGES * WORDS)
+
 static void linked_ports_stay_closed(void)
 {
-    struct domain *d = fifo_make_queues(1, 1, 8);
+    struct domain *d = fifo_make_queues(1, 1, PAGES);
     evtchn_port_t port, last = 0;
 
     port = fifo_ipi(d, 0);
@@ -256,11 +259,11 @@ static void linked_ports_stay_closed(void)
     *fifo_word(d, port) = 0; // the guest has taken it off
     CU_ASSERT_EQUAL(fifo_ipi(d, 0), port);
     // A guest that says so of all its ports gets none, and after a bounded search.
-    while (last < 6000)
+    while (last < PORTS_IN_PAGES - 100)
         last = fifo_ipi(d, 0);
-    CU_ASSERT_EQUAL(event_reset(d, false, 10000), REFUSE_NONE);
+    CU_ASSERT_EQUAL(event_reset(d, false, PORTS_IN_PAGES + 1000), REFUSE_NONE);
     fifo_add_block(d, 0);
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < PAGES; i++) {
         memset(host_ram[fifo_frame_of(d, FIRST_PAGE + i).v], 0xff, PAGE_SIZE);
         fifo_add_page(d, i);
     }
@@ -268,6 +271,18 @@ static void linked_ports_stay_closed(void)
     *fifo_word(d, 3000) = 0;
     CU_ASSERT_EQUAL(fifo_ipi(d, 0), 3000);
     CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_EVENT_NO_PORT);
+    // The same with few closed ports that lie far from each other.
+    CU_ASSERT_EQUAL(event_reset(d, false, PORTS_IN_PAGES + 1000), REFUSE_NONE);
+    fifo_add_block(d, 0);
+    while (fifo_ipi(d, 0) < PORTS_IN_PAGES - 100) {
+    }
+    for (unsigned i = 0; i < PAGES; i++)
+        fifo_add_page(d, i); // still full of ones
+    for (unsigned i = 100; i < PORTS_IN_PAGES - 100; i += 128)
+        event_close(d, i);
+    CU_ASSERT_EQUAL(event_alloc_unbound(d, 1, &port), REFUSE_EVENT_NO_PORT);
+    *fifo_word(d, 100) = 0;
+    CU_ASSERT_EQUAL(fifo_ipi(d, 0), 100);
     fifo_drop(d);
 }
 
