@@ -21,6 +21,11 @@ ASM_INSTRUCTION(swapgs, "swapgs")
 ASM_INSTRUCTION(stac, "stac") // with SMAP: supervisor access to user pages on
 ASM_INSTRUCTION(clac, "clac") // and off
 
+static inline void load_ss(uint16_t selector)
+{
+    __asm__ volatile("movw %0, %%ss" ::"r"(selector));
+}
+
 static inline uint64_t read_flags(void)
 {
     uint64_t flags;

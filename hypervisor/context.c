@@ -147,6 +147,9 @@ static void vcpu_enter(void)
     struct cpu_user_regs *regs = guest_regs();
 
     irq_enable();
+    // An interrupt of the last guest left a null selector. SYSRET on AMD's processors keeps what is
+    // hidden behind it, and 32-bit code would fault at its first push.
+    load_ss(SEL_HV_DATA);
     bool ok = selectors_load(regs);
     segment_bases_load(v);
     if (!ok)
