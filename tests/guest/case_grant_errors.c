@@ -13,6 +13,9 @@
 #define OWN_DOMAIN 0
 #define OTHER_DOMAIN 5
 #define VGA_FRAME 0xb8U
+#define USES_AT_ONCE 256U
+#define USES_MAX (160U * USES_AT_ONCE)
+#define USES_OF_XEN 127U
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define OP(command, value) hypercall_grant_table_op(GNTTABOP_##command, &(value), 1)
 
@@ -243,6 +246,36 @@ static void uses_are_counted(void)
     grant_finish();
 }
 
+// One entry is mapped as often as the hypervisor can count; then no more, and all of it can be undone.
+static void entry_in_use_too_often(void)
+{
+    static struct gnttab_map_grant_ref maps[USES_AT_ONCE];
+    static grant_handle_t handles[USES_MAX];
+    unsigned int uses = 0;
+    int16_t status = GNTST_okay;
+
+    REQUIRE(grant_begin(false));
+    while (status == GNTST_okay && uses + USES_AT_ONCE <= USES_MAX) {
+        for (unsigned int i = 0; i < USES_AT_ONCE; i++)
+            maps[i] = (struct gnttab_map_grant_ref){
+                .flags = GNTMAP_device_map, .ref = ref, .dom = OWN_DOMAIN};
+        EXPECT(hypercall_grant_table_op(GNTTABOP_map_grant_ref, maps, USES_AT_ONCE), 0);
+        for (unsigned int i = 0; i < USES_AT_ONCE; i++) {
+            if (maps[i].status == GNTST_okay)
+                handles[uses++] = maps[i].handle;
+            else
+                status = maps[i].status;
+        }
+    }
+    EXPECT_TRUE(status == GNTST_general_error);
+    EXPECT_TRUE(uses >= USES_OF_XEN);
+    for (unsigned int i = 0; i < uses; i++)
+        if (unmap_at(0, virt_to_maddr(page), handles[i]) != GNTST_okay)
+            status = GNTST_okay;
+    EXPECT_TRUE(status != GNTST_okay);
+    grant_finish();
+}
+
 static void unmaps_out_of_place(void)
 {
     uint64_t *other = page_alloc(0);
@@ -304,11 +337,17 @@ static void replacements(void)
 }
 
 static const struct report_case map_cases[] = {
-    REPORT_CASE(domains_that_grant_nothing),    REPORT_CASE(references_at_the_edge),
-    REPORT_CASE(frames_that_cannot_be_granted), REPORT_CASE(entries_of_page_tables),
-    REPORT_CASE(table_under_a_mapping),         REPORT_CASE(mapping_over_a_page),
-    REPORT_CASE(addresses_within_a_page),       REPORT_CASE(uses_are_counted),
-    REPORT_CASE(unmaps_out_of_place),           REPORT_CASE(replacements),
+    REPORT_CASE(domains_that_grant_nothing),
+    REPORT_CASE(references_at_the_edge),
+    REPORT_CASE(frames_that_cannot_be_granted),
+    REPORT_CASE(entries_of_page_tables),
+    REPORT_CASE(table_under_a_mapping),
+    REPORT_CASE(mapping_over_a_page),
+    REPORT_CASE(addresses_within_a_page),
+    REPORT_CASE(uses_are_counted),
+    REPORT_CASE(entry_in_use_too_often),
+    REPORT_CASE(unmaps_out_of_place),
+    REPORT_CASE(replacements),
 };
 
 // --- copying

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Paravane's own hypercall: each refused call leaves a record. On Xen there is no such call, and that
 // is all there is to see there.
-#include "tests/guest/guest.h"
+#include "tests/guest/pair.h"
+
 #include <string.h>
 #include <xen/version.h>
 
@@ -125,10 +126,36 @@ static void hostile_arguments(void)
     EXPECT(hypercall_paravane_op(77, &op), -XEN_ENOSYS);
 }
 
+// In the peer: asks about dom0, and what only a control domain may.
+static long ask_about(long domain, long b, long c)
+{
+    struct paravane_refusals op = {.domid = (domid_t)domain};
+    struct paravane_exit_reason reason = {.domid = (domid_t)domain};
+    struct paravane_check_frames check;
+    bool absent = !is_paravane();
+
+    (void)b, (void)c;
+    EXPECT(hypercall_paravane_op(PARAVANE_refusals, &op), absent ? -XEN_ENOSYS : -XEN_EPERM);
+    EXPECT(hypercall_paravane_op(PARAVANE_exit_reason, &reason), absent ? -XEN_ENOSYS : -XEN_EPERM);
+    EXPECT(hypercall_paravane_op(PARAVANE_check_frames, &check), absent ? -XEN_ENOSYS : -XEN_EPERM);
+    op.domid = DOMID_SELF;
+    EXPECT(hypercall_paravane_op(PARAVANE_refusals, &op), absent ? -XEN_ENOSYS : 0);
+    return 0;
+}
+
+static void others_are_not_told(void)
+{
+    struct peer *peer = peer_get(0);
+
+    REQUIRE(peer);
+    EXPECT(peer_call(peer, ask_about, 0, 0, 0), 0);
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(refused_call_leaves_record), REPORT_CASE(successful_call_leaves_none),
     REPORT_CASE(old_records_are_lost),       REPORT_CASE(frames_are_counted_right),
-    REPORT_CASE(longest_stretches),          REPORT_CASE(hostile_arguments),
+    REPORT_CASE(longest_stretches),          REPORT_CASE(others_are_not_told),
+    REPORT_CASE(hostile_arguments),
 };
 
 GUEST_FAMILY(why, REPORT_SUITE("paravane_op", cases));
