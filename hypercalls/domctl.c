@@ -85,6 +85,7 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         .domain = d->id,
         .tot_pages = d->tot_pages,
         .max_pages = d->max_pages,
+        .outstanding_pages = d->claimed,
         .shared_info_frame = d->shared_info_mfn.v,
         .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID,
         .gpaddr_bits = 64,

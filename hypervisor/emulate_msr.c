@@ -53,7 +53,8 @@ static bool amd_msr_read(const struct domain *d, uint32_t msr, uint64_t *value)
         return false;
     *value = msr == MSR_AMD_DE_CFG ? DE_CFG_LFENCE_SERIALISES : 0;
     return (msr >= MSR_K7_EVNTSEL0 && msr <= MSR_K7_PERFCTR3) || msr == MSR_K8_HWCR ||
-           (msr == MSR_K8_SYSCFG && d->is_privileged) || msr == MSR_K8_NB_CFG || msr == MSR_AMD_DE_CFG;
+           (msr == MSR_K8_SYSCFG && d->is_privileged) || msr == MSR_K8_NB_CFG ||
+           msr == MSR_AMD_DE_CFG;
 }
 
 // The architectural ones that have a value.

@@ -119,10 +119,25 @@ static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
     }
 }
 
+// Once a vcpu has begun, its roots and descriptor tables are the guest's business.
+static bool tables_same(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    const struct vcpu_traps *t = &v->traps;
+
+    for (unsigned i = 0; i < GDT_GUEST_PAGES && i * DESCRIPTORS_PER_PAGE < c->gdt_ents; i++)
+        if (c->gdt_frames[i] != t->gdt_frame[i].v)
+            return false;
+    return c->ctrlreg[3] == root_to_cr3(v->root_kernel) &&
+           c->ctrlreg[1] == root_to_cr3(v->root_user) && c->gdt_ents == t->gdt_entries &&
+           c->ldt_ents == t->ldt_entries && (!c->ldt_ents || c->ldt_base == t->ldt_base);
+}
+
 enum refusal vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     if (!context_ok(v, c))
         return REFUSE_CONTEXT_BAD;
+    if (v->is_initialised && !tables_same(v, c))
+        return REFUSE_NOT_OFFERED;
     enum refusal r = references_take(v, c);
     if (r != REFUSE_NONE && r != REFUSE_CONTINUE)
         gdt_set(v, NULL, 0);

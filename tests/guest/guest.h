@@ -142,6 +142,7 @@ bool probe_write(void *address, uint64_t value);
     X(pair_grants) \
     X(pair_copies) \
     X(pair_frames) \
+    X(pair_control) \
     X(pair_cpu) \
     X(pair_death)
 // clang-format on
