@@ -7,7 +7,7 @@ switches of the handlers, errors and words from hypervisor/refusals.def, numbers
 headers, proofs from the cases in tests/guest. What it means is in hypercalls/abi/NAME.txt, one file for
 each row (README.md there has the form). --check prints what does not fit together: a row or
 sub-operation without text or case, text about nothing, unknown refusals, refusals that no text names, a
-docs/abi.md that is out of date.
+docs/abi.md that is out of date, cases in docs/faults.md that are gone.
 """
 
 import os
@@ -22,6 +22,7 @@ import abiproofs  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = "docs/abi.md"
 TEXTS = "hypercalls/abi"
+PROSE = "docs/faults.md"
 LISTS = ("error", "differs")  # fields that may stand several times
 FIELDS = {"source", "table", "function", "commands", "header", "words", "about", "returns", "rights", "continues",
           "does", "status", "unknown", *LISTS}
@@ -87,6 +88,14 @@ class Abi:
         self.check_names()
         self.proven = abiproofs.Proofs(self)
         self.faults += self.proven.faults()
+        self.check_prose()
+
+    def check_prose(self):
+        """Cases that docs/faults.md names exist."""
+        suites = {case.split("/")[0] for case in self.cases.words}
+        for number, line in enumerate(abicode.read(PROSE).split("\n"), 1):
+            self.faults += [f"{PROSE}:{number}: no case {case}" for case in re.findall(r"\w+/\w+", line)
+                            if case.split("/")[0] in suites and case not in self.cases.words]
 
     def check_text(self, name, text):
         for subop in self.code[name]:
