@@ -27,6 +27,9 @@ static void nmi_handler_set(struct vcpu *v, uint64_t address)
 {
     struct trap_info *t = &v->traps.table[X86_NMI];
 
+    // Without a handler an interrupt is lost; its reason is not.
+    if (address && v->id == 0 && v->domain->shared_info->arch.nmi_reason)
+        __atomic_store_n(&v->traps.nmi_pending, true, __ATOMIC_RELAXED);
     *t = (struct trap_info){.vector = X86_NMI, .cs = FLAT_KERNEL_CS, .address = address};
     TI_SET_IF(t, 1);
 }

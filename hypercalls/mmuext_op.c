@@ -37,10 +37,7 @@ static enum refusal ext_unpin(struct ext_state *s, const struct mmuext_op *op)
 
 static enum refusal ext_new_baseptr(struct ext_state *s, const struct mmuext_op *op)
 {
-    enum refusal r = vcpu_set_root(s->call->vcpu, MFN(op->arg1.mfn), false);
-    if (r == REFUSE_NONE)
-        ldt_unmap(s->call->vcpu); // its linear address means something else now
-    return r;
+    return vcpu_set_root(s->call->vcpu, MFN(op->arg1.mfn), false);
 }
 
 static enum refusal ext_new_user_baseptr(struct ext_state *s, const struct mmuext_op *op)

@@ -25,6 +25,12 @@ static uint64_t port_enables(uint64_t dr7)
     return enables;
 }
 
+// A value in force that has a breakpoint on ports, enabled or not.
+static bool names_ports(uint64_t dr7)
+{
+    return dr7 & DR7_ENABLES && port_enables(dr7 | DR7_ENABLES) != 0;
+}
+
 uint64_t debugreg_hardware_dr7(const struct vcpu *v)
 {
     uint64_t dr7 = v->traps.debugreg[7];
@@ -71,8 +77,7 @@ enum refusal debugreg_set(struct vcpu *v, unsigned index, uint64_t value)
         r[6] = (value & DR6_KEEP) | DR6_DEFAULT;
         return REFUSE_NONE;
     } else {
-        bool watches_ports = port_enables(value) != 0;
-        if (value & DR7_GENERAL_DETECT || (watches_ports && !(v->traps.cr4 & CR4_DE)))
+        if (value & DR7_GENERAL_DETECT || (names_ports(value) && !(v->traps.cr4 & CR4_DE)))
             return REFUSE_DEBUG_REGISTER_VALUE;
         r[7] = (value & ~DR7_RESERVED_ZERO) | DR7_DEFAULT;
     }

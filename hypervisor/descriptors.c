@@ -294,6 +294,8 @@ bool ldt_unmap(struct vcpu *v)
 
 void ldt_set(struct vcpu *v, uint64_t base, unsigned entries)
 {
+    if (base == v->traps.ldt_base && entries == v->traps.ldt_entries)
+        return; // what is mapped stays, as on Xen
     ldt_unmap(v);
     v->traps.ldt_base = base;
     v->traps.ldt_entries = entries;

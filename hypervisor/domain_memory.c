@@ -12,6 +12,7 @@
 // remains on the list afterwards is held by other domains' mappings and goes with them.
 #include "hypervisor/domain_memory.h"
 
+#include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/tlb.h"
@@ -221,6 +222,8 @@ enum refusal vcpu_set_root(struct vcpu *v, mfn_t mfn, bool user)
         return REFUSE_ROOT_BAD;
     }
     *root = mfn;
+    if (!user && mfn.v != old.v)
+        ldt_unmap(v); // its linear address means something else now
     if (v == current_vcpu() && v->in_kernel == !user)
         vcpu_load_root(v);
     root_release(old, &v->type_work);

@@ -299,6 +299,10 @@ static enum emulated emulate_xsetbv(struct emulation *e)
     uint64_t value = (uint64_t)e->regs->edx << 32 | e->regs->eax;
     bool ok = e->regs->ecx == 0 && xcr0_ok(value);
 
+    if (!(e->v->traps.cr4 & CR4_OSXSAVE)) {
+        guest_inject_exception(e->regs, X86_UD, 0);
+        return EMULATED_STAYS;
+    }
     if (!ok || !cpu_features.xsave || e->insn.lock || e->insn.rep)
         return EMULATED_REFUSED;
     e->v->traps.xcr0 = value;

@@ -98,7 +98,7 @@ static void on_debug(struct vcpu *v, struct cpu_user_regs *regs)
 
     write_dr6(DR6_DEFAULT);
     irq_enable();
-    v->traps.debugreg[6] = (v->traps.debugreg[6] & ~0xfull) | (dr6 & DR6_STATUS);
+    v->traps.debugreg[6] |= dr6 & DR6_STATUS; // sticky, as on a processor
     guest_inject_exception(regs, X86_DB, 0);
 }
 
@@ -133,11 +133,11 @@ static void on_machine_check(struct vcpu *v, struct cpu_user_regs *regs)
     panic_with_regs(regs, "machine check");
 }
 
-// The gate of vector 0x80 is open to ring 3, for speed; the guest's own DPL decides here.
+// The gate of vector 0x80 is open to ring 3, for speed, and like Xen we do not look at the guest's DPL.
 static void on_int80(struct vcpu *v, struct cpu_user_regs *regs)
 {
     irq_enable();
-    if (soft_int_permitted(v, VECTOR_INT80) && guest_has_handler(v, VECTOR_INT80)) {
+    if (guest_has_handler(v, VECTOR_INT80)) {
         guest_inject_exception(regs, VECTOR_INT80, 0);
         return;
     }
@@ -188,7 +188,10 @@ void trap_guest_syscall(struct cpu_user_regs *regs)
 
 void trap_guest_syscall32(struct cpu_user_regs *regs)
 {
-    guest_syscall(regs, &current_vcpu()->traps.syscall32);
+    // As on Xen it masks upcalls when the 64-bit entry does.
+    const struct vcpu_traps *t = &current_vcpu()->traps;
+
+    guest_syscall(regs, &(struct guest_callback){t->syscall32.address, t->syscall.masks_events});
 }
 
 // The frame does not tell where it comes from, so there is nothing to step back to.
@@ -234,29 +237,24 @@ void trap_return_work(struct cpu_user_regs *regs)
 
 // --- exceptions of ring 0 -----------------------------------------------------------------------------------
 
-// On the main stack again, nothing below: the guest's state as IRET refused it.
-static void failsafe_after_iret(void)
+// On the main stack again, nothing below.
+static void fault_after_iret(void)
 {
-    struct cpu_user_regs *regs = guest_regs();
-
-    irq_enable();
-    regs->ds = read_ds();
-    regs->es = read_es();
-    regs->fs = read_fs();
-    regs->gs = read_gs();
-    guest_inject_failsafe(regs);
+    trap_from_guest(guest_regs());
 }
 
 // IRET to the guest faulted. Its operands are still in place at the top of the stack; the general
-// registers were loaded already and are those of the fault's frame.
+// registers were loaded already and are those of the fault's frame. As if the guest's first
+// instruction there had faulted.
 static void iret_recover(struct cpu_user_regs *regs)
 {
     struct cpu_user_regs *guest = guest_regs();
+    uint32_t error_code = regs->error_code, vector = regs->entry_vector;
 
     memmove(guest, regs, GENERAL_REGISTER_BYTES);
-    guest->error_code = 0;
-    guest->entry_vector = X86_GP;
-    stack_reset_and_jump(guest, failsafe_after_iret);
+    guest->error_code = error_code;
+    guest->entry_vector = vector;
+    stack_reset_and_jump(guest, fault_after_iret);
 }
 
 static bool hypervisor_fault_recover(struct cpu_user_regs *regs)

@@ -112,6 +112,10 @@ bool probe_write(void *address, uint64_t value);
     X(callbacks) \
     X(entries) \
     X(assists) \
+    X(returns) \
+    X(debug) \
+    X(tables) \
+    X(interrupts) \
     X(events) \
     X(event_ops) \
     X(fifo) \

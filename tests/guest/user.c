@@ -18,9 +18,12 @@
 #define LAST_RESERVED_SLOT 271
 #define DPL_USER 3
 
-static unsigned char kernel_stack[STACK_BYTES] __attribute__((aligned(16)));
+// After SYSCALL Xen 4.17 masks the flags with the low half of the frame's address where it means ~DF: bit 10
+// of this one is clear, so DF is cleared there, too.
+#define KERNEL_STACK_USED (4096 + 1024)
+static unsigned char kernel_stack[STACK_BYTES] __attribute__((aligned(STACK_BYTES)));
 static unsigned char user_stack_area[STACK_BYTES] __attribute__((aligned(16)));
-uint64_t user_kernel_stack_top = (uint64_t)(kernel_stack + STACK_BYTES);
+uint64_t user_kernel_stack_top = (uint64_t)(kernel_stack + KERNEL_STACK_USED);
 
 uint64_t *user_root;
 unsigned int user_entry_mask;
