@@ -12,6 +12,7 @@
 #include <xen/memory.h>
 #include <xen/sysctl.h>
 
+#include "pvguest/start.h"
 #include "pvguest/event.h"
 
 #define PAGES 1024U
