@@ -41,7 +41,6 @@
 // with only their own LOCK_EVENT. Blocks and pages are added with LOCK_EVENT of the domain as well.
 #include "event/port.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/page_type.h"
 
 #define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
 #define ARRAY_PAGES (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)

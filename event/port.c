@@ -2,7 +2,6 @@
 // The ports of a domain: memory for them, free ones, and the locks.
 #include "event/port.h"
 #include "hypervisor/page_alloc.h"
-#include "hypervisor/string.h"
 
 _Static_assert(sizeof(struct event_bucket) <= PAGE_SIZE, "a bucket is one page");
 

@@ -5,7 +5,6 @@
 // target is looked up; most handlers run under domctl_lock, which is only ever tried: a busy lock
 // makes the call continue, so that nobody spins while its holder waits for a vcpu to stop.
 #include "hypercalls/domctl.h"
-#include "hypervisor/domain_memory.h"
 #include "hypervisor/traps.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)

@@ -6,8 +6,6 @@
 // record. Where to go on is in the upper bits of the command, as the ABI has it.
 #include "hypercalls/memory_call.h"
 
-#include "hypervisor/page_alloc.h"
-
 #define NODE_ANY 0xff
 #define NODES_MAX 64
 #define ORDER_MAX_GUEST 9

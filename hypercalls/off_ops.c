@@ -2,9 +2,7 @@
 // Calls of features that are off here: profiling, HVM guests, crash kernels, device models, shadow
 // tables. They answer what Xen answers on a machine, or for a PV domain, without the feature.
 #include "hypercalls/call.h"
-#include <xen/domctl.h>
 #include <xen/hvm/dm_op.h>
-#include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/kexec.h>
 #include <xen/xenoprof.h>

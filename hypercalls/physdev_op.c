@@ -3,7 +3,6 @@
 #include "hypercalls/call.h"
 #include "hypervisor/ioapic.h"
 #include "hypervisor/irq.h"
-#include <xen/physdev.h>
 
 #define IOPL_MAX 3
 #define PORTS 65536
@@ -97,7 +96,6 @@ static long alloc_irq_vector(struct hypercall *c, void *argument)
 {
     struct physdev_irq *op = argument;
 
-    (void)c;
     op->vector = op->irq;
     return 0;
 }

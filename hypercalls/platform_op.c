@@ -4,7 +4,6 @@
 // their power states and memory ranges are left as the firmware has set them, and machine checks end
 // the machine: commands that would change that are refused.
 #include "hypercalls/call.h"
-#include "hypervisor/boot.h"
 #include "hypervisor/power.h"
 #include <xen/arch-x86/xen-mca.h>
 #include <xen/errno.h>

@@ -5,8 +5,6 @@
 #include "hypercalls/call.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/version.h"
-#include <xen/errno.h>
-#include <xen/features.h>
 #include <xen/version.h>
 
 static const xen_extraversion_t extra_version = ".0-paravane";

@@ -3,7 +3,6 @@
 // chapter 10. x2APIC is used when the firmware has enabled it, and is never required. The 8259s are
 // moved away from the exception vectors and masked for good.
 #include "hypervisor/apic.h"
-#include "hypervisor/acpi.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"
 #include "hypervisor/paging.h"

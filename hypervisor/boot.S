@@ -98,33 +98,24 @@ boot_entry:
     pushl %eax
     lretl
 
-// Clobbers EAX, ECX, EDX, EDI.
+// `count` entries of the empty table `table`, the first one (%eax) and on in steps of `step`.
+.macro FILL table count step
+    leal OFFSET(\table)(%esi), %edi
+    movl $\count, %ecx
+1:  movl %eax, (%edi)
+    addl $8, %edi
+    addl $\step, %eax
+    loop 1b
+.endm
+
+// Clobbers EAX, ECX, EDI.
 build_boot_tables:
-    // boot_l2: 2048 large pages, the first 4 GiB
-    leal OFFSET(boot_l2)(%esi), %edi
     movl $(BOOT_PTE | PTE_PSE), %eax
-    movl $2048, %ecx
-1:  movl %eax, (%edi)
-    movl $0, 4(%edi)
-    addl $8, %edi
-    addl $0x200000, %eax
-    loop 1b
-    // boot_l3: four of them
+    FILL boot_l2, 2048, 0x200000 // the first 4 GiB
     leal (OFFSET(boot_l2) + BOOT_PTE)(%esi), %eax
-    leal OFFSET(boot_l3)(%esi), %edi
-    movl $4, %ecx
-1:  movl %eax, (%edi)
-    addl $8, %edi
-    addl $0x1000, %eax
-    loop 1b
-    // the image
+    FILL boot_l3, 4, 0x1000
     leal (BOOT_PTE | PTE_PSE)(%esi), %eax
-    leal OFFSET(boot_image_l2)(%esi), %edi
-    movl $IMAGE_MAX_PAGES, %ecx
-1:  movl %eax, (%edi)
-    addl $8, %edi
-    addl $0x200000, %eax
-    loop 1b
+    FILL boot_image_l2, IMAGE_MAX_PAGES, 0x200000
     leal (OFFSET(boot_image_l2) + BOOT_PTE)(%esi), %eax
     movl %eax, (OFFSET(boot_image_l3) + 8 * L3_INDEX(IMAGE_VIRT_START))(%esi)
     // the root
@@ -142,11 +133,9 @@ no_long_mode: // a 32-bit processor: nothing can be done, and there is no consol
     .code64
 boot_long_mode:
     xorl %eax, %eax // null selectors are valid in ring 0 of long mode
-    movl %eax, %ss
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %fs
-    movl %eax, %gs
+    .irp selector, ss, ds, es, fs, gs
+    movl %eax, %\selector
+    .endr
     movabsq $boot_high, %rax
     jmp *%rax
 boot_high:

@@ -9,7 +9,6 @@
 #include "hypervisor/ioapic.h"
 #include "hypervisor/lock.h"
 #include "hypervisor/printk.h"
-#include "hypervisor/string.h"
 #include "hypervisor/apic.h"
 
 #define RING_SIZE 32768u // powers of two

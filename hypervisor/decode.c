@@ -114,16 +114,10 @@ static bool take_prefix(struct instruction *i, uint8_t byte, bool *operand, bool
         i->rep = true;
         return true;
     case 0x26:
-        i->segment = SEGMENT_ES;
-        return true;
     case 0x2e:
-        i->segment = SEGMENT_CS;
-        return true;
     case 0x36:
-        i->segment = SEGMENT_SS;
-        return true;
     case 0x3e:
-        i->segment = SEGMENT_DS;
+        i->segment = SEGMENT_FLAT;
         return true;
     case 0x64:
         i->segment = SEGMENT_FS;

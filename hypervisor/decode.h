@@ -19,15 +19,8 @@ enum decode_result {
 // Opcodes: one byte, or 0x0f00 + the second byte; group 0x0f01 is told apart by `reg` and `rm`.
 #define OPCODE_0F(byte) (0x0f00 | (byte))
 
-enum decode_segment {
-    SEGMENT_NONE,
-    SEGMENT_ES,
-    SEGMENT_CS,
-    SEGMENT_SS,
-    SEGMENT_DS,
-    SEGMENT_FS,
-    SEGMENT_GS
-};
+// What an override changes: the base of FS or GS; those of the others are 0.
+enum decode_segment { SEGMENT_FLAT, SEGMENT_FS, SEGMENT_GS };
 
 #define REGISTER_NONE (-1)
 

@@ -5,7 +5,6 @@
 // until the last stage of death; a domain that others still refer to stays listed (a zombie).
 // References may be dropped anywhere; freeing is put off to a softirq.
 #include "hypervisor/domain.h"
-#include "hypervisor/domain_memory.h"
 #include "hypervisor/power.h"
 #include "hypervisor/page_alloc.h"
 #include <xen/sched.h>

@@ -7,7 +7,6 @@
 // privilege level.
 #include "hypervisor/emulate.h"
 #include "hypervisor/context.h"
-#include "hypervisor/descriptors.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/recover.h"
@@ -85,6 +84,18 @@ bool emulate_fetch(struct emulation *e)
     return decode_instruction(&e->insn, bytes, sizeof(bytes), is_64bit) == DECODE_OK;
 }
 
+uint64_t emulate_segment_base(struct emulation *e)
+{
+    const struct vcpu_traps *t = &e->v->traps;
+
+    if (e->insn.segment == SEGMENT_FLAT)
+        return 0;
+    vcpu_save_segments(e->v);
+    if (e->insn.segment == SEGMENT_FS)
+        return t->fs_base;
+    return e->v->in_kernel ? t->gs_base_kernel : t->gs_base_user;
+}
+
 uint64_t emulate_operand_address(struct emulation *e)
 {
     const struct instruction *i = &e->insn;
@@ -98,13 +109,7 @@ uint64_t emulate_operand_address(struct emulation *e)
         address += *emulate_register(e->regs, (unsigned)i->index) << i->scale;
     if (i->address_bytes == 4)
         address = (uint32_t)address;
-    if (i->segment == SEGMENT_FS || i->segment == SEGMENT_GS)
-        vcpu_save_segments(e->v);
-    if (i->segment == SEGMENT_FS)
-        address += e->v->traps.fs_base;
-    if (i->segment == SEGMENT_GS)
-        address += e->v->in_kernel ? e->v->traps.gs_base_kernel : e->v->traps.gs_base_user;
-    return address;
+    return address + emulate_segment_base(e);
 }
 
 // --- control registers ------------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ void emulate_register_write(uint64_t *r, unsigned bytes, uint64_t value);
 // Fetch and decode the instruction at regs->rip; false when it is none that can be emulated.
 bool emulate_fetch(struct emulation *e);
 
-// Linear address of the memory operand.
+// Base of the segment that the instruction names, and linear address of its memory operand.
+uint64_t emulate_segment_base(struct emulation *e);
 uint64_t emulate_operand_address(struct emulation *e);
 
 // The instruction has been executed: advance, and what the processor does at its end.

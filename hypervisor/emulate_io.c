@@ -130,16 +130,6 @@ static bool string_element(struct domain *d, bool is_out, unsigned port, unsigne
     return guest_write(address, &value, bytes);
 }
 
-static uint64_t string_segment_base(struct emulation *e, bool is_out)
-{
-    if (!is_out || e->insn.segment < SEGMENT_FS)
-        return 0;
-    vcpu_save_segments(e->v);
-    if (e->insn.segment == SEGMENT_FS)
-        return e->v->traps.fs_base;
-    return e->v->in_kernel ? e->v->traps.gs_base_kernel : e->v->traps.gs_base_user;
-}
-
 // 64-bit code only. A memory operand that cannot be accessed is a page fault at that address, with the
 // counters where the string has come to.
 enum emulated emulate_port_string(struct emulation *e)
@@ -153,7 +143,7 @@ enum emulated emulate_port_string(struct emulation *e)
 
     if (!e->insn.is_64bit || !port_executable(e->v, port, bytes))
         return EMULATED_REFUSED;
-    uint64_t base = string_segment_base(e, is_out);
+    uint64_t base = is_out ? emulate_segment_base(e) : 0;
     for (unsigned n = 0; n < STRING_ELEMENTS; n++) {
         if (e->insn.rep && (regs->rcx & mask) == 0)
             return EMULATED_DONE;

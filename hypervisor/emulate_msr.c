@@ -4,7 +4,6 @@
 //
 // The machine-check banks are there and empty: nothing that is written to them changes anything, and
 // no error is ever reported through them.
-#include "hypervisor/context.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/traps.h"

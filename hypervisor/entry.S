@@ -37,21 +37,9 @@
 // %rsp points at error_code: push the general registers below it and clear the flags that C code
 // must not inherit.
 .macro SAVE_GENERAL
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    .irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+    pushq %\register
+    .endr
     cld
     cmpb $0, entry_has_smap(%rip)
     je .Lno_smap\@
@@ -61,19 +49,9 @@
 
 // All general registers but rcx and r11; %rsp does not move.
 .macro LOAD_ALL_BUT_RCX_R11
-    movq REGS_r15(%rsp), %r15
-    movq REGS_r14(%rsp), %r14
-    movq REGS_r13(%rsp), %r13
-    movq REGS_r12(%rsp), %r12
-    movq REGS_rbp(%rsp), %rbp
-    movq REGS_rbx(%rsp), %rbx
-    movq REGS_r10(%rsp), %r10
-    movq REGS_r9(%rsp), %r9
-    movq REGS_r8(%rsp), %r8
-    movq REGS_rax(%rsp), %rax
-    movq REGS_rdx(%rsp), %rdx
-    movq REGS_rsi(%rsp), %rsi
-    movq REGS_rdi(%rsp), %rdi
+    .irp register, r15, r14, r13, r12, rbp, rbx, r10, r9, r8, rax, rdx, rsi, rdi
+    movq OFFSET_REGS_\register(%rsp), %\register
+    .endr
 .endm
 
 // --- SYSCALL ---------------------------------------------------------------------------------------
@@ -111,20 +89,9 @@
     movq %rcx, REGS_rip(%rsp)
     movq $\code_selector, REGS_cs(%rsp)
     movl $ENTRY_SYSCALL, REGS_entry_vector(%rsp)
-    movq %rdi, REGS_rdi(%rsp)
-    movq %rsi, REGS_rsi(%rsp)
-    movq %rdx, REGS_rdx(%rsp)
-    movq %rcx, REGS_rcx(%rsp)
-    movq %r8, REGS_r8(%rsp)
-    movq %r9, REGS_r9(%rsp)
-    movq %r10, REGS_r10(%rsp)
-    movq %r11, REGS_r11(%rsp)
-    movq %rbx, REGS_rbx(%rsp)
-    movq %rbp, REGS_rbp(%rsp)
-    movq %r12, REGS_r12(%rsp)
-    movq %r13, REGS_r13(%rsp)
-    movq %r14, REGS_r14(%rsp)
-    movq %r15, REGS_r15(%rsp)
+    .irp register, rdi, rsi, rdx, rcx, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+    movq %\register, OFFSET_REGS_\register(%rsp)
+    .endr
     sti
 .endm
 

@@ -6,7 +6,6 @@
 // behind in a component that it has disabled is saved with it and gone before the next one runs.
 // The guest's XCR0 and its virtual CR0.TS are in force only while it runs.
 #include "hypervisor/context.h"
-#include "hypervisor/page_alloc.h"
 
 #define FXSAVE_BYTES 512
 #define FXSAVE_CONTROL 0 // FCW

@@ -47,7 +47,6 @@
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/page_entry.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/tlb.h"
 
 static bool type_is_table(enum page_type type)

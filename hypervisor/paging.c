@@ -11,7 +11,6 @@
 #include "hypervisor/lock.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/string.h"
 
 #define LARGE_PAGE 0x200000ul

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The table behind refusal.h: identifier -> Xen errno and words.
 #include "hypervisor/refusal.h"
-#include "hypervisor/types.h"
 #include <xen/errno.h>
 
 struct refusal_entry {

@@ -5,8 +5,6 @@
 // the INIT protocol asks for (Intel SDM vol. 3, 9.4.4) are paid once for all. A CPU reports by setting
 // is_online; from then on it may take locks, interrupts and softirqs.
 #include "hypervisor/smp.h"
-#include "hypervisor/paging.h"
-#include "hypervisor/cpu.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"

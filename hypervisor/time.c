@@ -14,7 +14,6 @@
 #include "hypervisor/acpi.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/cpu.h"
-#include "hypervisor/lock.h"
 #include "hypervisor/panic.h"
 
 #define PER_NS_SHIFT 28

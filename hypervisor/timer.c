@@ -7,7 +7,6 @@
 #include "hypervisor/timer.h"
 #include "hypervisor/cpu.h"
 #include "hypervisor/lock.h"
-#include "hypervisor/panic.h"
 #include "hypervisor/time.h"
 
 struct timer_heap {

@@ -41,11 +41,9 @@ trampoline_start:
     .code64
 trampoline_long:
     xorl %eax, %eax // null selectors are valid in ring 0 of long mode
-    movl %eax, %ss
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %fs
-    movl %eax, %gs
+    .irp selector, ss, ds, es, fs, gs
+    movl %eax, %\selector
+    .endr
     movq REL(parameter_stack)(%rbx), %rsp
     movq REL(parameter_root)(%rbx), %rdi
     movq REL(parameter_entry)(%rbx), %rax

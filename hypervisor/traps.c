@@ -6,7 +6,6 @@
 // recovery table, IRET to a guest, a stale translation or an LDT page that is not mapped yet.
 #include "hypervisor/traps.h"
 #include "hypervisor/context.h"
-#include "hypervisor/descriptors.h"
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/recover.h"
@@ -76,7 +75,6 @@ static void on_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 
 static void on_undefined_opcode(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    (void)v;
     irq_enable();
     if (!emulate_forced_cpuid(regs))
         guest_inject_exception(regs, X86_UD, 0);
@@ -122,14 +120,11 @@ void nmi_deferred(void)
 
 static void on_nmi(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    (void)v;
-    (void)regs;
     nmi_handle();
 }
 
 static void on_machine_check(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    (void)v;
     panic_with_regs(regs, "machine check");
 }
 

@@ -12,9 +12,9 @@ CONF_OBJS     := $(call guest_objs,$(CONFORMANCE_SRCS))
 ALL_OBJS      := $(HV_OBJS) $(PVGUEST_OBJS) $(DOM0_OBJS) $(CONF_OBJS)
 
 # Assembly offsets: COMPONENT/asm_offsets.c emits lines "->NAME VALUE"; .S files include
-# "COMPONENT/asm_offsets.h".
+# "COMPONENT/asm_offsets.h". Each is a macro NAME and, for names put together, a symbol OFFSET_NAME.
 ASM_OFFSETS := $(patsubst %.c,$(B)/gen/%.h,$(wildcard */asm_offsets.c))
-offsets_header = sed -n 's/^.*->\([A-Za-z_0-9]*\) *\$$*\([-0-9][0-9]*\).*/\#define \1 \2/p'
+offsets_header = sed -n 's/^.*->\([A-Za-z_0-9]*\) *\$$*\([-0-9][0-9]*\).*/\#define \1 \2\n.set OFFSET_\1, \2/p'
 
 $(B)/gen/hypervisor/asm_offsets.h: hypervisor/asm_offsets.c | $(B)/inc/xen
 	@echo "  GEN $@"
