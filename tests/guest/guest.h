@@ -126,6 +126,7 @@ bool probe_write(void *address, uint64_t value);
     X(sched) \
     X(vcpu) \
     X(smp) \
+    X(event_races) \
     X(areas) \
     X(multicall) \
     X(multicall_errors) \
