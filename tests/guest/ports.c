@@ -13,6 +13,7 @@
 event_word_t words[WORD_PAGES * WORDS_PER_PAGE] __attribute__((aligned(PAGE_SIZE)));
 unsigned char block_pages[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static struct evtchn_status kept[KEPT];
+static xen_ulong_t kept_mask; // of these ports
 // The reader's place in the queues of each vcpu.
 static uint32_t ready[2];
 static evtchn_port_t heads[2][EVTCHN_FIFO_MAX_QUEUES];
@@ -122,6 +123,7 @@ struct world world_begin(void)
         if (port_status(port, &kept[port]) != 0)
             kept[port].status = EVTCHNSTAT_closed;
     }
+    kept_mask = shared_info_page->evtchn_mask[0];
     EXPECT(ports_reset(), 0);
     memset(shared_info_page->evtchn_pending, 0, sizeof(shared_info_page->evtchn_pending));
     no_events();
@@ -156,6 +158,7 @@ void world_end(struct world *world)
         else
             __atomic_or_fetch(&shared_info_page->evtchn_pending[0], 1UL << port, __ATOMIC_SEQ_CST);
     }
+    shared_info_page->evtchn_mask[0] = kept_mask;
     __atomic_or_fetch(&info->evtchn_pending_sel, 1, __ATOMIC_SEQ_CST);
     info->evtchn_upcall_pending = 1;
     event_restore(world->upcalls);
