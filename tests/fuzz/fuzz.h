@@ -35,6 +35,8 @@ unsigned int fuzz_pick_frame(void);
 uint64_t fuzz_mfn(unsigned int index);
 // The same, but never shared_info: its times would get into other frames by copies.
 unsigned int fuzz_pick_source(void);
+// An entry of a page table for some frame, logged as "frame/flags".
+uint64_t fuzz_pick_entry(void);
 // The index of the frame of a page-table entry; ~0 if it is none of them.
 unsigned int fuzz_frame_of(uint64_t entry);
 
@@ -63,6 +65,6 @@ struct fuzz_operation {
 // One table for each family; `setup` runs once before the first call.
 extern const struct fuzz_operation fuzz_memory_operations[], fuzz_event_operations[];
 extern const struct fuzz_operation fuzz_grant_operations[], fuzz_cpu_operations[];
-extern const struct fuzz_operation fuzz_call_operations[];
+extern const struct fuzz_operation fuzz_call_operations[], fuzz_store_operations[];
 void fuzz_event_setup(void);
 void fuzz_grant_setup(void);

@@ -29,10 +29,10 @@ static const uint64_t entry_flags[] = {
 };
 #define FLAG_KINDS (sizeof(entry_flags) / sizeof(entry_flags[0]))
 
-static unsigned int last_frame; // of pick_entry
+static unsigned int last_frame; // of fuzz_pick_entry
 
 // An entry for some frame, logged as "frame/flags".
-static uint64_t pick_entry(void)
+uint64_t fuzz_pick_entry(void)
 {
     unsigned int frame = fuzz_pick_frame(), kind = fuzz_random(fuzz_chance(70) ? 7 : FLAG_KINDS);
 
@@ -128,7 +128,7 @@ static void op_mmu_update(void)
             request[i].ptr = (fuzz_mfn(table) << PAGE_SHIFT) + command;
             request[i].val = table < FUZZ_FRAMES ? fuzz_frames[table].pfn : 0;
         } else {
-            request[i].val = pick_entry();
+            request[i].val = fuzz_pick_entry();
             fuzz_prepare_table(last_frame, 3);
         }
     }
@@ -151,7 +151,7 @@ static void op_map(void)
         fuzz_log(" own/%#lx", rights);
         entry = rights ? (fuzz_frames[at].mfn << PAGE_SHIFT) | rights : 0;
     } else {
-        entry = pick_entry();
+        entry = fuzz_pick_entry();
     }
     fuzz_log(" %#lx = %ld", flush,
              hypercall_update_va_mapping(fuzz_frames[at].address, entry, flush));
@@ -175,7 +175,7 @@ static void op_map_odd(void)
     unsigned int n = fuzz_random(sizeof(addresses) / sizeof(addresses[0]));
 
     fuzz_log(" %u", n);
-    uint64_t entry = pick_entry();
+    uint64_t entry = fuzz_pick_entry();
     fuzz_log(" = %ld", hypercall_update_va_mapping((void *)addresses[n], entry, UVMF_INVLPG));
 }
 
@@ -185,7 +185,7 @@ static void op_store(void)
     unsigned int at = fuzz_random(FUZZ_FRAMES), index = pick_index();
 
     fuzz_log(" a%u[%u]", at, index);
-    uint64_t entry = pick_entry();
+    uint64_t entry = fuzz_pick_entry();
     fuzz_log(" = %u", probe_write(fuzz_frames[at].address + index * 8, entry));
 }
 
@@ -286,7 +286,7 @@ static void op_multicall(void)
         entries[i].op = fuzz_chance(90) ? __HYPERVISOR_update_va_mapping : 62 + fuzz_random(2);
         fuzz_log(" a%u", at);
         entries[i].args[0] = (uint64_t)fuzz_frames[at].address;
-        entries[i].args[1] = pick_entry();
+        entries[i].args[1] = fuzz_pick_entry();
         entries[i].args[2] = UVMF_INVLPG;
     }
     long result = hypercall_multicall(entries, count);
