@@ -112,8 +112,7 @@ static long unmap_all(struct hypercall *c, size_t size,
         struct unmap_batch batch;
         batch.begun = 0;
         long result = unmap_some(c, size, &batch, begin);
-        if (batch.begun)
-            domain_flush_tlb(c->domain);
+        domain_flush_tlb(c->domain); // always: a replacement that failed may have lost its entry
         for (unsigned i = 0; i < batch.begun; i++)
             grant_unmap_finish(c->domain, &batch.unmap[i]);
         if (result < 0)

@@ -27,7 +27,7 @@
 
 struct fuzz_frame fuzz_frames[FUZZ_FRAMES];
 
-static uint64_t random_state;
+static uint64_t random_state, running; // the number of the call
 static char line[LINE_MAX];
 static size_t line_length;
 
@@ -39,6 +39,11 @@ uint64_t fuzz_random64(void)
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9UL;
     z = (z ^ z >> 27) * 0x94d049bb133111ebUL;
     return z ^ z >> 31;
+}
+
+uint64_t fuzz_number(void)
+{
+    return running;
 }
 
 uint32_t fuzz_random(uint32_t below)
@@ -152,6 +157,7 @@ static bool is_listed(const char *list, const char *name)
 static bool run_call(uint64_t seed, uint64_t number, const char *skip)
 {
     random_state = seed * 0x2545f4914f6cdd1dUL + number;
+    running = number;
     const struct fuzz_operation *op = pick_operation();
     if (is_listed(skip, op->name))
         return false;

@@ -29,6 +29,8 @@ extern struct fuzz_frame fuzz_frames[FUZZ_FRAMES];
 uint32_t fuzz_random(uint32_t below);
 uint64_t fuzz_random64(void);
 bool fuzz_chance(uint32_t percent);
+// Its number.
+uint64_t fuzz_number(void);
 
 // A frame index, sometimes one of the bogus ones, and its frame number.
 unsigned int fuzz_pick_frame(void);

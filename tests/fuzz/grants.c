@@ -9,6 +9,7 @@
 #define REFS 24U
 #define HANDLES 16U
 #define WINDOWS 16U
+#define RARELY 4 // of 100
 #define ENTRIES_A_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
 
 static volatile grant_entry_v1_t *entries; // of the second frame
@@ -34,6 +35,13 @@ void fuzz_grant_setup(void)
     windows = memory_reserve(WINDOWS);
 }
 
+// A few entries at a time, and others after a while, for some stay in use.
+#define CALLS_A_SET 4096U
+static unsigned int pick_own_ref(void)
+{
+    return (unsigned int)(fuzz_number() / CALLS_A_SET * REFS + fuzz_random(REFS)) % ENTRIES_A_FRAME;
+}
+
 // Named from 0 on; sometimes far away.
 static grant_ref_t pick_ref(void)
 {
@@ -44,7 +52,7 @@ static grant_ref_t pick_ref(void)
         fuzz_log(" g!%u", n);
         return odd[n];
     }
-    unsigned int ref = fuzz_random(REFS);
+    unsigned int ref = pick_own_ref();
     fuzz_log(" g%u", ref);
     return (grant_ref_t)(ENTRIES_A_FRAME + ref);
 }
@@ -59,8 +67,12 @@ static domid_t pick_domain(void)
     return domain;
 }
 
+static bool is_lost[ENTRIES_A_FRAME]; // in use by a handle that we have forgotten
+
 static bool ref_is_mapped(grant_ref_t ref)
 {
+    if (is_lost[ref % ENTRIES_A_FRAME])
+        return true;
     for (unsigned int i = 0; i < HANDLES; i++) {
         if (handles[i].is_valid && handles[i].ref == ref)
             return true;
@@ -79,7 +91,7 @@ static void op_grant(void)
                                      GTF_accept_transfer,
                                      GTF_permit_access | GTF_PWT,
                                      GTF_permit_access | GTF_sub_page};
-    unsigned int ref = fuzz_random(REFS), frame = fuzz_pick_source(), kind = fuzz_random(7);
+    unsigned int ref = pick_own_ref(), frame = fuzz_pick_source(), kind = fuzz_random(7);
     domid_t domain = pick_domain();
 
     if (!entries)
@@ -106,17 +118,26 @@ static uint64_t pick_host_address(unsigned int window, unsigned int flags)
     return flags & GNTMAP_contains_pte ? memory_pte_maddr(address) : (uint64_t)address;
 }
 
-// A mapping that is overwritten without an unmap is the one thing about grants in which the hypervisors
-// differ: on Xen the entry of the page table held the frame, and lets it go, on Paravane the handle does,
-// and keeps it. So nothing is mapped where a mapping is.
+// A mapping that is overwritten without an unmap takes its references with it, but its handle and the use
+// of its entry stay for ever: so that is done now and then only.
 static bool window_is_taken(unsigned int window)
 {
     for (unsigned int i = 0; i < HANDLES; i++) {
         if (handles[i].is_valid && handles[i].window == window &&
             handles[i].flags & GNTMAP_host_map)
-            return true;
+            return !fuzz_chance(RARELY);
     }
     return false;
+}
+
+// The slot of a handle that can be forgotten, because it may have lost its mapping.
+static bool slot_is_taken(unsigned int slot)
+{
+    if (handles[slot].is_valid && fuzz_chance(RARELY)) {
+        is_lost[handles[slot].ref % ENTRIES_A_FRAME] = true;
+        handles[slot].is_valid = false;
+    }
+    return handles[slot].is_valid;
 }
 
 static void op_map(void)
@@ -137,24 +158,12 @@ static void op_map(void)
     op.host_addr = pick_host_address(window, flags);
     op.ref = pick_ref();
     op.dom = pick_domain();
-    if (handles[slot].is_valid || window_is_taken(window))
+    if (slot_is_taken(slot) || window_is_taken(window))
         return; // an unmap comes first
     long result = hypercall_grant_table_op(GNTTABOP_map_grant_ref, &op, 1);
     fuzz_log(" = %ld %d", result, op.status);
     if (result == 0 && op.status == GNTST_okay)
         handles[slot] = (struct handle){op.handle, true, op.ref, window, flags, op.dev_bus_addr};
-}
-
-// A handle whose mapping has been ended through another handle of the same frame has its mapping there.
-static void exchange_windows(unsigned int gone, unsigned int left)
-{
-    for (unsigned int i = 0; i < HANDLES; i++) {
-        if (handles[i].is_valid && handles[i].window == gone &&
-            handles[i].flags & GNTMAP_host_map) {
-            handles[i].window = left;
-            return;
-        }
-    }
 }
 
 static void op_unmap(void)
@@ -175,11 +184,32 @@ static void op_unmap(void)
     op.dev_bus_addr = h->flags & GNTMAP_device_map ? h->bus_address : 0; // or that part stays
     long result = hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1);
     fuzz_log(" w%u = %ld %d", window, result, op.status);
-    if (h->is_valid && op.handle == h->handle && op.status == GNTST_okay) {
+    if (h->is_valid && op.handle == h->handle && op.status == GNTST_okay)
         h->is_valid = false;
-        if (window != h->window)
-            exchange_windows(window, h->window);
-    }
+}
+
+// The entry that comes in place of the mapping is that of another window, of a page, or there is none.
+static void op_replace(void)
+{
+    unsigned int slot = fuzz_random(HANDLES), other = fuzz_random(3 * WINDOWS);
+    struct handle *h = &handles[slot];
+    struct gnttab_unmap_and_replace op = {.handle = h->is_valid ? h->handle : 5000};
+    unsigned int window = fuzz_chance(93) ? h->window : fuzz_random(WINDOWS);
+
+    fuzz_log(" h%u", slot);
+    op.host_addr = pick_host_address(window, h->flags);
+    if (other < WINDOWS)
+        op.new_addr = (uint64_t)windows + other * PAGE_SIZE;
+    else if (other < 2 * WINDOWS)
+        op.new_addr = (uint64_t)fuzz_frames[fuzz_random(FUZZ_FRAMES)].address;
+    else if (fuzz_chance(10))
+        op.new_addr = 0xffff830000000000;
+    long result = hypercall_grant_table_op(GNTTABOP_unmap_and_replace, &op, 1);
+    fuzz_log(" w%u %u = %ld %d", window, other, result, op.status);
+    if (h->is_valid && op.status == GNTST_okay && h->flags & GNTMAP_device_map)
+        h->flags &= ~GNTMAP_host_map; // the other part is left
+    else if (op.status == GNTST_okay)
+        h->is_valid = false;
 }
 
 static void copy_end(unsigned int flag, uint16_t *flags, grant_ref_t *ref, xen_pfn_t *gmfn,
@@ -269,6 +299,7 @@ const struct fuzz_operation fuzz_grant_operations[] = {
     {"grant",         8, op_grant  },
     {"grant_map",     7, op_map    },
     {"grant_unmap",   7, op_unmap  },
+    {"grant_replace", 2, op_replace},
     {"grant_copy",    6, op_copy   },
     {"grant_query",   1, op_query  },
     {"grant_swap",    1, op_swap   },

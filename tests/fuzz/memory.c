@@ -220,12 +220,31 @@ static void op_make_table(void)
              mmuext(pin_commands[level], fuzz_frames[frame].mfn));
 }
 
+// The vcpus of a flush, and an address for it.
+static void pick_vcpus(struct mmuext_op *op)
+{
+    static const uint64_t masks[] = {0, 1, 2, 3, 4, ~0UL};
+    static const uint64_t addresses[] = {0, 0x8000000000000000, 0xffff830000000000, ~0UL};
+    unsigned int mask = fuzz_random(8), address = fuzz_random(8);
+
+    fuzz_log(" m%u at%u", mask, address);
+    if (address < 4)
+        op->arg1.linear_addr = addresses[address];
+    else
+        op->arg1.linear_addr = (uint64_t)fuzz_frames[address].address;
+    set_xen_guest_handle(op->arg2.vcpumask,
+                         mask < 6 ? (const void *)&masks[mask] : HYPERVISOR_ADDRESS);
+}
+
 static void op_mmuext(void)
 {
     static const unsigned char commands[] = {MMUEXT_TLB_FLUSH_LOCAL,
                                              MMUEXT_INVLPG_LOCAL,
                                              MMUEXT_TLB_FLUSH_ALL,
                                              MMUEXT_INVLPG_ALL,
+                                             MMUEXT_TLB_FLUSH_MULTI,
+                                             MMUEXT_INVLPG_MULTI,
+                                             MMUEXT_FLUSH_CACHE_GLOBAL,
                                              MMUEXT_FLUSH_CACHE,
                                              MMUEXT_CLEAR_PAGE,
                                              MMUEXT_COPY_PAGE,
@@ -255,6 +274,8 @@ static void op_mmuext(void)
             ops[i].arg2.nr_ents = fuzz_chance(90) ? fuzz_random(512) : 8193;
             fuzz_log(" +%u n%u", odd, ops[i].arg2.nr_ents);
         }
+        if (ops[i].cmd == MMUEXT_TLB_FLUSH_MULTI || ops[i].cmd == MMUEXT_INVLPG_MULTI)
+            pick_vcpus(&ops[i]);
         if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR)
             fuzz_prepare_table(a, 4);
         if (ops[i].cmd == MMUEXT_NEW_USER_BASEPTR && fuzz_chance(30)) {
