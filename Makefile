@@ -27,6 +27,11 @@ COMMON   := -std=gnu11 -g -fno-strict-aliasing -fno-stack-protector -fcf-protect
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -mno-red-zone $(WARNINGS) \
 	$(if $(DEBUG),-DDEBUG) $(if $(TIMED),-DTIMED)
 
+# clang names some of the warnings otherwise, and makes calls of memset out of loops, as in memset.
+ifneq ($(findstring clang,$(CC)),)
+COMMON += -Wno-missing-field-initializers -Wno-unknown-pragmas -fno-builtin
+endif
+
 # Hypervisor: position-independent code in the upper half, no FPU use, Xen's headers and nothing else.
 HV_CFLAGS := -O2 $(COMMON) -ffreestanding -nostdinc -isystem $(GCC_INCLUDE) -isystem $(B)/inc \
 	-I. -I$(B)/gen -mgeneral-regs-only -fpie -fvisibility=hidden -include hypervisor/visibility.h -mcmodel=small -D__XEN_TOOLS__

@@ -6,6 +6,8 @@
 #define PORT_LAST 0xffffu
 
 static struct range_set denied_iomem, protected_iomem, denied_ports;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_ACCESS);
+static uint32_t changes; // begun and ended: odd while a set is being changed
 
 bool range_set_contains(const struct range_set *s, uint64_t first, uint64_t last)
 {
@@ -78,10 +80,35 @@ enum refusal range_set_remove(struct range_set *s, uint64_t first, uint64_t last
     return splice(s, from, to, left, n);
 }
 
+enum refusal access_change(struct range_set *s, uint64_t first, uint64_t last, bool allow)
+{
+    spin_lock(&lock);
+    __atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST); // pairs with the loads in is_permitted()
+    enum refusal r = allow ? range_set_add(s, first, last) : range_set_remove(s, first, last);
+    __atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
+    spin_unlock(&lock);
+    return r;
+}
+
+// In `allowed` as a whole and in nothing of `denied`.
+static bool is_permitted(const struct range_set *allowed, const struct range_set *denied,
+                         uint64_t first, uint64_t last)
+{
+    uint32_t before;
+    bool answer;
+
+    do {
+        before = __atomic_load_n(&changes, __ATOMIC_ACQUIRE);
+        answer = range_set_contains(allowed, first, last) &&
+                 !(denied && range_set_overlaps(denied, first, last));
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while (before & 1 || __atomic_load_n(&changes, __ATOMIC_RELAXED) != before);
+    return answer;
+}
+
 bool access_iomem_readable(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last)
 {
-    return range_set_contains(&d->access.iomem, mfn_first, mfn_last) &&
-           !range_set_overlaps(&denied_iomem, mfn_first, mfn_last);
+    return is_permitted(&d->access.iomem, &denied_iomem, mfn_first, mfn_last);
 }
 
 bool access_has_devices(const struct domain *d)
@@ -92,42 +119,37 @@ bool access_has_devices(const struct domain *d)
 bool access_iomem_permitted(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last)
 {
     return access_iomem_readable(d, mfn_first, mfn_last) &&
-           !range_set_overlaps(&protected_iomem, mfn_first, mfn_last);
+           is_permitted(&d->access.iomem, &protected_iomem, mfn_first, mfn_last);
 }
 
 bool access_port_permitted(const struct domain *d, unsigned first, unsigned last)
 {
-    return range_set_contains(&d->access.ports, first, last) &&
-           !range_set_overlaps(&denied_ports, first, last);
+    return is_permitted(&d->access.ports, &denied_ports, first, last);
 }
 
 bool access_pirq_permitted(const struct domain *d, unsigned pirq)
 {
-    return range_set_contains(&d->access.pirqs, pirq, pirq);
+    return is_permitted(&d->access.pirqs, NULL, pirq, pirq);
 }
 
 void access_deny_iomem(uint64_t mfn_first, uint64_t mfn_last)
 {
-    BUG_ON(range_set_add(&denied_iomem, mfn_first, mfn_last) != REFUSE_NONE);
+    BUG_ON(access_change(&denied_iomem, mfn_first, mfn_last, true));
 }
 
 enum refusal access_protect_iomem(uint64_t mfn_first, uint64_t mfn_last)
 {
-    return range_set_add(&protected_iomem, mfn_first, mfn_last);
+    return access_change(&protected_iomem, mfn_first, mfn_last, true);
 }
 
 void access_deny_ports(unsigned first, unsigned last)
 {
-    BUG_ON(range_set_add(&denied_ports, first, last) != REFUSE_NONE);
+    BUG_ON(access_change(&denied_ports, first, last, true));
 }
 
 void access_grant_hardware(struct domain *d)
 {
-    enum refusal r = range_set_add(&d->access.iomem, 0, ~0ull >> PAGE_SHIFT);
-
-    if (r == REFUSE_NONE)
-        r = range_set_add(&d->access.ports, 0, PORT_LAST);
-    if (r == REFUSE_NONE)
-        r = range_set_add(&d->access.pirqs, 0, ~0u);
-    BUG_ON(r != REFUSE_NONE);
+    BUG_ON(access_change(&d->access.iomem, 0, ~0ull >> PAGE_SHIFT, true) ||
+           access_change(&d->access.ports, 0, PORT_LAST, true) ||
+           access_change(&d->access.pirqs, 0, ~0u, true));
 }

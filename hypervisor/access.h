@@ -5,7 +5,8 @@
 // and all ports and interrupts, less what the hypervisor keeps (local APIC, IO-APICs, MSI window,
 // PIT, PICs, its serial port). domctl passes ranges on. The hypervisor's own are in `access_denied`,
 // which overrules every grant.
-// Lock: the owning domain's LOCK_DOMAIN for changes; readers take it too (short).
+// Lock: LOCK_ACCESS for changes. Who asks may hold the lock of a table, takes none, and asks again when
+// a set has changed meanwhile.
 // Pure: builds on the host.
 #pragma once
 
@@ -45,6 +46,9 @@ bool access_iomem_permitted(const struct domain *d, uint64_t mfn_first, uint64_t
 bool access_iomem_readable(const struct domain *d, uint64_t mfn_first, uint64_t mfn_last);
 bool access_port_permitted(const struct domain *d, unsigned first, unsigned last);
 bool access_pirq_permitted(const struct domain *d, unsigned pirq);
+
+// Put a range into a set of a domain or take it out. REFUSE_NO_MEMORY as above.
+enum refusal access_change(struct range_set *s, uint64_t first, uint64_t last, bool allow);
 
 // Frames that no domain may ever map writable, or may not map at all.
 void access_deny_iomem(uint64_t mfn_first, uint64_t mfn_last);

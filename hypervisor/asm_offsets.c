@@ -5,7 +5,7 @@
 
 void asm_offsets(void);
 
-#define DEFINE(name, value) __asm__ volatile("\n->" #name " %0" ::"i"(value))
+#define DEFINE(name, value) __asm__ volatile(".ascii \"->" #name " %0\"" ::"i"(value))
 #define OFFSET(name, type, member) DEFINE(name, offsetof(type, member))
 
 void asm_offsets(void)

@@ -142,9 +142,9 @@ static enum refusal shared_info_create(struct domain *d)
     return REFUSE_NONE;
 }
 
-static void vcpus_destroy(struct domain *d)
+static void vcpus_destroy(struct domain *d, unsigned count)
 {
-    for (unsigned i = 0; i < d->max_vcpus; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct vcpu *v = d->vcpu[i];
         vcpu_timers_stop(v);
         sched_vcpu_destroy(v);
@@ -158,7 +158,7 @@ static void vcpus_destroy(struct domain *d)
 static void parts_destroy(struct domain *d)
 {
     sched_domain_destroy(d);
-    vcpus_destroy(d);
+    vcpus_destroy(d, d->max_vcpus);
     grant_domain_free(d);
     if (d->shared_info)
         frame_unshare(frame_from_mfn(d->shared_info_mfn));
@@ -225,9 +225,7 @@ enum refusal domain_alloc_vcpus(struct domain *d, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct vcpu *v = vcpu_alloc(d, i);
         if (!v) {
-            d->max_vcpus = i;
-            vcpus_destroy(d);
-            d->max_vcpus = 0;
+            vcpus_destroy(d, i); // max_vcpus is 0: nobody has seen them
             return REFUSE_NO_MEMORY;
         }
         sched_vcpu_init(v, (d->id + i) % cpu_count());

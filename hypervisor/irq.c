@@ -68,7 +68,8 @@ static enum refusal claim(struct domain *d, unsigned number, enum pirq_kind kind
     uint8_t vector = vector_alloc(device_interrupt);
     if (!vector)
         return REFUSE_NO_VECTOR;
-    if (!domain_get(d)) {
+    // Its death sets this before it looks through the pirqs, under our lock.
+    if (__atomic_load_n(&d->is_dying, __ATOMIC_ACQUIRE) || !domain_get(d)) {
         vector_free(vector);
         return REFUSE_DOMAIN_DYING;
     }

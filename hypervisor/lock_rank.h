@@ -10,6 +10,7 @@ enum lock_rank {
     LOCK_DOMAIN,      // one domain: page lists, counts, flags
     LOCK_GRANT_TABLE, // one grant table; lower domid first
     LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
+    LOCK_ACCESS,      // changes of the sets of device memory, ports and pirqs
     LOCK_DOMAIN_LIST, // list of domains
     LOCK_ALLOC,       // page and small-object allocators
     LOCK_EVENT,       // event ports of one domain; taken from interrupts, with interrupts off

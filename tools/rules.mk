@@ -153,7 +153,8 @@ BUILT := $(if $(HAVE_HV),$(HV_ELF)) $(if $(HAVE_GUEST),$(PVGUEST_LIB) $(GUEST_EL
 ## make               builds the hypervisor, dom0 and the guests
 all: $(BUILT)
 
-## make objects       compiles everything and links nothing; also: make hypervisor, make dom0, make guests
+## make objects       compiles everything and links nothing; also: make hypervisor, make dom0, make guests;
+##                    make hypervisor CC=clang B=build/clang for the other compiler
 .PHONY: objects hypervisor dom0 guests
 objects: $(ALL_OBJS)
 hypervisor: $(HV_ELF)

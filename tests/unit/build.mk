@@ -13,6 +13,7 @@ UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c
 UNIT_access_SRCS := tests/unit/test_access.c hypervisor/access.c tests/unit/host/host.c
 UNIT_elf_CFLAGS := -Itests/unit/host
 UNIT_access_CFLAGS := -Itests/unit/host
+UNIT_access_LIBS := -lpthread
 UNIT_TESTS += guest_image
 UNIT_guest_image_SRCS := tests/unit/test_guest_image.c dom0/guest_image.c dom0/guest_layout.c
 UNIT_guest_image_CFLAGS := -D_GNU_SOURCE

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Range sets against a bitmap, with random adds and removes, and their limit.
-#include "hypervisor/access.h"
+#include "hypervisor/domain.h"
 #include "tests/report.h"
 #include <CUnit/CUnit.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,10 +78,41 @@ static void whole_space(void)
     CU_ASSERT_EQUAL(range_set_add(&s, 9, 8), REFUSE_BAD_ARGUMENT);
 }
 
+// While another CPU opens and closes a gap before it, a range is always seen as a whole.
+static struct domain d;
+static bool stop;
+
+static void *change_often(void *unused)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        CU_ASSERT_EQUAL_FATAL(access_change(&d.access.iomem, 105, 105, false), REFUSE_NONE);
+        CU_ASSERT_EQUAL_FATAL(access_change(&d.access.iomem, 105, 105, true), REFUSE_NONE);
+    }
+    return unused;
+}
+
+static void asked_while_changed(void)
+{
+    pthread_t thread;
+    unsigned missed = 0;
+
+    host_has_threads = true;
+    access_change(&d.access.iomem, 100, 110, true);
+    for (unsigned i = 2; i < 20; i++)
+        access_change(&d.access.iomem, i * 100, i * 100 + 10, true);
+    pthread_create(&thread, NULL, change_often, NULL);
+    for (unsigned i = 0; i < 2000000; i++)
+        missed += !access_iomem_permitted(&d, 1900, 1910) + access_iomem_permitted(&d, 1900, 1911);
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(missed, 0);
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(random_against_model),
     REPORT_CASE(limit_leaves_set_unchanged),
     REPORT_CASE(whole_space),
+    REPORT_CASE(asked_while_changed),
 };
 
 int main(void)
