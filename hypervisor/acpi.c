@@ -8,7 +8,6 @@
 #include "hypervisor/printk.h"
 #include "hypervisor/string.h"
 
-#define TABLES_MAX 48
 #define TABLE_MAX_BYTES 0x100000u
 
 struct rsdp {
@@ -69,25 +68,20 @@ struct madt_entry {
 
 #define MADT_CPU_ENABLED 1u
 
-struct generic_address {
-    uint8_t space, width, offset, access;
-    uint64_t address;
-} __attribute__((packed));
-
 // FADT fields by offset; older revisions end earlier.
 #define FADT_PM1A_CONTROL 64
 #define FADT_PM1B_CONTROL 68
 #define FADT_PM_TIMER 76
 #define FADT_FLAGS 112
-#define FADT_RESET_REGISTER 116
+#define FADT_RESET_SPACE 116
+#define FADT_RESET_ADDRESS 120
 #define FADT_RESET_VALUE 128
 #define ADDRESS_SPACE_IO 1
 #define FADT_FLAG_RESET (1u << 10)
 
 struct acpi_info acpi_info;
 
-static const struct acpi_header *tables[TABLES_MAX];
-static unsigned table_count;
+static const struct acpi_header *madt_found, *fadt_found; // mapped, whole; NULL: missing or broken
 
 static bool checksum_ok(const void *data, size_t bytes)
 {
@@ -111,24 +105,17 @@ static const struct acpi_header *table_map(uint64_t address)
     return header && checksum_ok(header, length) ? header : NULL;
 }
 
-static const struct acpi_header *acpi_find(const char *signature)
-{
-    for (unsigned i = 0; i < table_count; i++) {
-        if (memcmp(tables[i]->signature, signature, 4) == 0)
-            return tables[i];
-    }
-    return NULL;
-}
-
 static void root_walk(const struct acpi_header *root, size_t entry_size)
 {
     const char *entry = (const char *)(root + 1), *end = (const char *)root + root->length;
-    for (; entry + entry_size <= end && table_count < TABLES_MAX; entry += entry_size) {
+    for (; entry + entry_size <= end; entry += entry_size) {
         uint64_t address = 0;
         memcpy(&address, entry, entry_size);
         const struct acpi_header *table = table_map(address);
-        if (table)
-            tables[table_count++] = table;
+        if (table && memcmp(table->signature, "APIC", 4) == 0)
+            madt_found = table;
+        if (table && memcmp(table->signature, "FACP", 4) == 0)
+            fadt_found = table;
     }
 }
 
@@ -169,7 +156,7 @@ static void madt_entry(const struct madt_entry *e)
 
 static void madt_parse(void)
 {
-    const struct madt *madt = (const struct madt *)acpi_find("APIC");
+    const struct madt *madt = (const struct madt *)madt_found;
     if (!madt || madt->header.length < sizeof(*madt)) {
         log_warn("acpi: no MADT, one CPU assumed");
         return;
@@ -195,19 +182,16 @@ static uint32_t fadt_read(const struct acpi_header *fadt, unsigned offset, unsig
 
 static void fadt_parse(void)
 {
-    const struct acpi_header *fadt = acpi_find("FACP");
-    struct generic_address reset;
+    const struct acpi_header *fadt = fadt_found;
     if (!fadt)
         return;
-    uint32_t flags = fadt_read(fadt, FADT_FLAGS, 4);
     acpi_info.pm1a_control = (uint16_t)fadt_read(fadt, FADT_PM1A_CONTROL, 4);
     acpi_info.pm1b_control = (uint16_t)fadt_read(fadt, FADT_PM1B_CONTROL, 4);
     acpi_info.pm_timer = (uint16_t)fadt_read(fadt, FADT_PM_TIMER, 4);
-    if (!(flags & FADT_FLAG_RESET) || fadt->length <= FADT_RESET_VALUE)
+    if (!(fadt_read(fadt, FADT_FLAGS, 4) & FADT_FLAG_RESET) || fadt->length <= FADT_RESET_VALUE ||
+        fadt_read(fadt, FADT_RESET_SPACE, 1) != ADDRESS_SPACE_IO)
         return;
-    memcpy(&reset, (const char *)fadt + FADT_RESET_REGISTER, sizeof(reset));
-    if (reset.space == ADDRESS_SPACE_IO)
-        acpi_info.reset_port = (uint16_t)reset.address;
+    acpi_info.reset_port = (uint16_t)fadt_read(fadt, FADT_RESET_ADDRESS, 2);
     acpi_info.reset_value = (uint8_t)fadt_read(fadt, FADT_RESET_VALUE, 1);
 }
 
@@ -229,6 +213,6 @@ void acpi_init(void)
     }
     madt_parse();
     fadt_parse();
-    log_info("ACPI: %u tables, %u CPUs, %u IO-APICs, PM timer at %#x", table_count,
-             acpi_info.cpu_count, acpi_info.ioapic_count, acpi_info.pm_timer);
+    log_info("ACPI: %u CPUs, %u IO-APICs, PM timer at %#x", acpi_info.cpu_count,
+             acpi_info.ioapic_count, acpi_info.pm_timer);
 }

@@ -222,32 +222,23 @@ void descriptors_flush_local(struct vcpu *v)
 
 // --- a guest's tables ---------------------------------------------------------------------------------------
 
-static void segdesc_put(mfn_t mfn)
-{
-    frame_put_and_type(frame_from_mfn(mfn), NULL);
-}
-
 static enum refusal segdesc_get(struct vcpu *v, mfn_t mfn)
 {
-    struct frame *f = frame_from_mfn(mfn);
-
-    if (!f)
-        return REFUSE_FRAME_NOT_RAM;
-    return frame_get_and_type(f, v->domain, PAGE_TYPE_SEGDESC, NULL);
+    return frame_get_and_type(frame_from_mfn(mfn), v->domain, PAGE_TYPE_SEGDESC, NULL);
 }
 
-static void gdt_frames_put(mfn_t *frame, unsigned count)
+static void segdescs_put(const mfn_t *frame, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        segdesc_put(frame[i]);
-        frame[i] = MFN_INVALID;
+        if (mfn_is_valid(frame[i]))
+            frame_put_and_type(frame_from_mfn(frame[i]), NULL);
     }
 }
 
 enum refusal gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
 {
     struct vcpu_traps *t = &v->traps;
-    unsigned pages = gdt_pages(entries), old_pages = gdt_pages(t->gdt_entries);
+    unsigned pages = gdt_pages(entries);
     mfn_t fresh[GDT_GUEST_PAGES], old[GDT_GUEST_PAGES];
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
@@ -256,7 +247,7 @@ enum refusal gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
         fresh[i] = MFN(frames[i]);
         enum refusal r = segdesc_get(v, fresh[i]);
         if (r != REFUSE_NONE) {
-            gdt_frames_put(fresh, i);
+            segdescs_put(fresh, i);
             return r;
         }
     }
@@ -267,7 +258,7 @@ enum refusal gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
     t->gdt_entries = entries;
     if (v == current_vcpu())
         descriptors_flush_local(v);
-    gdt_frames_put(old, old_pages); // after the flush: nothing looks at them any more
+    segdescs_put(old, GDT_GUEST_PAGES); // after the flush: nothing looks at them any more
     return REFUSE_NONE;
 }
 
@@ -278,17 +269,12 @@ bool ldt_unmap(struct vcpu *v)
 
     if (t->ldt_mapped == 0)
         return false;
-    for (unsigned i = 0; i < LDT_PAGES; i++) {
-        old[i] = t->ldt_frame[i];
-        t->ldt_frame[i] = MFN_INVALID;
-    }
+    memcpy(old, t->ldt_frame, sizeof(old));
+    memset(t->ldt_frame, 0xff, sizeof(t->ldt_frame)); // MFN_INVALID
     t->ldt_mapped = 0;
     if (v == current_vcpu())
         descriptors_flush_local(v);
-    for (unsigned i = 0; i < LDT_PAGES; i++) {
-        if (mfn_is_valid(old[i]))
-            segdesc_put(old[i]);
-    }
+    segdescs_put(old, LDT_PAGES);
     return true;
 }
 

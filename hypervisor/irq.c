@@ -91,15 +91,6 @@ static void release(unsigned number)
     domain_put(d);
 }
 
-static int free_msi_number(void)
-{
-    for (unsigned i = gsi_count; i < PIRQ_COUNT; i++) {
-        if (pirqs[i].kind == PIRQ_FREE)
-            return (int)i;
-    }
-    return -1;
-}
-
 enum refusal irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
 {
     if (gsi >= gsi_count || !access_pirq_permitted(d, gsi))
@@ -120,19 +111,21 @@ static enum refusal map_message(struct domain *d, struct pci_function f, bool is
                                 unsigned entry, int *pirq)
 {
     spin_lock(&lock);
-    int number = free_msi_number();
-    enum refusal r = number < 0 ? REFUSE_NO_VECTOR : claim(d, (unsigned)number, PIRQ_MSI);
+    unsigned number = gsi_count;
+    while (number < PIRQ_COUNT && pirqs[number].kind != PIRQ_FREE)
+        number++;
+    enum refusal r = number < PIRQ_COUNT ? claim(d, number, PIRQ_MSI) : REFUSE_NO_VECTOR;
     if (r == REFUSE_NONE) {
         struct pirq *p = &pirqs[number];
         unsigned apic_id = cpu_get(0)->apic_id;
         r = is_msix ? msix_setup(&p->msi, f, entry, p->vector, apic_id)
                     : msi_setup(&p->msi, f, p->vector, apic_id);
         if (r != REFUSE_NONE)
-            release((unsigned)number);
+            release(number);
     }
     spin_unlock(&lock);
     if (r == REFUSE_NONE)
-        *pirq = number;
+        *pirq = (int)number;
     return r;
 }
 

@@ -84,10 +84,7 @@ static void map_image_part(const char *start, const char *end, uint64_t flags)
         *walk(from, 1, 0) = image_to_maddr((void *)from).v | flags | PTE_GLOBAL | LEAF_PTE;
 }
 
-static bool region_is_memory(const struct boot_region *r)
-{
-    return r->type == REGION_RAM || r->type == REGION_ACPI || r->type == REGION_NVS;
-}
+#define REGIONS_MAPPED (1u << REGION_RAM | 1u << REGION_ACPI | 1u << REGION_NVS)
 
 // RAM and ACPI tables. The image starts on a large page and lies within one region: its text and
 // read-only data come first.
@@ -99,7 +96,7 @@ static void map_direct(void)
         const struct boot_region *r = &boot_info.region[i];
         uint64_t start = r->start & PAGE_MASK,
                  end = MIN((r->end + PAGE_SIZE - 1) & PAGE_MASK, HV_MAX_RAM);
-        if (!region_is_memory(r) || start >= end)
+        if (!(REGIONS_MAPPED >> r->type & 1) || start >= end)
             continue;
         if (start <= image && image < end) {
             map_range(DIRECT_MAP_START + start, start, image - start, flags);

@@ -85,17 +85,6 @@ static void registers_set(struct vcpu *v, const struct vcpu_guest_context *c)
         fpu_reset(v);
 }
 
-static void callbacks_set(struct vcpu_traps *t, const struct vcpu_guest_context *c)
-{
-    t->event = (struct guest_callback){.address = c->event_callback_eip, .masks_events = true};
-    t->failsafe = (struct guest_callback){
-        .address = c->failsafe_callback_eip,
-        .masks_events = (c->flags & VGCF_failsafe_disables_events) != 0};
-    t->syscall = (struct guest_callback){
-        .address = c->syscall_callback_eip,
-        .masks_events = (c->flags & VGCF_syscall_disables_events) != 0};
-}
-
 static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct vcpu_traps *t = &v->traps;
@@ -105,7 +94,11 @@ static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
         t->table[i].vector = (uint8_t)i;
     t->kernel_ss = c->kernel_ss;
     t->kernel_sp = c->kernel_sp;
-    callbacks_set(t, c);
+    t->event = (struct guest_callback){c->event_callback_eip, true};
+    t->failsafe = (struct guest_callback){c->failsafe_callback_eip,
+                                          c->flags & VGCF_failsafe_disables_events};
+    t->syscall = (struct guest_callback){c->syscall_callback_eip,
+                                         c->flags & VGCF_syscall_disables_events};
     ldt_set(v, c->ldt_base, (unsigned)c->ldt_ents);
     t->fs_base = c->fs_base;
     t->gs_base_kernel = c->gs_base_kernel;

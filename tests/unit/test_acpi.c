@@ -34,7 +34,7 @@ static void machine_reset(void)
     memset(memory, 0, sizeof(memory));
     memset(&boot_info, 0, sizeof(boot_info));
     memset(&acpi_info, 0, sizeof(acpi_info));
-    table_count = 0;
+    madt_found = fadt_found = NULL;
 }
 
 static void put32(unsigned at, uint32_t value)
@@ -74,8 +74,8 @@ static unsigned fadt_fill(void)
     put32(FADT_AT + FADT_PM1A_CONTROL, 0x604);
     put32(FADT_AT + FADT_PM_TIMER, 0x608);
     put32(FADT_AT + FADT_FLAGS, FADT_FLAG_RESET);
-    memory[FADT_AT + FADT_RESET_REGISTER] = 1;
-    put32(FADT_AT + FADT_RESET_REGISTER + 4, 0xcf9);
+    memory[FADT_AT + FADT_RESET_SPACE] = 1;
+    put32(FADT_AT + FADT_RESET_ADDRESS, 0xcf9);
     memory[FADT_AT + FADT_RESET_VALUE] = 6;
     return 244;
 }
@@ -114,8 +114,6 @@ static void whole(void)
         CU_ASSERT_EQUAL(acpi_info.pm1a_control, 0x604);
         CU_ASSERT_EQUAL(acpi_info.reset_port, 0xcf9);
         CU_ASSERT_EQUAL(acpi_info.reset_value, 6);
-        CU_ASSERT_PTR_NOT_NULL(acpi_find("FACP"));
-        CU_ASSERT_PTR_NULL(acpi_find("MCFG"));
     }
     machine_reset();
 }
