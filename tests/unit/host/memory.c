@@ -147,3 +147,8 @@ struct frame *host_page(struct domain *d)
     struct frame *f;
     return domain_alloc_frames(d, 0, 64, M2P_NONE, &f) ? NULL : f;
 }
+
+bool ldt_unmap(struct vcpu *v)
+{
+    return false; // these vcpus have none
+}
