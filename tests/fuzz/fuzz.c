@@ -116,8 +116,8 @@ static uint64_t hash_line(uint64_t hash)
 }
 
 static const struct fuzz_operation *const families[] = {
-    fuzz_memory_operations, fuzz_event_operations, fuzz_grant_operations, fuzz_cpu_operations,
-    fuzz_call_operations,   fuzz_store_operations, hostile_operations};
+    fuzz_memory_operations, fuzz_event_operations, fuzz_grant_operations,       fuzz_cpu_operations,
+    fuzz_call_operations,   fuzz_store_operations, fuzz_reservation_operations, hostile_operations};
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 static size_t family_count = FAMILIES - 1; // the last one is hostile
 

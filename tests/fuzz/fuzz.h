@@ -68,5 +68,6 @@ struct fuzz_operation {
 extern const struct fuzz_operation fuzz_memory_operations[], fuzz_event_operations[];
 extern const struct fuzz_operation fuzz_grant_operations[], fuzz_cpu_operations[];
 extern const struct fuzz_operation fuzz_call_operations[], fuzz_store_operations[];
+extern const struct fuzz_operation fuzz_reservation_operations[];
 void fuzz_event_setup(void);
 void fuzz_grant_setup(void);

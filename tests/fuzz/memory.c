@@ -61,9 +61,9 @@ static unsigned int pick_index(void)
 // - Xen sets the global bit in user entries of level-1 tables and leaves cache bits there, and refuses
 //   both in tables of higher levels; Paravane keeps them out of all. They would tell of a frame that has
 //   been the one and becomes the other.
-// - When level 4 is refused because of a table further below, Xen may leave tables there typed for good;
-//   Paravane takes everything down. Seen with more than one entry of level 4, so it has one, and not with
-//   the first slot of level 3 in use.
+// - When level 4 is refused because of a table of level 2 that is named by the first slot of level 3, Xen
+//   forgets that table, which then keeps its type for good; Paravane takes everything down. So that slot
+//   is not in use there.
 // - What each leaves of its own in the slots 256 to 271 of a table that was of level 4.
 // So clear these in whatever hangs below `index` and is no table now. `seen` has a bit for each frame, by
 // level.
@@ -83,8 +83,6 @@ static void clear_differences(unsigned int index, unsigned int level, uint64_t *
     uint64_t entry = (fuzz_frames[index].mfn << PAGE_SHIFT) | PTE_RAM | PTE_RW;
     if (hypercall_update_va_mapping(window, entry, UVMF_INVLPG) != 0)
         return; // a table already
-    if (level == TOP_LEVEL)
-        memset(&window[1], 0, PAGE_SIZE - sizeof(*window));
     if (level == TOP_LEVEL - 1 && seen[TOP_LEVEL])
         window[0] = 0;
     memset(&window[OUR_SLOT_FIRST], 0, OUR_SLOTS * sizeof(*window));
