@@ -360,6 +360,27 @@ REMOTE(resources_of_others)
     return 0;
 }
 
+// Xen has no such call.
+static bool is_kept_from_guests(long result)
+{
+    return result == -XEN_EPERM || result == -XEN_ENOSYS;
+}
+
+// Why the calls of others were refused is for those and for dom0.
+REMOTE(reasons_of_others)
+{
+    struct paravane_refusals refusals = {.domid = 0, .count = 0, .next = ~0UL};
+    struct paravane_refusals own = {.domid = (domid_t)self, .count = 0, .next = ~0UL};
+    struct paravane_check_frames check = {0};
+    long result;
+
+    EXPECT_TRUE(is_kept_from_guests(hypercall_paravane_op(PARAVANE_refusals, &refusals)));
+    EXPECT_TRUE(is_kept_from_guests(hypercall_paravane_op(PARAVANE_check_frames, &check)));
+    result = hypercall_paravane_op(PARAVANE_refusals, &own);
+    EXPECT_TRUE(result == 0 || result == -XEN_ENOSYS);
+    return 0;
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(domctl_refused),           REPORT_CASE(sysctl_refused),
     REPORT_CASE(platform_refused),         REPORT_CASE(physdev_refused),
@@ -367,7 +388,8 @@ static const struct report_case cases[] = {
     REPORT_CASE(secrets_of_the_host),      REPORT_CASE(shutdown_of_others),
     REPORT_CASE(memory_numbers_of_others), REPORT_CASE(memory_for_others),
     REPORT_CASE(exchange_for_others),      REPORT_CASE(maps_of_others),
-    REPORT_CASE(resources_of_others),      REPORT_CASE(features_refused),
+    REPORT_CASE(resources_of_others),      REPORT_CASE(reasons_of_others),
+    REPORT_CASE(features_refused),
 };
 
 GUEST_FAMILY(pair_privilege, REPORT_SUITE("pair_privilege", cases));
