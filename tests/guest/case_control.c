@@ -190,6 +190,52 @@ static void bad_context(void)
     EXPECT_TRUE(is_gone(domain));
 }
 
+static long context_with_table(long domain, uint64_t frame)
+{
+    static struct vcpu_guest_context context;
+
+    memset(&context, 0, sizeof(context));
+    context.flags = VGCF_in_kernel;
+    context.gdt_ents = 1;
+    context.gdt_frames[0] = frame;
+    memset(&op, 0, sizeof(op));
+    set_xen_guest_handle(op.u.vcpucontext.ctxt, &context);
+    return domctl(XEN_DOMCTL_setvcpucontext, (domid_t)domain);
+}
+
+// The descriptor table of another domain's vcpu: its own pages only, not writable, and of good descriptors.
+static void descriptor_tables_of_contexts(void)
+{
+    const uint64_t interrupt_gate = 0x0000ee000008ffffUL;
+    xen_pfn_t frame = 0;
+    struct xen_memory_reservation r = {.nr_extents = 1};
+    uint64_t *window = memory_reserve(1);
+    long domain = create();
+
+    REQUIRE(window && domain > 0);
+    memset(&op, 0, sizeof(op));
+    op.u.max_vcpus.max = 1;
+    EXPECT(domctl(XEN_DOMCTL_max_vcpus, (domid_t)domain), 0);
+    memset(&op, 0, sizeof(op));
+    op.u.max_mem.max_memkb = 4;
+    EXPECT(domctl(XEN_DOMCTL_max_mem, (domid_t)domain), 0);
+    set_xen_guest_handle(r.extent_start, &frame);
+    r.domid = (domid_t)domain;
+    EXPECT(hypercall_memory_op(XENMEM_populate_physmap, &r), 1);
+    EXPECT(context_with_table(domain, ABSENT_FRAME), -XEN_EINVAL);
+    EXPECT(context_with_table(domain, virt_to_mfn(&op)), -XEN_EINVAL); // ours
+    EXPECT(hypercall_update_va_mapping_otherdomain(window, pte_make(frame, PTE_RAM | PTE_RW), 0,
+                                                   (domid_t)domain),
+           0);
+    EXPECT(context_with_table(domain, frame), -XEN_EINVAL); // writable
+    window[100] = interrupt_gate;
+    EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG), 0);
+    EXPECT(context_with_table(domain, frame), -XEN_EINVAL);
+    EXPECT(destroy((domid_t)domain), 0);
+    EXPECT_TRUE(is_gone((domid_t)domain));
+    memory_release(window, 1);
+}
+
 static void domctl_refused(void)
 {
     memset(&op, 0, sizeof(op));
@@ -253,6 +299,7 @@ static const struct report_case domctl_cases[] = {
     REPORT_CASE(foreign_mapping),
     REPORT_CASE(many_times),
     REPORT_CASE(pausing),
+    REPORT_CASE(descriptor_tables_of_contexts),
     REPORT_CASE(bad_context),
     REPORT_CASE(domctl_refused),
 };

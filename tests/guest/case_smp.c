@@ -62,6 +62,10 @@ static void contexts_refused(void)
     refuse_word(&context.ctrlreg[1], ABSENT_FRAME << PAGE_SHIFT);
     refuse_word(&context.ctrlreg[3], 0);
     smp_context(LAST, &context);
+    context.gdt_ents = 1;
+    context.gdt_frames[0] = frame_of_another();
+    EXPECT(OP(initialise, LAST, &context), -XEN_EINVAL);
+    smp_context(LAST, &context);
     context.flags = 0; // user mode without a page table for it
     EXPECT(OP(initialise, LAST, &context), -XEN_EINVAL);
     EXPECT(OP(initialise, NONE, &context), -XEN_ENOENT);
