@@ -108,15 +108,15 @@ static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
     };
     memcpy(sub.arg, e.args, sizeof(sub.arg));
     long result = call_run(&sub);
-    if (result == CALL_NO_RESULT) {
-        *stop = true;
-        return 0;
-    }
     if (result == CALL_CONTINUE) {
         uint64_t args_at = address + offsetof(struct multicall_entry, args);
         if (!guest_write(args_at, sub.arg, sizeof(sub.arg)))
             return refuse(c, REFUSE_BAD_POINTER, 0);
         return CALL_CONTINUE;
+    }
+    if (result == CALL_NO_RESULT) { // as on Xen the entry of iret gets the register that it has loaded
+        *stop = true;
+        result = (long)guest_regs()->rax;
     }
     if (!guest_write(address + offsetof(struct multicall_entry, result), &result, sizeof(result)))
         return refuse(c, REFUSE_BAD_POINTER, 0);

@@ -143,12 +143,38 @@ static void into_an_absent_table(void)
     user_end();
 }
 
+// In a multicall it ends the list.
+static void in_a_multicall(void)
+{
+    static struct multicall_entry calls[3];
+    struct user_frame frame = user_frame_at((uint64_t)user_do_syscall);
+    const uint64_t saved[3] = {user_call[0], user_call[1], user_call[2]};
+
+    for (unsigned int i = 0; i < 3; i++)
+        calls[i] = (struct multicall_entry){.op = __HYPERVISOR_xen_version, .result = 7};
+    calls[1].op = __HYPERVISOR_iret;
+    user_begin();
+    user_call[0] = __HYPERVISOR_multicall;
+    user_call[1] = (uint64_t)calls;
+    user_call[2] = 3;
+    for (uint64_t flags = 0; flags <= VGCF_in_syscall; flags += VGCF_in_syscall) {
+        EXPECT(user_visit(&frame, flags), USER_SYSCALL);
+        EXPECT(user_saved.rsp, frame.rsp);
+        EXPECT(calls[0].result >> 16, 4);
+        EXPECT(calls[1].result, 0x1234); // rax of the frame
+        EXPECT(calls[2].result, 7);
+    }
+    memcpy(user_call, saved, sizeof(saved));
+    user_end();
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(code_selectors),
     REPORT_CASE(stack_selectors),
     REPORT_CASE(selectors_of_system_calls),
     REPORT_CASE(stack_pointers),
     REPORT_CASE(into_an_absent_table),
+    REPORT_CASE(in_a_multicall),
 };
 
 GUEST_FAMILY(returns, REPORT_SUITE("returns", cases));

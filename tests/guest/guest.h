@@ -114,6 +114,7 @@ bool probe_write(void *address, uint64_t value);
     X(assists) \
     X(returns) \
     X(debug) \
+    X(ports) \
     X(tables) \
     X(interrupts) \
     X(events) \

@@ -50,6 +50,7 @@ bool user_is_refused(const struct user_frame *frame, uint64_t flags);
 
 // The bare way: returns when one of the entries below is called; the result is the entry.
 enum user_exit user_enter(const struct user_frame *frame, uint64_t flags);
+extern uint64_t user_call[3]; // the hypercall that leaves and its first words: iret
 extern struct user_frame user_saved; // what the entry found on its stack
 extern uint64_t user_saved_rcx, user_saved_r11, user_saved_rax, user_entry_rflags;
 extern unsigned int user_entry_mask; // the upcall mask on entry
@@ -85,6 +86,8 @@ void user_do_flags(void);
 void user_do_syscall_now(void);
 void user_do_sysenter(void);
 void user_do_read_m2p(void);
+void user_do_port(void);
+void user_do_interrupts_off(void);
 void user_do_breakpoint(void);
 extern const char user32_begin[], user32_end[], user32_syscall[], user32_sysenter[],
     user32_interrupt[], user32_overflow[], user32_undefined[];

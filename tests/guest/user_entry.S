@@ -10,7 +10,7 @@
 //
 // The iret hypercall takes from the stack, lowest first:
 //   | rax r11 rcx flags | rip cs rflags rsp ss |
-// The other registers are cleared: no pointer into the kernel goes out.
+// user_call is the call and its first two words: iret, or a multicall with one in it.
     .globl user_enter
     .type user_enter, @function
 user_enter:
@@ -30,8 +30,6 @@ user_enter:
     pushq $0
     pushq $0
     pushq $0x1234
-    xorl %edi, %edi
-    xorl %esi, %esi
     xorl %edx, %edx
     xorl %ebx, %ebx
     xorl %ebp, %ebp
@@ -42,7 +40,9 @@ user_enter:
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
-    movl $__HYPERVISOR_iret, %eax
+    movq user_call, %rax
+    movq user_call + 8, %rdi
+    movq user_call + 16, %rsi
     syscall
     ud2
     .size user_enter, . - user_enter
@@ -93,7 +93,7 @@ user_back:
     ret
 
     .globl user_do_syscall, user_do_interrupt, user_do_privileged, user_do_flags
-    .globl user_do_syscall_now, user_do_read_m2p, user_do_sysenter, user_do_breakpoint
+    .globl user_do_port, user_do_interrupts_off, user_do_syscall_now, user_do_read_m2p, user_do_sysenter, user_do_breakpoint
 user_do_syscall:
     movl $0x5a5a, %eax
 user_do_syscall_now:
@@ -111,6 +111,14 @@ user_do_sysenter:
     sysenter
 user_do_breakpoint:
     int3
+user_do_port:
+    movl $0x61, %edx
+    inb %dx, %al
+    syscall
+user_do_interrupts_off:
+    cli
+    sti
+    syscall
 user_do_read_m2p:
     movabsq MACH2PHYS_VIRT_START_ADDRESS, %rax
     syscall
@@ -134,6 +142,12 @@ user32_undefined:
     ud2
 user32_end:
     .code64
+
+    .data
+    .balign 8
+    .globl user_call
+user_call:
+    .quad __HYPERVISOR_iret, 0, 0
 
     .bss
     .balign 8
