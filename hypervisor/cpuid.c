@@ -64,10 +64,8 @@ static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
         r.a = ABI_VERSION_MAJOR << 16 | ABI_VERSION_MINOR;
         break;
     case 2:
-        r.a = HYPERCALL_PAGES;
-        r.b = HYPERCALL_MSR;
-        r.c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
-        break;
+        return (struct cpuid_result){HYPERCALL_PAGES, HYPERCALL_MSR,
+                                     XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0};
     case 3: // subleaf 1 describes emulated TSCs, which there are none
         if (subleaf == 0)
             r.a = (cpu_features.rdtscp ? TSC_RDTSCP : 0) |

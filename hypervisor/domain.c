@@ -17,9 +17,10 @@ _Static_assert(DOMAIN_MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "every vcpu_info fits i
 _Static_assert(sizeof(struct vcpu) <= (PAGE_SIZE << VCPU_ORDER), "a vcpu fits into its pages");
 
 struct domain *domain_dom0;
-struct domain domain_idle = {.id = DOMID_IDLE, .ref_count = 1, .is_idle = true};
-struct domain domain_system = {.id = DOMID_XEN, .ref_count = 1};
-struct domain domain_io = {.id = DOMID_IO, .ref_count = 1};
+struct domain domain_idle = {
+    .id = DOMID_IDLE, .ref_count = 1, .is_idle = true, .lock = SPINLOCK_INIT(LOCK_DOMAIN)};
+struct domain domain_system = {.id = DOMID_XEN, .ref_count = 1, .lock = SPINLOCK_INIT(LOCK_DOMAIN)};
+struct domain domain_io = {.id = DOMID_IO, .ref_count = 1, .lock = SPINLOCK_INIT(LOCK_DOMAIN)};
 
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
 static struct domain *list;      // ascending ids
@@ -284,9 +285,6 @@ static void m2p_share(void)
 
 void domain_init(void)
 {
-    spin_lock_init(&domain_idle.lock, LOCK_DOMAIN);
-    spin_lock_init(&domain_system.lock, LOCK_DOMAIN);
-    spin_lock_init(&domain_io.lock, LOCK_DOMAIN);
     softirq_register(SOFTIRQ_REAP, reap_softirq);
     m2p_share();
 }

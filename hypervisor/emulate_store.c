@@ -31,49 +31,32 @@ struct store {
 
 // --- what the instruction computes
 
-static void logic_flags(struct store *s)
-{
-    uint64_t sign = s->new >> (s->bytes * 8 - 1) & 1;
-
-    s->flags_changed = EFLAGS_LOGIC;
-    s->flags = (s->new ? 0 : EFLAGS_ZF) | (sign ? EFLAGS_SF : 0) |
-               (__builtin_parity((unsigned)(s->new & 0xff)) ? 0 : EFLAGS_PF);
-}
-
+// or, and, xor by their numbers in the opcode.
 static bool compute_logic(struct store *s, unsigned operation, uint64_t operand)
 {
-    s->reads = true;
-    if (operation == 1)
-        s->new = s->old | operand;
-    else if (operation == 4)
-        s->new = s->old &operand;
-    else if (operation == 6)
-        s->new = s->old ^ operand;
-    else
+    if (operation != 1 && operation != 4 && operation != 6)
         return false;
+    s->reads = true;
+    s->new = operation == 1   ? s->old | operand
+             : operation == 4 ? s->old &operand
+                              : s->old ^ operand;
     s->new &= s->mask;
-    logic_flags(s);
+    s->flags_changed = EFLAGS_LOGIC;
+    s->flags = (s->new ? 0 : EFLAGS_ZF) | (s->new >> (s->bytes * 8 - 1) & 1 ? EFLAGS_SF : 0) |
+               (__builtin_parity((unsigned)(s->new & 0xff)) ? 0 : EFLAGS_PF);
     return true;
 }
 
+// bts, btr, btc by their numbers in the ModRM byte.
 static bool compute_bit(struct store *s)
 {
     uint64_t bit = 1ull << ((unsigned)s->e.insn.immediate & (s->bytes * 8 - 1));
+    unsigned operation = s->e.insn.reg & 7;
 
-    s->reads = true;
-    switch (s->e.insn.reg & 7) {
-    case 5:
-        s->new = s->old | bit;
-        break;
-    case 6:
-        s->new = s->old & ~bit;
-        break;
-    case 7:
-        s->new = s->old ^ bit;
-        break;
-    default:
+    if (operation < 5)
         return false;
-    }
+    s->reads = true;
+    s->new = operation == 5 ? s->old | bit : operation == 6 ? s->old & ~bit : s->old ^ bit;
     s->flags_changed = EFLAGS_CF;
     s->flags = s->old & bit ? EFLAGS_CF : 0;
     return true;
