@@ -114,7 +114,8 @@ static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
             return refuse(c, REFUSE_BAD_POINTER, 0);
         return CALL_CONTINUE;
     }
-    if (result == CALL_NO_RESULT) { // as on Xen the entry of iret gets the register that it has loaded
+    if (result ==
+        CALL_NO_RESULT) { // as on Xen the entry of iret gets the register that it has loaded
         *stop = true;
         result = (long)guest_regs()->rax;
     }

@@ -50,7 +50,7 @@ bool user_is_refused(const struct user_frame *frame, uint64_t flags);
 
 // The bare way: returns when one of the entries below is called; the result is the entry.
 enum user_exit user_enter(const struct user_frame *frame, uint64_t flags);
-extern uint64_t user_call[3]; // the hypercall that leaves and its first words: iret
+extern uint64_t user_call[3];        // the hypercall that leaves and its first words: iret
 extern struct user_frame user_saved; // what the entry found on its stack
 extern uint64_t user_saved_rcx, user_saved_r11, user_saved_rax, user_entry_rflags;
 extern unsigned int user_entry_mask; // the upcall mask on entry
