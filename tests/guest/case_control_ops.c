@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include <xen/domctl.h>
+#include <xen/event_channel.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/sysctl.h>
@@ -239,6 +240,34 @@ static void interrupts(void)
     destroy();
 }
 
+// A line that is bound to a port, or is another domain's: in use here, on Xen shared and unbound by force.
+static void interrupts_in_use(void)
+{
+    physdev_map_pirq_t map = {
+        .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = 10, .pirq = 10};
+    physdev_unmap_pirq_t unmap = {.domid = DOMID_SELF, .pirq = 10};
+    struct evtchn_bind_pirq bind = {.pirq = 10};
+    struct evtchn_close close;
+    long result;
+
+    REQUIRE(create());
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_map_pirq, &map), 0);
+    memset(&op, 0, sizeof(op));
+    op.u.irq_permission.pirq = 10;
+    op.u.irq_permission.allow_access = 1;
+    EXPECT(domctl(XEN_DOMCTL_irq_permission), 0);
+    map.domid = domain;
+    result = hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
+    EXPECT_TRUE(result == 0 || result == -XEN_EBUSY);
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &bind), 0);
+    result = hypercall_physdev_op(PHYSDEVOP_unmap_pirq, &unmap);
+    EXPECT_TRUE(result == 0 || result == -XEN_EBUSY);
+    close.port = bind.port;
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_close, &close), 0);
+    EXPECT(hypercall_physdev_op(PHYSDEVOP_unmap_pirq, &unmap), result ? 0 : -XEN_EINVAL);
+    destroy();
+}
+
 static void cpus(void)
 {
     static xen_sysctl_cpuinfo_t info[4];
@@ -280,9 +309,16 @@ static void host_memory(void)
 }
 
 static const struct report_case domctl_cases[] = {
-    REPORT_CASE(handle_and_time), REPORT_CASE(address_size),  REPORT_CASE(page_of_hypercalls),
-    REPORT_CASE(vcpu_info),       REPORT_CASE(affinity),      REPORT_CASE(scheduling),
-    REPORT_CASE(ports),           REPORT_CASE(device_memory), REPORT_CASE(interrupts),
+    REPORT_CASE(handle_and_time),
+    REPORT_CASE(address_size),
+    REPORT_CASE(page_of_hypercalls),
+    REPORT_CASE(vcpu_info),
+    REPORT_CASE(affinity),
+    REPORT_CASE(scheduling),
+    REPORT_CASE(ports),
+    REPORT_CASE(device_memory),
+    REPORT_CASE(interrupts),
+    REPORT_CASE(interrupts_in_use),
 };
 
 static const struct report_case sysctl_cases[] = {
