@@ -6,7 +6,6 @@
 
 #include <string.h>
 #include <xen/domctl.h>
-#include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/sysctl.h>
 
@@ -122,64 +121,6 @@ static void states_of_a_peer(void)
     op.u.ioport_permission.nr_ports = 1;
     op.u.ioport_permission.allow_access = 1;
     EXPECT(pair_domctl(&op, XEN_DOMCTL_ioport_permission, peer->domid), -XEN_EPERM);
-}
-
-// A frame for a fresh domain with one vcpu; ~0 if there is none.
-static uint64_t domain_with_frame(domid_t *domain)
-{
-    xen_pfn_t frame = 0;
-    struct xen_memory_reservation r = {.nr_extents = 1};
-
-    createdomain_zero();
-    if (create(0) != 0)
-        return ~0UL;
-    r.domid = *domain = op.domain;
-    memset(&op, 0, sizeof(op));
-    op.u.max_vcpus.max = 1;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_max_vcpus, *domain), 0);
-    memset(&op, 0, sizeof(op));
-    op.u.max_mem.max_memkb = 4;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_max_mem, *domain), 0);
-    set_xen_guest_handle(r.extent_start, &frame);
-    return hypercall_memory_op(XENMEM_populate_physmap, &r) == 1 ? frame : ~0UL;
-}
-
-static long set_context(domid_t domain, uint64_t gdt, uint64_t root)
-{
-    static struct vcpu_guest_context context;
-
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_in_kernel;
-    context.gdt_frames[0] = gdt;
-    context.gdt_ents = gdt ? 1 : 0;
-    context.ctrlreg[3] = root << PAGE_SHIFT;
-    memset(&op, 0, sizeof(op));
-    set_xen_guest_handle(op.u.vcpucontext.ctxt, &context);
-    return pair_domctl(&op, XEN_DOMCTL_setvcpucontext, domain);
-}
-
-#define LOCAL_TABLE_DESCRIPTOR 0x0000820000000000UL // that guests may not have
-
-// A table of descriptors, or a root, that the domain cannot have.
-static void contexts_refused(void)
-{
-    void *own = page_alloc(0);
-    domid_t domain = 0;
-    uint64_t frame = domain_with_frame(&domain), *page;
-
-    REQUIRE(own && domain && frame != ~0UL);
-    EXPECT(set_context(domain, ABSENT_FRAME, frame), -XEN_EINVAL);
-    EXPECT(set_context(domain, virt_to_mfn(own), frame), -XEN_EINVAL);
-    EXPECT(set_context(domain, 0, ABSENT_FRAME), -XEN_EINVAL);
-    EXPECT(set_context(domain, 0, virt_to_mfn(own)), -XEN_EINVAL);
-    page = pair_map(domain, frame, true);
-    REQUIRE(page);
-    EXPECT(set_context(domain, frame, frame), -XEN_EINVAL); // can be written
-    page[0] = LOCAL_TABLE_DESCRIPTOR;
-    pair_unmap(page);
-    EXPECT(set_context(domain, frame, frame), -XEN_EINVAL);
-    EXPECT(pair_destroy(domain), 0);
-    page_free(own, 0);
 }
 
 static void affinities(void)
