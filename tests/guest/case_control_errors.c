@@ -265,8 +265,10 @@ static void tables_of_interrupts(void)
 }
 
 static const struct report_case domctl_cases[] = {
-    REPORT_CASE(domains_not_made), REPORT_CASE(numbers_of_domains), REPORT_CASE(states_of_a_peer),
-    REPORT_CASE(contexts_refused), REPORT_CASE(affinities),
+    REPORT_CASE(domains_not_made),
+    REPORT_CASE(numbers_of_domains),
+    REPORT_CASE(states_of_a_peer),
+    REPORT_CASE(affinities),
 };
 
 static const struct report_case sysctl_cases[] = {
