@@ -212,6 +212,25 @@ static void tail_moves(void)
     fifo_drop(d);
 }
 
+static void info_moves(void)
+{
+    struct domain *d = fifo_make_queues(1, 1, 1);
+    struct vcpu_info moved = {0};
+    struct reader r = {.d = d};
+    evtchn_port_t a = fifo_ipi(d, 0), b = fifo_ipi(d, 0);
+
+    event_send(d, a);
+    d->vcpu[0]->info = &moved;
+    event_notify_vcpu_info_moved(d->vcpu[0]);
+    CU_ASSERT_EQUAL(moved.evtchn_upcall_pending, 1);
+    moved.evtchn_upcall_pending = 0;
+    CU_ASSERT_EQUAL(fifo_take(&r), a);
+    event_send(d, b);
+    CU_ASSERT_EQUAL(moved.evtchn_upcall_pending, 1);
+    CU_ASSERT_EQUAL(fifo_take(&r), b);
+    fifo_drop(d);
+}
+
 static void before_words_and_blocks(void)
 {
     struct domain *d = fifo_make(1, 2);
@@ -424,6 +443,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(masked_ports),
     REPORT_CASE(priorities),
     REPORT_CASE(tail_moves),
+    REPORT_CASE(info_moves),
     REPORT_CASE(before_words_and_blocks),
     REPORT_CASE(linked_ports_stay_closed),
     REPORT_CASE(all_ports),
