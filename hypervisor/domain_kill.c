@@ -54,7 +54,8 @@ enum refusal domain_kill(struct domain *d)
         enum refusal r = stage_run(d);
         if (r != REFUSE_NONE)
             return r;
-        d->kill_stage++;
+        if (++d->kill_stage == GONE)
+            domain_send_global_virq(VIRQ_DOM_EXC); // again when the last frame is back
         if (softirq_is_pending())
             return REFUSE_CONTINUE;
     }

@@ -409,6 +409,33 @@ static void granter_dies_device(void)
     EXPECT_TRUE(pair_is_gone(domid));
 }
 
+static bool pending_soon(evtchn_port_t port)
+{
+    uint64_t limit = time_now() + 10 * NSEC_PER_SEC;
+
+    while (!event_is_pending(port) && time_now() < limit)
+        thread_sleep(NSEC_PER_MSEC);
+    return event_is_pending(port);
+}
+
+// One at the end of the destruction, one when the last frame has come back.
+static void events_of_a_zombie(void)
+{
+    int port = event_bind_virq(VIRQ_DOM_EXC, NULL, NULL);
+    grant_handle_t handle;
+    long ref;
+    domid_t domid = zombie_make(GNTMAP_host_map, &handle, &ref);
+
+    REQUIRE(port > 0 && domid != DOMID_INVALID);
+    EXPECT_TRUE(pending_soon((evtchn_port_t)port));
+    event_clear((evtchn_port_t)port);
+    EXPECT_TRUE(pair_is_dying(domid));
+    EXPECT(grant_unmap_one(window, 0, handle), GNTST_okay);
+    EXPECT_TRUE(pending_soon((evtchn_port_t)port));
+    EXPECT_TRUE(pair_is_gone(domid));
+    event_unbind((evtchn_port_t)port);
+}
+
 static long event_op(unsigned int command, domid_t dom, evtchn_port_t port)
 {
     struct evtchn_alloc_unbound alloc = {.dom = dom, .remote_dom = 0};
@@ -571,6 +598,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(twice),
     REPORT_CASE(granter_dies),
     REPORT_CASE(granter_dies_device),
+    REPORT_CASE(events_of_a_zombie),
     REPORT_CASE(calls_on_a_zombie),
     REPORT_CASE(mapper_dies),
     REPORT_CASE(both_die),

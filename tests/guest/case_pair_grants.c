@@ -453,6 +453,44 @@ static void granted_is_not_owned(void)
     EXPECT(grant_take(ref, 0, 0), 1);
 }
 
+static long replace(void *address, void *replacement, grant_handle_t handle)
+{
+    struct gnttab_unmap_and_replace r = {.host_addr = (uint64_t)address,
+                                         .new_addr = (uint64_t)replacement,
+                                         .handle = handle,
+                                         .status = GRANT_FAILED};
+
+    return GRANT_OP(unmap_and_replace, r) ? GRANT_FAILED : r.status;
+}
+
+// The mapping ends and another one of ours moves to its place.
+static void replaced_mapping(void)
+{
+    struct peer *peer = begin();
+    uint64_t *page = page_alloc(0), value = 0;
+    grant_handle_t h;
+    long ref;
+
+    REQUIRE(peer && page);
+    page[0] = 1234;
+    ref = peer_call(peer, grant_give, 0, false, 0);
+    EXPECT(grant_map_one(window, peer->domid, ref, GNTMAP_host_map, &h), GNTST_okay);
+    EXPECT(hypercall_update_va_mapping(window + PAGE_SIZE,
+                                       pte_make(virt_to_mfn(page), PTE_RAM | PTE_RW), 0),
+           0);
+    EXPECT(replace(window, window + PAGE_SIZE, h + 1000), GNTST_bad_handle);
+    EXPECT(peer_call(peer, grant_flags, ref, 0, 0), GTF_permit_access | GTF_BUSY);
+    EXPECT(replace(window, window + PAGE_SIZE, h), GNTST_okay);
+    EXPECT_TRUE(probe_read(window, &value));
+    EXPECT(value, 1234);
+    EXPECT_TRUE(!probe_read(window + PAGE_SIZE, NULL));
+    EXPECT(peer_call(peer, grant_flags, ref, 0, 0), GTF_permit_access);
+    EXPECT(replace(window, window + PAGE_SIZE, h), GNTST_bad_handle);
+    EXPECT(page_set_absent(window), 0);
+    EXPECT(peer_call(peer, grant_take, ref, 0, 0), 1);
+    page_free(page, 0);
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(map_and_unmap),
     REPORT_CASE(mapped_by_the_guest),
@@ -469,6 +507,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(mapped_is_no_table),
     REPORT_CASE(granted_is_not_owned),
     REPORT_CASE(overwritten_mapping),
+    REPORT_CASE(replaced_mapping),
 };
 
 GUEST_FAMILY(pair_grants, REPORT_SUITE("pair_grants", cases));
