@@ -9,7 +9,7 @@ _Static_assert(sizeof(struct event_bucket) <= PAGE_SIZE, "a bucket is one page")
 _Static_assert(EVENT_BUCKETS * sizeof(void *) == PAGE_SIZE << DIRECTORY_ORDER, "all buckets");
 #define VALID_STEP 64 // ports that become valid at once: what Xen has, so that errors are the same
 #define SEARCH_LOOKS                                                                               \
-    16384u // more than any search takes but among closed ports that are still in queues
+    8192u // more than any search takes but among closed ports that are still in queues
 
 enum refusal event_domain_init(struct domain *d, int max_port)
 {
@@ -57,15 +57,16 @@ void event_lock_drop(struct event_lock *lock)
     spin_unlock_irqrestore(&lock->first->events.lock, lock->flags);
 }
 
-// The lowest free port into *number. EVENT_NO_PORT, or REFUSE_CONTINUE when it needs memory first.
-static enum refusal find_free(struct domain *d, evtchn_port_t *number)
+// The lowest free port from *number on into *number, after so many looks at most. EVENT_NO_PORT, or
+// REFUSE_CONTINUE when it needs memory first; then the search goes on there.
+static enum refusal find_free(struct domain *d, evtchn_port_t *number, unsigned *looks)
 {
     struct event_domain *e = &d->events;
     unsigned end = MIN(e->port_limit, e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS);
-    evtchn_port_t n = e->first_free;
-    bool found = false; // where the next search begins
+    evtchn_port_t n = MAX(*number, e->first_free);
+    bool found = *number != 0; // where the next search begins
 
-    for (unsigned looks = 0; looks < SEARCH_LOOKS && n < end; looks++, n++) {
+    for (; *looks && n < end; --*looks, n++) {
         *number = n;
         if (n >= e->valid_ports)
             return REFUSE_CONTINUE;
@@ -122,10 +123,12 @@ static enum refusal add_ports(struct domain *d, evtchn_port_t number)
 
 enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct domain *other)
 {
-    for (;;) {
+    unsigned looks = SEARCH_LOOKS;
+
+    for (c->number = 0;;) {
         event_lock_take(&c->lock, d, other);
         bool dying = d->is_dying || (other && other->is_dying);
-        enum refusal r = dying ? REFUSE_DOMAIN_DYING : find_free(d, &c->number);
+        enum refusal r = dying ? REFUSE_DOMAIN_DYING : find_free(d, &c->number, &looks);
         if (r == REFUSE_NONE) {
             c->port = event_port_get(d, c->number);
             return REFUSE_NONE;
