@@ -323,6 +323,9 @@ static int segments_load(struct parser *p)
     if (image->segment_count == 0) {
         return fail(p, -XEN_ENOEXEC, "nothing to load in the file");
     }
+    if (hits_reserved(image->virt_start, image->virt_end)) {
+        return fail(p, -XEN_EINVAL, "the hypervisor's address range lies between two segments");
+    }
     if (image->entry < image->virt_start || image->entry >= image->virt_end) {
         return fail(p, -XEN_EINVAL, "entry 0x%llx lies outside of the kernel",
                     (unsigned long long)image->entry);

@@ -126,6 +126,10 @@ static void notes_defaults(void)
 
 static void images_bad(void)
 {
+    kernel_sparse();
+    program(2, 1, 0x2000, BASE, 0x800,
+            0x3000); /* the hypervisor's range lies between the segments */
+    REFUSED(-XEN_EINVAL, "address range");
     kernel();
     file[0] = 0;
     REFUSED(-XEN_ENOEXEC, "not an ELF");
