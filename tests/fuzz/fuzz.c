@@ -277,7 +277,7 @@ uint64_t fuzz_contents(unsigned int frame)
     if (hypercall_update_va_mapping(window, entry, UVMF_INVLPG) != 0)
         return 0;
     for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*window); i++) {
-        if (window[i] && (i < OWN_SLOT_FIRST || i > OWN_SLOT_LAST))
+        if (window[i] & ~UNEQUAL_BITS && (i < OWN_SLOT_FIRST || i > OWN_SLOT_LAST))
             hash = hash_word(hash ^ i, window[i]);
     }
     hypercall_update_va_mapping(window, 0, UVMF_INVLPG);
