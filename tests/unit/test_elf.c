@@ -209,6 +209,12 @@ static void notes_that_refuse(void)
 {
     struct elf_image image;
 
+    make(); // the hypervisor's range lies between two segments
+    note_number(XEN_ELFNOTE_VIRT_BASE, 0);
+    put(EH_PHNUM, 3, 2);
+    program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
+    program_header(2, 1, CODE_AT, BASE, 0x800, 0x3000);
+    expect_refused("overlaps the hypervisor's", sizeof(file));
     make();
     note_number(XEN_ELFNOTE_HV_START_LOW, 0xffff820000000000ull);
     program_header(1, 4, NOTES_AT, 0, notes_bytes, notes_bytes);
