@@ -293,15 +293,15 @@ static const char *check_pieces(struct elf_image *image)
         uint64_t end = piece.address + piece.memory_bytes;
         if (end < piece.address)
             return "a segment of the kernel wraps around the address space";
-        if (piece.address < image->virt_base)
-            return "a segment of the kernel lies below its virtual base";
         image->start = MIN(image->start, piece.address);
         image->end = MAX(image->end, end);
+        if (image->start < HV_VIRT_END && image->end > HV_VIRT_START) // or lies on both sides
+            return "the kernel overlaps the hypervisor's address range";
+        if (piece.address < image->virt_base)
+            return "a segment of the kernel lies below its virtual base";
     }
     if (image->end == 0)
         return "the kernel has nothing to load";
-    if (image->start < HV_VIRT_END && image->end > HV_VIRT_START) // or it lies on both sides
-        return "the kernel overlaps the hypervisor's address range";
     if (image->entry < image->start || image->entry >= image->end)
         return "the entry point lies outside the kernel";
     if (image->hypercall_page != ELF_NO_ADDRESS &&
