@@ -10,13 +10,6 @@
 
 static struct paravane_refusal records[RECORDS];
 
-static bool is_paravane(void)
-{
-    struct paravane_refusals op = {.domid = DOMID_SELF};
-
-    return hypercall_paravane_op(PARAVANE_refusals, &op) != -XEN_ENOSYS;
-}
-
 // Number of records from `next` on, which is set behind the last of them.
 static long read_from(uint64_t *next)
 {
@@ -33,7 +26,7 @@ static void refused_call_leaves_record(void)
     uint64_t next = 0;
     extern char image_start[], image_text_end[];
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT_TRUE(read_from(&next) >= 0);
     EXPECT(hypercall_xen_version(99, NULL), -XEN_ENOSYS);
@@ -56,7 +49,7 @@ static void successful_call_leaves_none(void)
 {
     uint64_t next = 0;
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT_TRUE(read_from(&next) >= 0);
     EXPECT_TRUE(hypercall_xen_version(XENVER_version, NULL) > 0);
@@ -67,7 +60,7 @@ static void old_records_are_lost(void)
 {
     uint64_t next = 0;
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT_TRUE(read_from(&next) >= 0);
     for (unsigned int i = 0; i < 100; i++)
@@ -86,7 +79,7 @@ static void frames_are_counted_right(void)
 {
     struct paravane_check_frames check = {.bad = 77};
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT(hypercall_paravane_op(PARAVANE_check_frames, &check), 0);
     EXPECT_TRUE(check.checked > 1000);
@@ -99,7 +92,7 @@ static void longest_stretches(void)
 {
     struct paravane_longest_call longest = {.call = 9999}, own = {.call = __HYPERVISOR_paravane_op};
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT(hypercall_paravane_op(PARAVANE_longest_call, &longest), -XEN_ENOSYS);
     EXPECT(hypercall_paravane_op(PARAVANE_longest_call, &own), 0);
@@ -111,7 +104,7 @@ static void hostile_arguments(void)
     struct paravane_refusals op = {.domid = ABSENT_DOMAIN};
     struct paravane_exit_reason reason = {.domid = DOMID_SELF};
 
-    if (!is_paravane())
+    if (!guest_is_on_paravane())
         return;
     EXPECT(hypercall_paravane_op(PARAVANE_refusals, &op), -XEN_ESRCH);
     EXPECT(hypercall_paravane_op(PARAVANE_refusals, HYPERVISOR_ADDRESS), -XEN_EFAULT);
@@ -132,7 +125,7 @@ static long ask_about(long domain, long b, long c)
     struct paravane_refusals op = {.domid = (domid_t)domain};
     struct paravane_exit_reason reason = {.domid = (domid_t)domain};
     struct paravane_check_frames check;
-    bool absent = !is_paravane();
+    bool absent = !guest_is_on_paravane();
 
     (void)b, (void)c;
     EXPECT(hypercall_paravane_op(PARAVANE_refusals, &op), absent ? -XEN_ENOSYS : -XEN_EPERM);

@@ -35,6 +35,13 @@ static const char *last_refusal(void)
     return text;
 }
 
+bool guest_is_on_paravane(void)
+{
+    struct paravane_refusals op = {.domid = DOMID_SELF};
+
+    return hypercall_paravane_op(PARAVANE_refusals, &op) != -XEN_ENOSYS;
+}
+
 bool guest_expect(long actual, long wanted, const char *text, const char *file, unsigned int line)
 {
     char reason[400];

@@ -16,6 +16,9 @@
 #include "pvguest/trap.h"
 #include "tests/report.h"
 
+// False on Xen: where the two differ for a reason.
+bool guest_is_on_paravane(void);
+
 // Expectations. The case goes on after one that fails; REQUIRE leaves the case.
 bool guest_expect(long actual, long wanted, const char *text, const char *file, unsigned int line);
 bool guest_expect_true(bool good, const char *text, const char *file, unsigned int line);
