@@ -17,6 +17,7 @@ import qemu  # noqa: E402
 
 FOREVER = 240  # s; a guard against hangs, not a measure
 ROUNDS = 10
+VCPUS = 16
 passed = failed = 0
 
 
@@ -35,8 +36,10 @@ def our_fault(machine):
 
 
 def run_kernel(name, kernel, cpus):
-    """A kernel that tests itself as dom0's, up to its result; what it finds is another test's."""
-    iso = boot.make_iso(f"debug-{name}", "paravane", kernel, options="noreboot", bios_only=True)
+    """A kernel that tests itself as dom0's, up to its result; what it finds is another test's. It is its
+    own module, for guests of the same kind."""
+    iso = boot.make_iso(f"debug-{name}", "paravane", kernel, initrd=kernel,
+                        options=f"noreboot dom0_max_vcpus={VCPUS}", bios_only=True)
     with qemu.Machine(iso, serial=f"build/boot/debug-{name}.log", cpus=cpus) as machine:
         try:
             machine.wait_for(r"^RESULT |Paravane panic", timeout=FOREVER)
