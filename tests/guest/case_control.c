@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // domctl and sysctl: what the toolstack does to another domain, from creation to destruction.
 #define __XEN_TOOLS__ 1
-#include "tests/guest/guest.h"
+#include "tests/guest/toolstack.h"
 
 #include <string.h>
 #include <xen/domctl.h>
 #include <xen/memory.h>
 #include <xen/sysctl.h>
 
+#include "dom0/domctl.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
 
@@ -18,44 +19,21 @@ static struct xen_sysctl sys;
 
 static long domctl(uint32_t command, domid_t domain)
 {
-    op.cmd = command;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = domain;
-    return hypercall_domctl(&op);
+    return toolstack_domctl(&op, command, domain);
 }
 
 static long sysctl(uint32_t command)
 {
-    sys.cmd = command;
-    sys.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall_sysctl(&sys);
+    return toolstack_sysctl(&sys, command);
 }
 
 static long create(void)
 {
     long result;
 
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = -1;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    toolstack_new_domain(&op);
     result = domctl(XEN_DOMCTL_createdomain, 0);
     return result < 0 ? result : op.domain;
-}
-
-// Destroys; the call may want to be made again while the work goes on.
-static long destroy(domid_t domain)
-{
-    uint64_t limit = time_now() + 5 * NSEC_PER_SEC;
-    long result;
-
-    do {
-        memset(&op, 0, sizeof(op));
-        result = domctl(XEN_DOMCTL_destroydomain, domain);
-    } while (result == -XEN_EAGAIN && time_now() < limit);
-    return result;
 }
 
 // A destroyed domain is gone at once or a little later: the last reference goes by itself.
@@ -81,7 +59,7 @@ static void create_and_destroy(void)
     EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
     EXPECT(op.u.getdomaininfo.domain, domain);
     EXPECT(op.u.getdomaininfo.tot_pages, 0);
-    EXPECT(destroy(domain), 0);
+    EXPECT(domctl_destroy(domain), 0);
     EXPECT_TRUE(is_gone(domain));
 }
 
@@ -105,7 +83,7 @@ static void memory_of_a_domain(void)
     memset(&op, 0, sizeof(op));
     EXPECT(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
     EXPECT(op.u.getdomaininfo.tot_pages, FEW);
-    EXPECT(destroy(domain), 0);
+    EXPECT(domctl_destroy(domain), 0);
     EXPECT_TRUE(is_gone(domain));
 }
 
@@ -135,7 +113,7 @@ static void foreign_mapping(void)
     request.val = pte_make(mfn, PTE_RAM | PTE_RW);
     EXPECT(hypercall_mmu_update(&request, 1, NULL, DOMID_SELF), 0);
     EXPECT(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0), 0);
-    EXPECT(destroy(domain), 0);
+    EXPECT(domctl_destroy(domain), 0);
     EXPECT_TRUE(is_gone(domain));
     page_free(page, 0);
 }
@@ -151,7 +129,7 @@ static void many_times(void)
         EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), -XEN_EINVAL);
         op.u.max_vcpus.max = 1;
         EXPECT(domctl(XEN_DOMCTL_max_vcpus, domain), 0);
-        EXPECT(destroy(domain), 0);
+        EXPECT(domctl_destroy(domain), 0);
         EXPECT_TRUE(is_gone(domain));
     }
 }
@@ -166,7 +144,7 @@ static void pausing(void)
     EXPECT(domctl(XEN_DOMCTL_unpausedomain, domain), 0);
     EXPECT(domctl(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL);
     EXPECT(domctl(XEN_DOMCTL_pausedomain, ABSENT_DOMAIN), -XEN_ESRCH);
-    EXPECT(destroy(domain), 0);
+    EXPECT(domctl_destroy(domain), 0);
     EXPECT_TRUE(is_gone(domain));
 }
 
@@ -186,7 +164,7 @@ static void bad_context(void)
     EXPECT_TRUE(domctl(XEN_DOMCTL_setvcpucontext, domain) < 0);
     op.u.vcpucontext.vcpu = 7;
     EXPECT_TRUE(domctl(XEN_DOMCTL_setvcpucontext, domain) < 0);
-    EXPECT(destroy(domain), 0);
+    EXPECT(domctl_destroy(domain), 0);
     EXPECT_TRUE(is_gone(domain));
 }
 
@@ -231,7 +209,7 @@ static void descriptor_tables_of_contexts(void)
     window[100] = interrupt_gate;
     EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG), 0);
     EXPECT(context_with_table(domain, frame), -XEN_EINVAL);
-    EXPECT(destroy((domid_t)domain), 0);
+    EXPECT(domctl_destroy((domid_t)domain), 0);
     EXPECT_TRUE(is_gone((domid_t)domain));
     memory_release(window, 1);
 }

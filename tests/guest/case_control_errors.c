@@ -9,59 +9,49 @@
 #include <xen/physdev.h>
 #include <xen/sysctl.h>
 
+#include "dom0/domctl.h"
+
 static struct xen_domctl op;
 static struct xen_sysctl sys;
 
 static long sysctl(uint32_t command)
 {
-    sys.cmd = command;
-    sys.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall_sysctl(&sys);
-}
-
-static void createdomain_zero(void)
-{
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = -1;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    return toolstack_sysctl(&sys, command);
 }
 
 static long create(domid_t domain)
 {
-    return pair_domctl(&op, XEN_DOMCTL_createdomain, domain);
+    return toolstack_domctl(&op, XEN_DOMCTL_createdomain, domain);
 }
 
 // What a domain cannot be made like.
 static void domains_not_made(void)
 {
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.max_vcpus = 0;
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.max_vcpus = 100000;
     EXPECT_TRUE(create(0) < 0);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.flags = 1U << 30;
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.flags = XEN_DOMCTL_CDF_hap; // of HVM domains
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.iommu_opts = 0x80;
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.arch.emulation_flags = 1; // nothing is emulated for PV domains
     EXPECT(create(0), -XEN_EOPNOTSUPP);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.arch.misc_flags = 0x80000000U;
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.grant_opts = 0; // no such version
     EXPECT(create(0), -XEN_EINVAL);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1) | 0x100;
     EXPECT(create(0), -XEN_EINVAL);
 }
@@ -71,30 +61,30 @@ static void numbers_of_domains(void)
     domid_t domain;
     uint8_t map = 1;
 
-    createdomain_zero();
+    toolstack_new_domain(&op);
     REQUIRE(create(0x4321) == 0);
     domain = op.domain;
     EXPECT(op.u.createdomain.flags, XEN_DOMCTL_CDF_oos_off); // said of every PV domain
     EXPECT(domain, 0x4321);
-    createdomain_zero();
+    toolstack_new_domain(&op);
     EXPECT(create(domain), -XEN_EEXIST);
     memset(&op, 0, sizeof(op));
     op.u.getvcpuinfo.vcpu = 0; // it could have one
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuinfo, domain), -XEN_ESRCH);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuinfo, domain), -XEN_ESRCH);
     op.u.getvcpuinfo.vcpu = 1;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuinfo, domain), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuinfo, domain), -XEN_EINVAL);
     memset(&op, 0, sizeof(op));
     op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
     set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &map);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuaffinity, domain), -XEN_ESRCH);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, domain), -XEN_ESRCH);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuaffinity, domain), -XEN_ESRCH);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, domain), -XEN_ESRCH);
     memset(&op, 0, sizeof(op));
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getdomaininfo, domain), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getdomaininfo, domain), 0);
     EXPECT(op.u.getdomaininfo.nr_online_vcpus, 0);
-    EXPECT(pair_destroy(domain), 0);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_SELF), -XEN_EINVAL);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_FIRST_RESERVED), -XEN_EINVAL);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_INVALID), -XEN_EINVAL);
+    EXPECT(domctl_destroy(domain), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_SELF), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_FIRST_RESERVED), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getdomaininfo, DOMID_INVALID), -XEN_EINVAL);
 }
 
 // A domain that runs.
@@ -104,23 +94,23 @@ static void states_of_a_peer(void)
 
     REQUIRE(peer);
     memset(&op, 0, sizeof(op));
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_unpausedomain, peer->domid), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_unpausedomain, peer->domid), -XEN_EINVAL);
     for (unsigned int i = 0; i < HOSTILE_PLACES; i++) {
         void *place = hostile_place(i, sizeof(struct vcpu_guest_context));
 
         set_xen_guest_handle(op.u.vcpucontext.ctxt, place);
-        EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpucontext, peer->domid), -XEN_EFAULT);
+        EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpucontext, peer->domid), -XEN_EFAULT);
         if (place) // Xen resets a vcpu without a context
-            EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpucontext, peer->domid), -XEN_EFAULT);
+            EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpucontext, peer->domid), -XEN_EFAULT);
     }
     memset(&op, 0, sizeof(op));
     op.u.hypercall_init.gmfn = peer->root_mfn;
-    EXPECT_TRUE(pair_domctl(&op, XEN_DOMCTL_hypercall_init, peer->domid) < 0);
+    EXPECT_TRUE(toolstack_domctl(&op, XEN_DOMCTL_hypercall_init, peer->domid) < 0);
     memset(&op, 0, sizeof(op));
     op.u.ioport_permission.first_port = 0x20; // the interrupt controller is the hypervisor's
     op.u.ioport_permission.nr_ports = 1;
     op.u.ioport_permission.allow_access = 1;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_ioport_permission, peer->domid), -XEN_EPERM);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_ioport_permission, peer->domid), -XEN_EPERM);
 }
 
 static void affinities(void)
@@ -132,23 +122,23 @@ static void affinities(void)
     memset(&op, 0, sizeof(op));
     set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, (uint8_t *)&map);
     op.u.vcpuaffinity.cpumap_hard.nr_bits = 64;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL); // no flags
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL); // no flags
     op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
     op.u.vcpuaffinity.vcpu = 0xffffffff;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EINVAL);
     op.u.vcpuaffinity.vcpu = 0;
     op.u.vcpuaffinity.flags |= XEN_VCPUAFFINITY_SOFT; // without a map
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EINVAL);
     op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
     map = 1UL << 40; // no such processor
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EINVAL);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EINVAL);
     for (unsigned int i = 1; i < HOSTILE_PLACES; i++) {
         void *place = hostile_place(i, sizeof(map));
 
         set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, place);
-        EXPECT(pair_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EFAULT);
-        EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EFAULT);
+        EXPECT(toolstack_domctl(&op, XEN_DOMCTL_getvcpuaffinity, peer->domid), -XEN_EFAULT);
+        EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), -XEN_EFAULT);
     }
     // A soft affinity that the hard one leaves nothing of is allowed.
     memset(&op, 0, sizeof(op));
@@ -156,10 +146,10 @@ static void affinities(void)
     op.u.vcpuaffinity.cpumap_soft.nr_bits = 64;
     set_xen_guest_handle(op.u.vcpuaffinity.cpumap_soft.bitmap, (uint8_t *)&map);
     map = 1UL << 40;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), 0);
     EXPECT(map, 0);
     map = ~0UL;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_setvcpuaffinity, peer->domid), 0);
 }
 
 static void buffers_of_lists(void)

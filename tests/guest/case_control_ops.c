@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // domctl and sysctl, the rest: vcpus, affinity, scheduling, access to devices; facts about the host.
 #define __XEN_TOOLS__ 1
-#include "tests/guest/guest.h"
+#include "tests/guest/toolstack.h"
 
 #include <string.h>
 #include <xen/domctl.h>
@@ -10,16 +10,15 @@
 #include <xen/physdev.h>
 #include <xen/sysctl.h>
 
+#include "dom0/domctl.h"
+
 static struct xen_domctl op;
 static struct xen_sysctl sys;
 static long domain; // of the case that runs
 
 static long domctl(uint32_t command)
 {
-    op.cmd = command;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = (domid_t)domain;
-    return hypercall_domctl(&op);
+    return toolstack_domctl(&op, command, (domid_t)domain);
 }
 
 // The same with an argument of zeros.
@@ -31,21 +30,14 @@ static long domctl_empty(uint32_t command)
 
 static long sysctl(uint32_t command)
 {
-    sys.cmd = command;
-    sys.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall_sysctl(&sys);
+    return toolstack_sysctl(&sys, command);
 }
 
 // A domain with one vcpu and room for a page.
 static bool create(void)
 {
     domain = 0;
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = -1;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    toolstack_new_domain(&op);
     if (domctl(XEN_DOMCTL_createdomain) != 0)
         return false;
     domain = op.domain;
@@ -59,12 +51,7 @@ static bool create(void)
 
 static void destroy(void)
 {
-    long result;
-
-    do
-        result = domctl_empty(XEN_DOMCTL_destroydomain);
-    while (result == -XEN_EAGAIN);
-    EXPECT(result, 0);
+    EXPECT(domctl_destroy((domid_t)domain), 0);
 }
 
 static void handle_and_time(void)

@@ -2,11 +2,13 @@
 // memory_op: the less used commands. Questions, maps of memory, claims, resources of other domains,
 // and what only translated guests have.
 #define __XEN_TOOLS__ 1
-#include "tests/guest/guest.h"
+#include "tests/guest/toolstack.h"
 
 #include <string.h>
 #include <xen/domctl.h>
 #include <xen/memory.h>
+
+#include "dom0/domctl.h"
 
 static domid_t self = DOMID_SELF;
 static domid_t absent = ABSENT_DOMAIN;
@@ -16,31 +18,14 @@ static long domain_create(void)
 {
     static struct xen_domctl op;
 
-    memset(&op, 0, sizeof(op));
-    op.cmd = XEN_DOMCTL_createdomain;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = -1;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
-    long result = hypercall_domctl(&op);
+    toolstack_new_domain(&op);
+    long result = toolstack_domctl(&op, XEN_DOMCTL_createdomain, 0);
     return result < 0 ? result : op.domain;
 }
 
 static void domain_destroy(long domain)
 {
-    static struct xen_domctl op;
-    long result;
-
-    do {
-        memset(&op, 0, sizeof(op));
-        op.cmd = XEN_DOMCTL_destroydomain;
-        op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-        op.domain = (domid_t)domain;
-        result = hypercall_domctl(&op);
-    } while (result == -XEN_EAGAIN);
-    EXPECT(result, 0);
+    EXPECT(domctl_destroy((domid_t)domain), 0);
 }
 
 static void increase(void)

@@ -21,7 +21,7 @@ static struct vcpu_guest_context context;
 
 static long domctl(uint32_t command, domid_t domid)
 {
-    return pair_domctl(&op, command, domid);
+    return toolstack_domctl(&op, command, domid);
 }
 
 static long simple(uint32_t command, domid_t domid)

@@ -440,10 +440,10 @@ static void transfers_refused(void)
     // No room, then a slot that is for another domain.
     memset(&op, 0, sizeof(op));
     op.u.max_mem.max_memkb = 4096;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_max_mem, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_max_mem, peer->domid), 0);
     EXPECT(lose_page(peer->domid, slot), GNTST_general_error);
     op.u.max_mem.max_memkb = 16384;
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_max_mem, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_max_mem, peer->domid), 0);
     EXPECT(peer_call(peer, grant_scribble, slot, GTF_accept_transfer, other->domid), 0);
     EXPECT(lose_page(peer->domid, slot), GNTST_general_error);
     EXPECT(peer_call(peer, grant_flags, slot, 0, 0), GTF_accept_transfer);

@@ -188,7 +188,7 @@ static void suspended_and_resumed(void)
     memset(&op, 0, sizeof(op));
     EXPECT(peer_call(peer, shut_down, SHUTDOWN_suspend, 0, 0), PEER_DIED);
     EXPECT(pair_wait_shutdown(peer->domid), SHUTDOWN_suspend);
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_resumedomain, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_resumedomain, peer->domid), 0);
     EXPECT(peer_wait(peer), 0);
     EXPECT(pair_shutdown_reason(peer->domid), PAIR_RUNS);
     EXPECT(peer_call(peer, shutdown_code, SHUTDOWN_reboot, 0, 0), 0);
@@ -224,13 +224,10 @@ static long bare_domain(void)
     struct xen_domctl op;
     long result;
 
-    memset(&op, 0, sizeof(op));
+    toolstack_new_domain(&op);
     op.u.createdomain.max_vcpus = 2;
     op.u.createdomain.max_evtchn_port = 1023;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
-    result = pair_domctl(&op, XEN_DOMCTL_createdomain, 0);
+    result = toolstack_domctl(&op, XEN_DOMCTL_createdomain, 0);
     return result ? result : op.domain;
 }
 
@@ -283,7 +280,7 @@ static void half_built(void)
 
         REQUIRE(domid > 0);
         EXPECT_TRUE(half_build((domid_t)domid, steps));
-        EXPECT(pair_destroy((domid_t)domid), 0);
+        EXPECT(domctl_destroy((domid_t)domid), 0);
         EXPECT_TRUE(pair_is_gone((domid_t)domid));
     }
     EXPECT_TRUE(free_frames() + LEAK_LIMIT > before);
@@ -315,7 +312,7 @@ static void while_busy(peer_function *function, bool paused)
             thread_sleep((uint64_t)round * 300 * NSEC_PER_USEC);
         memset(&op, 0, sizeof(op));
         if (paused)
-            EXPECT(pair_domctl(&op, XEN_DOMCTL_pausedomain, peer->domid), 0);
+            EXPECT(toolstack_domctl(&op, XEN_DOMCTL_pausedomain, peer->domid), 0);
         EXPECT(peer_end(peer), true);
         before = before ? before : free_frames();
     }
@@ -350,9 +347,9 @@ static void twice(void)
     REQUIRE(peer);
     EXPECT(peer_call(peer, shut_down, SHUTDOWN_poweroff, 0, 0), PEER_DIED);
     domid = peer_detach(peer);
-    EXPECT(pair_destroy(domid), 0);
+    EXPECT(domctl_destroy(domid), 0);
     EXPECT_TRUE(pair_is_gone(domid));
-    EXPECT(pair_destroy(domid), -XEN_ESRCH);
+    EXPECT(domctl_destroy(domid), -XEN_ESRCH);
 }
 
 // --- zombies -------------------------------------------------------------------------------------------
@@ -371,7 +368,7 @@ static domid_t zombie_make(uint32_t flags, grant_handle_t *handle, long *ref)
     unused_ref = peer_call(peer, grant_give, 0, false, 0);
     EXPECT(grant_map_one(window, peer->domid, *ref, flags, handle), GNTST_okay);
     domid = peer_detach(peer);
-    EXPECT(pair_destroy(domid), 0);
+    EXPECT(domctl_destroy(domid), 0);
     EXPECT_TRUE(pair_is_dying(domid));
     return domid;
 }
@@ -467,9 +464,9 @@ static void calls_on_a_zombie(void)
     EXPECT(event_op(EVTCHNOP_status, domid, 1), 0); // closed
     EXPECT_TRUE(event_op(EVTCHNOP_alloc_unbound, domid, 0) < 0);
     EXPECT(domctl_remote_shutdown(domid, SHUTDOWN_crash), 0);
-    EXPECT(pair_destroy(domid), 0);
+    EXPECT(domctl_destroy(domid), 0);
     memset(&op, 0, sizeof(op));
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_max_mem, domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_max_mem, domid), 0);
     memset(&context, 0, sizeof(context));
     EXPECT_TRUE(domctl_set_vcpu_context(domid, 0, &context) < 0);
     EXPECT(domctl_max_vcpus(domid, 1), 0); // as it is
@@ -521,11 +518,11 @@ static void both_die(void)
     EXPECT(peer_call(b, peer_maps, a->domid, of_a, GNTMAP_host_map), GNTST_okay);
     EXPECT(peer_call(a, peer_maps, b->domid, of_b, GNTMAP_host_map), GNTST_okay);
     first = peer_detach(a);
-    EXPECT(pair_destroy(first), 0);
+    EXPECT(domctl_destroy(first), 0);
     EXPECT_TRUE(pair_is_dying(first));
     EXPECT(peer_call(b, grant_flags, of_b, 0, 0), GTF_permit_access); // a has let go of it
     second = peer_detach(b);
-    EXPECT(pair_destroy(second), 0);
+    EXPECT(domctl_destroy(second), 0);
     EXPECT_TRUE(pair_is_gone(second));
     EXPECT_TRUE(pair_is_gone(first));
 }
@@ -578,7 +575,7 @@ static void memory_is_scrubbed(void)
         memory_unmap(pages, 64);
     }
     EXPECT(found, 0);
-    EXPECT(pair_destroy((domid_t)domid), 0);
+    EXPECT(domctl_destroy((domid_t)domid), 0);
     EXPECT_TRUE(pair_is_gone((domid_t)domid));
 }
 

@@ -423,7 +423,7 @@ static void reset_of_another(void)
     EXPECT(reset(peer->domid, 0, 0), -XEN_EINVAL);
     EXPECT(go_on_with_reset(peer->domid), -XEN_EINVAL);
     memset(&op, 0, sizeof(op));
-    EXPECT(pair_domctl(&op, XEN_DOMCTL_pausedomain, peer->domid), 0);
+    EXPECT(toolstack_domctl(&op, XEN_DOMCTL_pausedomain, peer->domid), 0);
     EXPECT(reset(peer->domid, 0, 0), 0);
     EXPECT(status(DOMID_SELF, ours, 0), UNBOUND_FOR(peer->domid));
     EXPECT(status(peer->domid, theirs, 0), EVTCHNSTAT_closed << 24);

@@ -9,6 +9,8 @@
 #include <xen/physdev.h>
 #include <xen/vcpu.h>
 
+#include "dom0/domctl.h"
+
 #define PTE_GLOBAL (1L << 8)
 #define PATTERN 0x1122334455667788UL
 #define VGA_FRAME 0xb8UL
@@ -492,7 +494,7 @@ static void given_up_while_mapped(void)
     EXPECT_TRUE(probe_read(window, &value));
     EXPECT(value, PATTERN);
     domid = peer_detach(peer);
-    EXPECT(pair_destroy(domid), 0);
+    EXPECT(domctl_destroy(domid), 0);
     EXPECT_TRUE(pair_is_dying(domid));
     EXPECT_TRUE(probe_read(window, &value));
     EXPECT(value, PATTERN);

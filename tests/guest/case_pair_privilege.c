@@ -44,7 +44,7 @@ static struct xen_platform_op platform;
 static long domctl(uint32_t command, long domain)
 {
     memset(&op, 0, sizeof(op));
-    return pair_domctl(&op, command, (domid_t)domain);
+    return toolstack_domctl(&op, command, (domid_t)domain);
 }
 
 // As EXPECT, for one of many commands.

@@ -4,12 +4,14 @@
 // Where Xen has a feature on that is off in Paravane, a case asks only what Xen refuses, or takes both
 // answers and says so.
 #define __XEN_TOOLS__ 1
-#include "tests/guest/guest.h"
+#include "tests/guest/toolstack.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
+
+#include "dom0/domctl.h"
 
 #define CPUS 2
 #define NO_CPU 1000
@@ -21,10 +23,7 @@ static domid_t target;
 
 static long domctl(uint32_t command)
 {
-    op.cmd = command;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = target;
-    return hypercall_domctl(&op);
+    return toolstack_domctl(&op, command, target);
 }
 
 static long domctl_plain(uint32_t command)
@@ -35,9 +34,7 @@ static long domctl_plain(uint32_t command)
 
 static long sysctl(uint32_t command)
 {
-    sys.cmd = command;
-    sys.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    return hypercall_sysctl(&sys);
+    return toolstack_sysctl(&sys, command);
 }
 
 static long sysctl_plain(uint32_t command)
@@ -49,12 +46,7 @@ static long sysctl_plain(uint32_t command)
 static bool create(void)
 {
     target = 0;
-    memset(&op, 0, sizeof(op));
-    op.u.createdomain.max_vcpus = 1;
-    op.u.createdomain.max_evtchn_port = -1;
-    op.u.createdomain.max_grant_frames = 4;
-    op.u.createdomain.max_maptrack_frames = 16;
-    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    toolstack_new_domain(&op);
     if (!EXPECT(domctl(XEN_DOMCTL_createdomain), 0))
         return false;
     target = op.domain;
@@ -65,12 +57,7 @@ static bool create(void)
 
 static void destroy(void)
 {
-    long result;
-
-    do
-        result = domctl_plain(XEN_DOMCTL_destroydomain);
-    while (result == -XEN_EAGAIN);
-    EXPECT(result, 0);
+    EXPECT(domctl_destroy(target), 0);
 }
 
 // As EXPECT, for one of many commands.

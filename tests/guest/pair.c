@@ -102,19 +102,6 @@ uint64_t peer_mfn(const struct peer *peer, const void *address)
 
 // --- control -------------------------------------------------------------------------------------
 
-long pair_domctl(struct xen_domctl *op, uint32_t command, domid_t domid)
-{
-    op->cmd = command;
-    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op->domain = domid;
-    return hypercall_domctl(op);
-}
-
-long pair_destroy(domid_t domid)
-{
-    return domctl_destroy(domid);
-}
-
 bool pair_is_dying(domid_t domid)
 {
     struct xen_domctl_getdomaininfo info;
@@ -236,9 +223,9 @@ struct peer *peer_build(unsigned int index)
         return NULL;
     }
     set_xen_guest_handle(op.u.vcpucontext.ctxt, &context);
-    if (pair_domctl(&op, XEN_DOMCTL_getvcpucontext, build.domid) ||
+    if (toolstack_domctl(&op, XEN_DOMCTL_getvcpucontext, build.domid) ||
         domctl_get_info(build.domid, &info)) {
-        pair_destroy(build.domid);
+        domctl_destroy(build.domid);
         return NULL;
     }
     *peer = (struct peer){
@@ -334,7 +321,7 @@ domid_t peer_detach(struct peer *peer)
 bool peer_end(struct peer *peer)
 {
     domid_t domid = peer_detach(peer);
-    long result = pair_destroy(domid);
+    long result = domctl_destroy(domid);
 
     return (result == 0 || result == -XEN_ESRCH) && pair_is_gone(domid);
 }

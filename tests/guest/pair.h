@@ -17,7 +17,7 @@
 #ifndef TESTS_GUEST_PAIR_H
 #define TESTS_GUEST_PAIR_H
 
-#include "tests/guest/guest.h"
+#include "tests/guest/toolstack.h"
 
 #include <xen/event_channel.h>
 
@@ -70,16 +70,12 @@ domid_t peer_detach(struct peer *peer);
 // The same, destroys the domain and waits until it has gone; false: it has not.
 bool peer_end(struct peer *peer);
 
-// Destroys a domain in any state; 0 or the error.
-long pair_destroy(domid_t domid);
 // Still there after its destruction, because somebody has frames of it.
 bool pair_is_dying(domid_t domid);
 // True when, soon, getdomaininfo does not know it any more.
 bool pair_is_gone(domid_t domid);
-// One domctl; zero the union first. SHUTDOWN_* of a domain that has stopped, or PAIR_RUNS.
+// SHUTDOWN_* of a domain that has stopped, or PAIR_RUNS.
 #define PAIR_RUNS 0x1000
-struct xen_domctl;
-long pair_domctl(struct xen_domctl *op, uint32_t command, domid_t domid);
 int pair_shutdown_reason(domid_t domid);
 // Waits (a guard, not a measure) until the domain has stopped; its reason, or PAIR_RUNS.
 int pair_wait_shutdown(domid_t domid);
