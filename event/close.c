@@ -128,7 +128,19 @@ enum refusal event_domain_close(struct domain *d, unsigned budget)
         event_lock_drop(&lock);
     }
     enum refusal r = close_all(d, &d->events.close_next, budget);
-    if (r == REFUSE_NONE)
-        event_fifo_free(turn_to_two_levels(d));
+    struct event_fifo *fifo = NULL;
+    struct event_lock held;
+
+    if (r != REFUSE_NONE)
+        return r;
+    event_lock_take(&held, d, NULL);
+    if (d->events.in_use) { // a control domain is about to reset one of them
+        d->events.close_next = 1;
+        r = REFUSE_CONTINUE;
+    } else {
+        fifo = turn_to_two_levels(d);
+    }
+    event_lock_drop(&held);
+    event_fifo_free(fifo);
     return r;
 }
