@@ -77,8 +77,10 @@ enum refusal grant_table_grow(struct domain *d, unsigned frames)
         frame_share_with_guest(f, d, false);
         spin_lock(&g->lock);
         bool is_wanted = g->frames < frames;
-        if (is_wanted)
-            g->directory->shared[g->frames++] = entries;
+        if (is_wanted) { // who sees the number sees the frame
+            g->directory->shared[g->frames] = entries;
+            __atomic_store_n(&g->frames, g->frames + 1, __ATOMIC_RELEASE);
+        }
         spin_unlock(&g->lock);
         if (!is_wanted)
             frame_unshare(f);
