@@ -50,6 +50,14 @@ void domain_unreserve(struct domain *d, uint64_t frames)
         domain_put(d);
 }
 
+// What came to a dying domain. The reference that was taken for us keeps the frame ours meanwhile: the
+// destruction may be releasing it as well.
+static void release_late(struct frame *f)
+{
+    frame_release(f);
+    frame_put(f);
+}
+
 void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
 {
     const uint64_t frames = 1ull << order;
@@ -57,21 +65,22 @@ void domain_assign_frames(struct domain *d, struct frame *first, unsigned order)
     for (uint64_t i = 0; i < frames; i++)
         first[i].type = TYPE_WORD(PAGE_TYPE_NONE);
     spin_lock(&d->lock);
+    const bool is_late = d->is_dying; // then the destruction may have gone past
     for (uint64_t i = 0; i < frames; i++) {
         page_list_add(&d->pages, &first[i]);
         __atomic_store_n(&first[i].owner, d, __ATOMIC_RELEASE);
         // The first frame has its reference from the allocation, and maybe those of others who are
         // about to find out that they may not have it.
-        __atomic_fetch_add(&first[i].count, FRAME_ALLOCATED | (i ? 1u : 0u), __ATOMIC_RELEASE);
+        __atomic_fetch_add(&first[i].count, FRAME_ALLOCATED + (i ? 1u : 0u) + is_late,
+                           __ATOMIC_RELEASE);
     }
     uint64_t claimed = MIN(d->claimed, frames);
     d->claimed -= claimed;
-    bool is_late = d->is_dying;
     spin_unlock(&d->lock);
     if (claimed)
         page_alloc_claim(-(int64_t)claimed);
     for (uint64_t i = 0; is_late && i < frames; i++)
-        frame_release(&first[i]); // the destruction may have gone past
+        release_late(&first[i]);
 }
 
 void m2p_set_block(mfn_t first, unsigned order, uint64_t pfn)
@@ -161,11 +170,11 @@ void domain_unsteal_frame(struct domain *d, mfn_t mfn)
 
     spin_lock(&d->lock);
     page_list_add(&d->pages, f);
-    __atomic_store_n(&f->count, FRAME_RAM | FRAME_ALLOCATED | 1, __ATOMIC_RELEASE);
-    bool is_late = d->is_dying;
+    const bool is_late = d->is_dying;
+    __atomic_store_n(&f->count, FRAME_RAM | FRAME_ALLOCATED | (1u + is_late), __ATOMIC_RELEASE);
     spin_unlock(&d->lock);
     if (is_late)
-        frame_release(f); // as in domain_assign_frames
+        release_late(f);
 }
 
 void domain_free_stolen(mfn_t mfn)
@@ -273,7 +282,7 @@ static struct frame *list_step(struct domain *d, struct frame *f)
     spin_lock(&d->lock);
     struct frame *next = f ? page_list_next(f) : page_list_first(&d->pages);
     while (next &&
-           !frame_get_live(next)) // its last reference has gone, it is about to leave the list
+           !frame_hold_live(next)) // has lost its last reference, is about to leave the list
         next = page_list_next(next);
     spin_unlock(&d->lock);
     if (f)
@@ -287,7 +296,7 @@ static void kill_frame(struct domain *d, struct frame *f, unsigned level, struct
 
     if (level > 0) {
         if (word & TYPE_PINNED && page_type_of(word) == level)
-            page_type_unpin(f, d, w);
+            page_type_unpin_held(f, w);
         return;
     }
     if (word & TYPE_PARTIAL)

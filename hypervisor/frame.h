@@ -72,6 +72,19 @@ static inline bool frame_get_live(struct frame *f)
     return true;
 }
 
+// The same without a limit: for those who take a frame apart.
+static inline bool frame_hold_live(struct frame *f)
+{
+    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
+
+    do {
+        if (!(old & FRAME_REFS))
+            return false;
+    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
 // Why frame_get() refuses an existing frame; drops what it took when the owner was another one.
 enum refusal frame_get_refused(struct frame *f, bool taken);
 

@@ -47,6 +47,7 @@
 #include "hypervisor/descriptors.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/page_entry.h"
+#include "hypervisor/smp.h"
 #include "hypervisor/tlb.h"
 
 static bool type_is_table(enum page_type type)
@@ -278,7 +279,11 @@ enum refusal frame_get_type(struct frame *f, enum page_type type, struct type_wo
     do {
         while ((old & TYPE_COUNT) && page_type_of(old) == type &&
                !(old & (TYPE_VALIDATED | TYPE_PARTIAL))) {
-            cpu_relax(); // another CPU works on it
+            // Another CPU works on it, and may wait for us to flush. Who comes from a fault on an LDT page
+            // has interrupts off.
+            if (!irq_enabled())
+                tlb_flush_serve();
+            cpu_relax();
             old = __atomic_load_n(&f->type, __ATOMIC_ACQUIRE);
         }
         if ((old & TYPE_COUNT) == 0)
@@ -343,21 +348,27 @@ enum refusal page_type_pin(struct frame *f, const struct domain *d, unsigned lev
     return REFUSE_NONE;
 }
 
+enum refusal page_type_unpin_held(struct frame *f, struct type_work *w)
+{
+    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    do {
+        if (!(old & TYPE_PINNED))
+            return REFUSE_PIN_NONE;
+    } while (!type_change(f, &old, old & ~TYPE_PINNED));
+    frame_put_and_type(f, w); // the pin's
+    return REFUSE_NONE;
+}
+
 enum refusal page_type_unpin(struct frame *f, const struct domain *d, struct type_work *w)
 {
     enum refusal r = f ? frame_get(f, d) : REFUSE_FRAME_NOT_RAM;
-    if (r)
+
+    if (r != REFUSE_NONE)
         return r;
-    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
-    do {
-        if (!(old & TYPE_PINNED)) {
-            frame_put(f);
-            return REFUSE_PIN_NONE;
-        }
-    } while (!type_change(f, &old, old & ~TYPE_PINNED));
-    frame_put_and_type(f, w); // the pin's
+    r = page_type_unpin_held(f, w);
     frame_put(f);
-    return REFUSE_NONE;
+    return r;
 }
 
 // --- the lock of a table

@@ -103,3 +103,5 @@ void page_type_unlock_table(struct frame *f);
 enum refusal page_type_pin(struct frame *f, const struct domain *d, unsigned level,
                            struct type_work *w);
 enum refusal page_type_unpin(struct frame *f, const struct domain *d, struct type_work *w);
+// The same for who has a reference already: it cannot be refused for too many of them.
+enum refusal page_type_unpin_held(struct frame *f, struct type_work *w);

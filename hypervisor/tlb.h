@@ -18,8 +18,7 @@ static inline uint32_t tlb_stamp_now(void)
     return __atomic_load_n(&tlb_clock, __ATOMIC_ACQUIRE);
 }
 
-// Flush every CPU that has not flushed since `stamp`. Interrupts are on, and no lock that is taken
-// with interrupts off is held.
+// Flush every CPU that has not flushed since `stamp`. No lock that is taken with interrupts off is held.
 void tlb_filter(uint32_t stamp);
 
 // The CPUs that tlb_filter(stamp) would flush.

@@ -145,6 +145,34 @@ static void foreign_and_device_frames(void)
     finish();
 }
 
+// A root with as many references as a frame may have is taken down at its domain's death all the same.
+static void death_at_the_limit(void)
+{
+    for (uint32_t below = 0; below < 2; below++) {
+        struct frame *t[5];
+        begin(10000);
+        tree_make(dom[1], t, RW);
+        CU_ASSERT_EQUAL(page_type_pin(t[4], dom[1], 4, &work), REFUSE_NONE);
+        const uint32_t others = FRAME_REFS_LIMIT - below - frame_refs(t[4]);
+        t[4]->count += others;
+        CU_ASSERT_EQUAL(page_type_unpin(t[4], dom[1], &work),
+                        below ? REFUSE_NONE : REFUSE_FRAME_OVERFLOW);
+        if (below) // once more, now one below the limit
+            CU_ASSERT_EQUAL(page_type_pin(t[4], dom[1], 4, &work), REFUSE_NONE);
+        dom[1]->is_dying = true;
+        while (memory_relinquish(dom[1], 100)) {
+        }
+        CU_ASSERT_EQUAL(t[4]->type & (TYPE_PINNED | TYPE_COUNT), 0);
+        CU_ASSERT_EQUAL(dom[1]->tot_pages, 1);
+        CU_ASSERT_EQUAL(frame_refs(t[4]), others);
+        t[4]->count -= others - 1;
+        frame_put(t[4]);
+        dom[1]->is_dying = false;
+        dom[1]->memory_kill = (struct memory_kill){0};
+        finish();
+    }
+}
+
 static void grants_in_tables(void)
 {
     struct frame *t[5], *g;
@@ -286,13 +314,10 @@ static void descriptor_pages(void)
 int main(void)
 {
     static const struct report_case cases[] = {
-        REPORT_CASE(writable_is_no_table),
-        REPORT_CASE(linear_tables_are_refused),
-        REPORT_CASE(entry_bits),
-        REPORT_CASE(foreign_and_device_frames),
-        REPORT_CASE(grants_in_tables),
-        REPORT_CASE(work_is_continued),
-        REPORT_CASE(limits),
+        REPORT_CASE(writable_is_no_table), REPORT_CASE(linear_tables_are_refused),
+        REPORT_CASE(entry_bits),           REPORT_CASE(foreign_and_device_frames),
+        REPORT_CASE(death_at_the_limit),   REPORT_CASE(grants_in_tables),
+        REPORT_CASE(work_is_continued),    REPORT_CASE(limits),
         REPORT_CASE(descriptor_pages),
     };
     fixture_init();

@@ -5,12 +5,18 @@
 
 #include "hypervisor/layout.h"
 #include "hypervisor/x86.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 extern uint64_t host_cr3[HV_MAX_CPUS];
 
 // Called after a root has been loaded on the running CPU.
 extern void (*host_root_loaded)(unsigned cpu);
+
+static inline bool irq_enabled(void)
+{
+    return true;
+}
 
 static inline uint64_t irq_save(void)
 {

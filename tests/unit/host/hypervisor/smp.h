@@ -5,4 +5,5 @@
 #include "hypervisor/cpu.h"
 
 void tlb_flush_request(struct cpumask mask);
+void tlb_flush_serve(void);
 void cpu_kick(unsigned cpu);
