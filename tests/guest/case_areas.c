@@ -112,7 +112,7 @@ static void areas_of_all(void)
     smp_start_all(wait_a_little);
     EXPECT_TRUE(smp_wait_all());
     for (unsigned int i = 1; i < SMP_VCPUS; i++) {
-        EXPECT_TRUE(state_becomes(i, RUNSTATE_offline));
+        EXPECT_TRUE(state_becomes(i, RUNSTATE_offline, 0));
         EXPECT_TRUE(states[i].time[RUNSTATE_blocked] > 0);
         EXPECT_TRUE(times[i].version != 0 && times[i].version % 2 == 0);
         EXPECT_TRUE(times[i].tsc_to_system_mul != 0);
