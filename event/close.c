@@ -121,26 +121,25 @@ enum refusal event_reset(struct domain *d, bool resuming, unsigned budget)
 
 enum refusal event_domain_close(struct domain *d, unsigned budget)
 {
+    struct event_fifo *fifo = NULL;
+    struct event_lock lock;
+
     // Whoever saw the domain alive has finished when we have had the lock once.
     if (d->events.close_next == 0) {
-        struct event_lock lock;
         event_lock_take(&lock, d, NULL);
         event_lock_drop(&lock);
     }
     enum refusal r = close_all(d, &d->events.close_next, budget);
-    struct event_fifo *fifo = NULL;
-    struct event_lock held;
-
     if (r != REFUSE_NONE)
         return r;
-    event_lock_take(&held, d, NULL);
+    event_lock_take(&lock, d, NULL);
     if (d->events.in_use) { // a control domain is about to reset one of them
         d->events.close_next = 1;
         r = REFUSE_CONTINUE;
     } else {
         fifo = turn_to_two_levels(d);
     }
-    event_lock_drop(&held);
+    event_lock_drop(&lock);
     event_fifo_free(fifo);
     return r;
 }

@@ -59,30 +59,28 @@ static inline void *frame_to_virt(const struct frame *f)
 // for memory in use before the allocator exists, too.
 void frame_table_add(uint64_t first, uint64_t end);
 
-// A reference to a frame that has some, whoever owns it; false when it has none or too many.
-static inline bool frame_get_live(struct frame *f)
+// A reference to a frame that has some, but fewer than `limit`, whoever owns it.
+static inline bool frame_get_below(struct frame *f, uint32_t limit)
 {
     uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
 
     do {
-        if ((old & FRAME_REFS) - 1 >= FRAME_REFS_LIMIT - 1) // none, or the limit
+        if ((old & FRAME_REFS) - 1 >= limit - 1) // none, or the limit
             return false;
     } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED));
     return true;
 }
 
-// The same without a limit: for those who take a frame apart.
+static inline bool frame_get_live(struct frame *f)
+{
+    return frame_get_below(f, FRAME_REFS_LIMIT);
+}
+
+// For those who take a frame apart: the limit for guests does not stop them.
 static inline bool frame_hold_live(struct frame *f)
 {
-    uint32_t old = __atomic_load_n(&f->count, __ATOMIC_RELAXED);
-
-    do {
-        if (!(old & FRAME_REFS))
-            return false;
-    } while (!__atomic_compare_exchange_n(&f->count, &old, old + 1, true, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    return true;
+    return frame_get_below(f, FRAME_REFS);
 }
 
 // Why frame_get() refuses an existing frame; drops what it took when the owner was another one.
