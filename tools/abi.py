@@ -86,6 +86,7 @@ class Abi:
             self.code[name] = abicode.subops(text.call)
             self.check_text(name, text)
         self.check_names()
+        self.faults += [f"{path}:1: {fault}" for path, fault in self.cases.lost]
         self.proven = abiproofs.Proofs(self)
         self.faults += self.proven.faults()
         self.check_prose()

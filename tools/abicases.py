@@ -39,16 +39,21 @@ class Cases:
     """{suite/case: all source that it reaches}."""
 
     def __init__(self):
-        helpers = {}
+        helpers, self.lost = {}, []
+        families = read("tests/guest/guest.h")
         for path in glob.glob("tests/guest/[!c]*.c"):
             helpers.update(bodies(csource.without_comments(read("tests/guest/ports.h") + read(path))))
         self.sources = {}
         for path in sorted(glob.glob("tests/guest/case_*.c")):
             text = csource.without_comments(read(path))
             functions = {**helpers, **bodies(text)}
+            self.lost += [(path, f"guest.h does not list the family {family}")
+                          for family in re.findall(r"GUEST_FAMILY\((\w+)", text) if f"X({family})" not in families]
             for suite, array in re.findall(r'REPORT_SUITE\("(\w+)",\s*(\w+)\)', text):
                 listed = re.search(rf"\b{array}\[\]\s*=\s*\{{(.*?)\}};", text, re.S)
                 for case in re.findall(r"REPORT_CASE\((\w+)\)", listed.group(1) if listed else ""):
+                    if f"{suite}/{case}" in self.sources:
+                        self.lost.append((path, f"there is another case {suite}/{case}"))
                     self.sources[f"{suite}/{case}"] = reach(case, functions, set())
             if path.endswith("case_fatal.c"):
                 for case, run in re.findall(r'\{"(\w+)",\s*(\w+)\s*\}', text):

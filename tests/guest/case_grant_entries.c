@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: MIT
 // grant_table_op: entries as only a strange guest writes them, device mappings, the less used commands.
-#include "tests/guest/guest.h"
+#include "tests/guest/granted.h"
 
 #include <string.h>
-#include <xen/grant_table.h>
 #include <xen/memory.h>
 
 #include "pvguest/grant.h"
 #include "pvguest/start.h"
-
-#define OWN_DOMAIN 0
-#define OTHER_DOMAIN 5
-#define OP(command, value) hypercall_grant_table_op(GNTTABOP_##command, &(value), 1)
-
-static struct grant_entry_v1 *entries; // a second mapping of the first frame of our table
-
-static bool entries_map(void)
-{
-    xen_pfn_t frame;
-    struct gnttab_setup_table s = {.dom = DOMID_SELF, .nr_frames = 1};
-
-    if (entries)
-        return true;
-    entries = memory_reserve(1);
-    set_xen_guest_handle(s.frame_list, &frame);
-    return OP(setup_table, s) == 0 && s.status == GNTST_okay &&
-           hypercall_update_va_mapping(entries, pte_make(frame, PTE_RAM | PTE_RW), 0) == 0;
-}
 
 static int16_t map_status(void *address, grant_ref_t ref, uint32_t flags, grant_handle_t *handle)
 {
@@ -56,8 +36,8 @@ static void strange_entries(void)
     int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
     grant_handle_t h;
 
-    REQUIRE(page && window && ref > 0 && entries_map());
-    struct grant_entry_v1 *e = &entries[ref];
+    REQUIRE(page && window && ref > 0 && granted_entries_map());
+    struct grant_entry_v1 *e = &granted_entries[ref];
     e->flags = GTF_accept_transfer;
     EXPECT(map_status(window, ref, GNTMAP_host_map, &h), GNTST_general_error);
     e->flags = 3; // transitive, for version 2 only
@@ -88,17 +68,17 @@ static void copy_refusals(void)
     int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
     struct gnttab_copy c = {.flags = GNTCOPY_source_gref, .len = 8};
 
-    REQUIRE(page && other && ref > 0 && entries_map());
+    REQUIRE(page && other && ref > 0 && granted_entries_map());
     c.source.u.ref = ref;
     c.source.domid = OWN_DOMAIN;
     c.dest.u.gmfn = virt_to_mfn(other);
     c.dest.domid = DOMID_SELF;
-    entries[ref].flags = GTF_permit_access | GTF_sub_page;
+    granted_entries[ref].flags = GTF_permit_access | GTF_sub_page;
     page[0] = 0x5151;
     EXPECT(OP(copy, c), 0);
     EXPECT(c.status, GNTST_okay); // not to be mapped, but to be copied
     EXPECT(other[0], 0x5151);
-    entries[ref].frame = 0xffffffff;
+    granted_entries[ref].frame = 0xffffffff;
     EXPECT(OP(copy, c), 0);
     EXPECT(c.status, GNTST_bad_page);
     c.dest.domid = OWN_DOMAIN; // a frame by its number is the caller's own
@@ -107,7 +87,7 @@ static void copy_refusals(void)
     c.dest.domid = ABSENT_DOMAIN;
     EXPECT(OP(copy, c), 0);
     EXPECT(c.status, GNTST_bad_domain);
-    entries[ref].frame = (uint32_t)virt_to_mfn(page);
+    granted_entries[ref].frame = (uint32_t)virt_to_mfn(page);
     c.dest.domid = OWN_DOMAIN;
     EXPECT(OP(copy, c), 0);
     EXPECT(c.status, GNTST_permission_denied);
@@ -123,7 +103,7 @@ static void device_mappings(void)
     int ref = grant_access(OWN_DOMAIN, virt_to_mfn(page), false);
     grant_handle_t h;
 
-    REQUIRE(page && window && ref > 0 && entries_map());
+    REQUIRE(page && window && ref > 0 && granted_entries_map());
     EXPECT(map_status(NULL, ref, GNTMAP_device_map, &h), GNTST_okay);
     EXPECT_TRUE(grant_is_busy(ref));
     EXPECT(unmap_status(NULL, bus, h), GNTST_okay);
@@ -178,11 +158,11 @@ static void swap_refs(void)
     struct gnttab_swap_grant_ref s = {.ref_a = a, .ref_b = b};
     grant_handle_t h;
 
-    REQUIRE(page && other && window && a > 0 && b > 0 && entries_map());
+    REQUIRE(page && other && window && a > 0 && b > 0 && granted_entries_map());
     EXPECT(OP(swap_grant_ref, s), 0);
     EXPECT(s.status, GNTST_okay);
-    EXPECT(entries[a].frame, virt_to_mfn(other));
-    EXPECT(entries[a].flags, GTF_permit_access | GTF_readonly);
+    EXPECT(granted_entries[a].frame, virt_to_mfn(other));
+    EXPECT(granted_entries[a].flags, GTF_permit_access | GTF_readonly);
     EXPECT(map_status(window, b, GNTMAP_host_map, &h), GNTST_okay);
     EXPECT(OP(swap_grant_ref, s), 0);
     EXPECT(s.status, GNTST_eagain);
@@ -341,24 +321,24 @@ static void transfer_to_self(void)
     uint64_t *page = page_alloc(0), *window = memory_reserve(1), mfn = virt_to_mfn(page);
     int ref = grant_access(OTHER_DOMAIN, 0, false);
 
-    REQUIRE(page && window && ref > 0 && entries_map());
+    REQUIRE(page && window && ref > 0 && granted_entries_map());
     page[0] = 0x4321;
     EXPECT(page_set_absent(page), 0);
-    entries[ref].flags = 0;
-    entries[ref].domid = OWN_DOMAIN;
-    entries[ref].frame = 0;
-    entries[ref].flags = GTF_accept_transfer;
+    granted_entries[ref].flags = 0;
+    granted_entries[ref].domid = OWN_DOMAIN;
+    granted_entries[ref].frame = 0;
+    granted_entries[ref].flags = GTF_accept_transfer;
     EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_okay);
-    EXPECT(entries[ref].flags,
+    EXPECT(granted_entries[ref].flags,
            GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
-    EXPECT_TRUE(entries[ref].frame != 0);
-    EXPECT(can_be_mapped(window, entries[ref].frame), 1);
+    EXPECT_TRUE(granted_entries[ref].frame != 0);
+    EXPECT(can_be_mapped(window, granted_entries[ref].frame), 1);
     EXPECT(window[0], 0x4321);
-    EXPECT(entries[ref].frame, mfn);
+    EXPECT(granted_entries[ref].frame, mfn);
     EXPECT(transfer_status(mfn, OWN_DOMAIN, ref), GNTST_bad_page); // mapped again
     EXPECT(hypercall_update_va_mapping(window, 0, UVMF_INVLPG | UVMF_LOCAL), 0);
     EXPECT(page_set_writable(page), 0); // it is the same frame
-    entries[ref].flags = 0;
+    granted_entries[ref].flags = 0;
     EXPECT_TRUE(grant_end(ref));
     page_free(page, 0);
 }

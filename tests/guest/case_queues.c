@@ -234,7 +234,7 @@ static void many_ports(void)
 }
 
 // A virtual interrupt in its queue, and an upcall that is taken.
-static void virtual_interrupt(void)
+static void virtual_interrupt_queued(void)
 {
     WORLD_WITHOUT_PORTS;
     struct evtchn_bind_virq b = {.virq = VIRQ_TIMER, .vcpu = 0};
@@ -388,7 +388,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(before_the_words),
     REPORT_CASE(closed_while_in_a_queue),
     REPORT_CASE(many_ports),
-    REPORT_CASE(virtual_interrupt),
+    REPORT_CASE(virtual_interrupt_queued),
     REPORT_CASE(polls),
     REPORT_CASE(words_of_ones),
     REPORT_CASE(links_in_circles),

@@ -127,6 +127,7 @@ bool probe_write(void *address, uint64_t value);
     X(grants) \
     X(grant_entries) \
     X(grant_errors) \
+    X(grant_limits) \
     X(sched) \
     X(vcpu) \
     X(smp) \
