@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xen/elfnote.h>
 #include <xen/errno.h>
@@ -200,7 +201,87 @@ static int notes_read(struct parser *p, uint64_t offset, uint64_t size)
     return 0;
 }
 
-/* Notes of the program headers; if there are none for Xen, those of the sections. */
+/* One KEY=VALUE of the section __xen_guest: the note of the same meaning. */
+static int guest_key_apply(struct parser *p, const char *key, const char *value)
+{
+    static const struct {
+        const char *key;
+        uint32_t type;
+        bool is_number;
+    } keys[] = {
+        {"LOADER",           XEN_ELFNOTE_LOADER,         false},
+        {"GUEST_OS",         XEN_ELFNOTE_GUEST_OS,       false},
+        {"GUEST_VER",        XEN_ELFNOTE_GUEST_VERSION,  false},
+        {"XEN_VER",          XEN_ELFNOTE_XEN_VERSION,    false},
+        {"FEATURES",         XEN_ELFNOTE_FEATURES,       false},
+        {"VIRT_BASE",        XEN_ELFNOTE_VIRT_BASE,      true },
+        {"VIRT_ENTRY",       XEN_ELFNOTE_ENTRY,          true },
+        {"ELF_PADDR_OFFSET", XEN_ELFNOTE_PADDR_OFFSET,   true },
+        {"HYPERCALL_PAGE",   XEN_ELFNOTE_HYPERCALL_PAGE, true },
+    };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        uint64_t number = strtoull(value, NULL, 0);
+        if (strcmp(key, keys[i].key) == 0) {
+            return keys[i].is_number
+                       ? note_apply(p, keys[i].type, (const uint8_t *)&number, sizeof(number))
+                       : note_apply(p, keys[i].type, (const uint8_t *)value, strlen(value));
+        }
+    }
+    return 0; /* for other loaders, or only advice */
+}
+
+/* The section's text, KEY=VALUE between commas. */
+static int guest_section_apply(struct parser *p, const char *section, uint64_t size)
+{
+    struct guest_image *image = p->image;
+    char *text = strndup(section, size), *state = text;
+    int rc = text ? 0 : fail(p, -XEN_ENOMEM, "no memory for the text of __xen_guest");
+
+    image->paddr_offset = UNSET;
+    for (char *key = strsep(&state, ","); key && rc == 0; key = strsep(&state, ",")) {
+        char *value = key;
+        strsep(&value, "=");
+        rc = guest_key_apply(p, key, value ? value : "");
+    }
+    free(text);
+    /* Linked at their addresses rather than at physical ones, and a page number. */
+    if (image->paddr_offset == UNSET) {
+        image->paddr_offset = image->virt_base;
+    }
+    image->hypercall_page = image->virt_base + (image->hypercall_page << 12);
+    p->found = true;
+    return rc;
+}
+
+static void section_read(const struct parser *p, unsigned int index, struct elf_section *section)
+{
+    memcpy(section, p->data + p->header.shoff + index * sizeof(*section), sizeof(*section));
+}
+
+/* Kernels older than notes have a section __xen_guest in their place. */
+static int guest_section_find(struct parser *p)
+{
+    static const char name[] = "__xen_guest";
+    const struct elf_header *h = &p->header;
+    struct elf_section names, section;
+
+    if (h->shstrndx >= h->shnum) {
+        return 0;
+    }
+    section_read(p, h->shstrndx, &names);
+    for (unsigned int i = 0; i < h->shnum && inside(p, names.offset, names.size); i++) {
+        section_read(p, i, &section);
+        if (section.name < names.size && names.size - section.name >= sizeof(name) &&
+            memcmp(p->data + names.offset + section.name, name, sizeof(name)) == 0 &&
+            inside(p, section.offset, section.size)) {
+            return guest_section_apply(p, (const char *)p->data + section.offset, section.size);
+        }
+    }
+    return 0;
+}
+
+/* Notes of the program headers; if there are none for Xen, those of the sections, or __xen_guest. */
 static int notes_find(struct parser *p)
 {
     const struct elf_header *h = &p->header;
@@ -219,13 +300,14 @@ static int notes_find(struct parser *p)
     }
     for (unsigned int i = 0; i < h->shnum; i++) {
         struct elf_section section;
-        memcpy(&section, p->data + h->shoff + i * sizeof(section), sizeof(section));
+        section_read(p, i, &section);
         int rc = section.type == ELF_SHT_NOTE ? notes_read(p, section.offset, section.size) : 0;
         if (rc) {
             return rc;
         }
     }
-    return p->found ? 0 : fail(p, -XEN_ENOEXEC, "no Xen notes: not a Xen PV kernel");
+    int rc = p->found ? 0 : guest_section_find(p);
+    return rc || p->found ? rc : fail(p, -XEN_ENOEXEC, "no Xen notes: not a Xen PV kernel");
 }
 
 /* Features that a kernel demands ("!name"): those that every 64-bit PV guest has. */

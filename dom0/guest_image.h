@@ -5,7 +5,8 @@
  *
  * Notes and their defaults: VIRT_BASE 0, PADDR_OFFSET 0, ENTRY the ELF entry, everything else
  * absent. XEN_VERSION ("xen-3.0") is required, and so is LOADER "generic" unless GUEST_OS is
- * "linux". Symbol tables (BSD_SYMTAB) are not loaded.
+ * "linux". A kernel without notes may have a section __xen_guest with the same as text. Symbol tables
+ * (BSD_SYMTAB) are not loaded.
  */
 #pragma once
 
@@ -40,6 +41,6 @@ struct guest_error {
     char text[160];
 };
 
-/* 0, or -XEN_ENOEXEC / -XEN_EINVAL with a reason. The image points into `data`. */
+/* 0, or -XEN_ENOEXEC / -XEN_EINVAL / -XEN_ENOMEM with a reason. The image points into `data`. */
 int guest_image_parse(struct guest_image *image, const void *data, size_t size,
                       struct guest_error *error);

@@ -21,7 +21,8 @@ struct boot_module {
 };
 
 struct boot_info {
-    const char *loader, *cmdline;
+    const char *loader;
+    char *cmdline; // the hypervisor's; without what belongs to dom0 after options_parse()
     struct boot_module module[BOOT_MAX_MODULES];
     unsigned module_count;
     struct boot_region region[BOOT_MAX_REGIONS];
@@ -84,17 +85,7 @@ void cpu_main(void) __attribute__((noreturn));
 
 // --- Builds the control domain from the boot modules.
 
-// Module 0 is the kernel (its text the command line), module 1 its initrd. Panics with what is wrong
-// when it cannot be built. Options: dom0_mem=, dom0_max_vcpus=. dom0 is ready to run and paused.
+// Module 0 is the kernel, plain or packed by gzip, its text the command line; of the others the first that
+// is no microcode update (ucode=) is its initrd. Panics with what is wrong when it cannot be built. dom0 is
+// ready to run and paused.
 void dom0_build(void);
-
-// --- The hypervisor's command line: words "name", "name=value".
-void cmdline_init(const char *text);
-
-// The value of option `name` copied to `value` (empty for the bare word); false if it is not given.
-// The last one wins.
-bool cmdline_get(const char *name, char *value, size_t size);
-
-// The number that option `name` begins with, scaled by a B, K, M, G or T behind it; a bare one is shifted
-// to the left.
-uint64_t cmdline_get_number(const char *name, unsigned bare_shift, uint64_t otherwise);

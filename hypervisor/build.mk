@@ -1,3 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 HV_SRCS += $(filter-out %/asm_offsets.c,$(wildcard hypervisor/*.c hypervisor/*.S))
+
+# What runs once, at boot: small rather than fast.
+HV_BOOT_SRCS := $(addprefix hypervisor/,acpi.c bootmem.c cpufeatures.c dom0_build.c elf.c gzip.c \
+	multiboot.c options.c panic.c)
+$(HV_BOOT_SRCS:%.c=$(B)/obj/hv/%.o): HV_CFLAGS += -Os

@@ -34,16 +34,19 @@ enum { DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5 };
 
 static bool is_dead = true; // until it is set up
 
+// Speed 0: as it is.
 static void serial_init(unsigned baud)
 {
-    uint16_t divisor = (uint16_t)(CLOCK / (baud ? baud : CLOCK));
     if (in8(COM1 + LSR) == 0xff)
         return; // nothing decodes the port
-    out8(COM1 + IER, 0);
-    out8(COM1 + LCR, LCR_DIVISOR | LCR_8N1);
-    out8(COM1 + DATA, (uint8_t)divisor);
-    out8(COM1 + IER, (uint8_t)(divisor >> 8));
+    if (baud) {
+        uint16_t divisor = (uint16_t)(CLOCK / baud);
+        out8(COM1 + LCR, LCR_DIVISOR | LCR_8N1);
+        out8(COM1 + DATA, (uint8_t)divisor);
+        out8(COM1 + IER, (uint8_t)(divisor >> 8)); // the divisor's upper half
+    }
     out8(COM1 + LCR, LCR_8N1);
+    out8(COM1 + IER, 0);
     out8(COM1 + FCR, FCR_ENABLE_AND_CLEAR);
     out8(COM1 + MCR, MCR_DTR_RTS_OUT2);
     is_dead = false;
@@ -109,9 +112,10 @@ void console_force(void)
     is_forced = true;
 }
 
-void console_init(void)
+void console_init(bool has_port, unsigned baud)
 {
-    serial_init((unsigned)cmdline_get_number("com1", 0, 115200));
+    if (has_port)
+        serial_init(baud);
     // What was logged before.
     for (uint32_t at = ring_start; at != ring_end; at++) {
         char c = ring[at % RING_SIZE];

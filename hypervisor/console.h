@@ -5,7 +5,7 @@
 #include "hypervisor/types.h"
 
 // Set the port up (com1=BAUD,8n1) and print what was logged before.
-void console_init(void);
+void console_init(bool has_port, unsigned baud);
 // Input by interrupt from now on, which raises SOFTIRQ_CONSOLE; after ioapic_init().
 void console_init_irq(void);
 

@@ -14,13 +14,16 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/domain_memory.h"
 #include "hypervisor/elf.h"
+#include "hypervisor/gzip.h"
+#include "hypervisor/options.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/traps.h"
 #include <xen/features.h>
 
 #define BOOTSTRAP_ALIGN (4ull << 20)
 #define BOOTSTRAP_PADDING (512ull << 10)
-#define RESERVE_FRAMES (16384) // left for the hypervisor and guests when dom0_mem= is not given
+#define BUILD_RESERVE                                                                              \
+    (1024) // frames that the builder and the first domains' structures take, and some
 #define FEATURES_OFFERED                                                                           \
     (1u << XENFEAT_writable_page_tables | 1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_dom0)
 #define LEVELS 4
@@ -29,6 +32,10 @@
 struct builder {
     struct domain *d;
     struct elf_image image;
+    const void *kernel; // plain
+    size_t kernel_bytes;
+    void *unpacked; // it is here if it came packed, else NULL
+    unsigned unpacked_order;
     const struct boot_module *initrd; // NULL: none
     uint64_t nr_pages;
     uint64_t *p2m; // scratch copy while building
@@ -98,13 +105,16 @@ static uint64_t tables_for(uint64_t start, uint64_t end)
 
 // --- memory
 
-static uint64_t dom0_pages(void)
+static void choose_size(struct builder *b)
 {
-    uint64_t free = frames_free_count();
-    uint64_t wanted = cmdline_get_number("dom0_mem", 10, 0) >> PAGE_SHIFT;
-    uint64_t available = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : free / 2;
+    uint64_t free = frames_free_count(), limit;
 
-    return wanted && wanted < available ? wanted : available;
+    b->nr_pages = options_dom0_pages(free, &limit);
+    // The list while building needs a power of two of pages, hence twice.
+    uint64_t reserve = BUILD_RESERVE + 2 * pages_of(b->nr_pages * sizeof(uint64_t));
+    b->nr_pages = MIN(b->nr_pages, free > reserve ? free - reserve : free / 2);
+    // Xen's reservations are 32-bit numbers.
+    b->d->max_pages = MAX(MIN(limit, UINT32_MAX), b->nr_pages);
 }
 
 // Most of dom0's memory is not cleared: dom0 is trusted, nobody else has run yet, and touching all of
@@ -131,7 +141,6 @@ static void allocate_memory(struct builder *b)
     b->p2m = page_alloc(b->p2m_order);
     if (!b->p2m)
         panic("dom0: no memory for a list of %lu pages", b->nr_pages);
-    b->d->max_pages = b->nr_pages;
     while (pfn < b->nr_pages) {
         struct frame *f = NULL;
         if ((1ull << order) <= b->nr_pages - pfn)
@@ -279,7 +288,8 @@ static void write_start_info(struct builder *b)
         si->mod_len = b->initrd->bytes;
         si->flags |= b->image.mod_start_pfn ? SIF_MOD_START_PFN : 0;
     }
-    strlcpy((char *)si->cmd_line, boot_info.module[0].cmdline, sizeof(si->cmd_line));
+    snprintf((char *)si->cmd_line, sizeof(si->cmd_line), "%s%s%s", boot_info.module[0].cmdline,
+             *boot_options.dom0_words ? " " : "", boot_options.dom0_words);
 }
 
 static void start_vcpu(struct builder *b)
@@ -317,7 +327,7 @@ static void start_vcpu(struct builder *b)
 static void create_domain(struct builder *b)
 {
     const struct xen_domctl_createdomain config = {
-        .max_vcpus = (uint32_t)cmdline_get_number("dom0_max_vcpus", 0, cpu_count()),
+        .max_vcpus = options_dom0_vcpus(cpu_count(), DOMAIN_MAX_VCPUS),
         .max_evtchn_port = -1u,
         .max_grant_frames = 64,
         .max_maptrack_frames = 1024,
@@ -326,29 +336,70 @@ static void create_domain(struct builder *b)
     enum refusal r = domain_create(0, &config, true, &b->d);
 
     if (r == REFUSE_NONE)
-        r = domain_alloc_vcpus(b->d, MIN(MAX(config.max_vcpus, 1u), DOMAIN_MAX_VCPUS));
+        r = domain_alloc_vcpus(b->d, config.max_vcpus);
     if (r != REFUSE_NONE)
         panic("dom0 cannot be created: %s", refusal_words(r));
     domain_dom0 = b->d;
     access_grant_hardware(b->d);
 }
 
+// --- modules
+
+static void unpack_kernel(struct builder *b)
+{
+    uint64_t bytes = gzip_contents_size(b->kernel, b->kernel_bytes);
+
+    while (PAGE_SIZE << b->unpacked_order < bytes)
+        b->unpacked_order++;
+    if (b->unpacked_order <= PAGE_ORDER_MAX)
+        b->unpacked = page_alloc(b->unpacked_order);
+    if (!b->unpacked)
+        panic("dom0: no memory for a kernel of %lu KiB, unpacked", bytes >> 10);
+    const char *wrong = gzip_unpack(b->unpacked, bytes, b->kernel, b->kernel_bytes);
+    if (wrong)
+        panic("dom0: %s", wrong);
+    b->kernel = b->unpacked;
+    b->kernel_bytes = bytes;
+}
+
+// The kernel comes first; a microcode update is whichever ucode= names; the first of the rest is the initrd.
+static void choose_modules(struct builder *b)
+{
+    int ucode = boot_options.ucode_module, count = (int)boot_info.module_count;
+
+    if (!count)
+        panic("no boot module: GRUB has to load a dom0 kernel with module2");
+    const struct boot_module *kernel = &boot_info.module[0];
+    b->kernel = maddr_to_virt(MADDR(kernel->start));
+    b->kernel_bytes = kernel->bytes;
+    if (gzip_is_packed(b->kernel, b->kernel_bytes))
+        unpack_kernel(b);
+    ucode += ucode < 0 ? count : 0;
+    if (ucode > 0 && ucode < count)
+        log_info("module %d is a microcode update, which is left to the firmware", ucode);
+    for (int i = 1; i < count; i++) {
+        if (i == ucode)
+            continue;
+        if (b->initrd)
+            log_warn("module %d is not used", i);
+        else
+            b->initrd = &boot_info.module[i];
+    }
+}
+
 void dom0_build(void)
 {
     static struct builder b;
 
-    if (!boot_info.module_count)
-        panic("no boot module: GRUB has to load a dom0 kernel with module2");
-    const struct boot_module *kernel = &boot_info.module[0];
-    b.initrd = boot_info.module_count > 1 ? &boot_info.module[1] : NULL;
-    const char *wrong = elf_parse(&b.image, maddr_to_virt(MADDR(kernel->start)), kernel->bytes);
+    choose_modules(&b);
+    const char *wrong = elf_parse(&b.image, b.kernel, b.kernel_bytes);
     if (wrong)
         panic("dom0: %s", wrong);
     if (b.image.features_required & ~FEATURES_OFFERED)
         panic("dom0: the kernel requires features %#x that are not offered",
               b.image.features_required & ~FEATURES_OFFERED);
     create_domain(&b);
-    b.nr_pages = dom0_pages();
+    choose_size(&b);
     lay_out(&b);
     allocate_memory(&b);
     load_image(&b);
@@ -359,6 +410,7 @@ void dom0_build(void)
     write_start_info(&b);
     start_vcpu(&b);
     page_free(b.p2m, b.p2m_order);
+    page_free(b.unpacked, b.unpacked_order);
     for (unsigned i = 0; i < boot_info.module_count; i++)
         boot_module_free(i);
     log_info("dom0: %lu MiB, %u vcpus, kernel at %#lx, entry %#lx", b.nr_pages >> 8, b.d->max_vcpus,

@@ -8,6 +8,7 @@
 #include "hypervisor/context.h"
 #include "hypervisor/descriptors.h"
 #include "hypervisor/irq.h"
+#include "hypervisor/options.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/traps.h"
@@ -20,8 +21,9 @@ void boot_main(uint32_t magic, uint64_t info, uint64_t load_address)
     boot_info.image_start = load_address;
     boot_info.image_end = load_address + (uint64_t)(image_end - image_start);
     multiboot_parse(magic, info);
-    log_init();
-    console_init();
+    options_parse(boot_info.cmdline);
+    log_set_level(boot_options.log_level);
+    console_init(boot_options.has_console, boot_options.baud);
     log_info("Paravane, loaded by %s [%s]", boot_info.loader, boot_info.cmdline);
     cpu_features_init();
     bootmem_init();

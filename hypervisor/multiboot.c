@@ -43,8 +43,9 @@ struct boot_info boot_info;
 
 static char text_pool[4096]; // command lines of the hypervisor and the modules
 static size_t text_used;
+static char no_text[1];
 
-static const char *text_keep(const char *text, size_t max)
+static char *text_keep(const char *text, size_t max)
 {
     size_t length = strnlen(text, max);
     size_t room = sizeof(text_pool) - text_used;
@@ -52,7 +53,7 @@ static const char *text_keep(const char *text, size_t max)
     if (length + 1 > room) {
         log_warn("boot: the command lines are too long, this one is cut: %s", text);
         if (room == 0)
-            return "";
+            return no_text;
         length = room - 1;
     }
     memcpy(kept, text, length);
@@ -133,12 +134,12 @@ void multiboot_parse(uint32_t magic, uint64_t info)
     uint64_t end = info + *(const uint32_t *)info;
     if (magic != LOADER_MAGIC)
         panic("started by a loader that is not Multiboot2 (magic %#x)", magic);
-    boot_info.cmdline = boot_info.loader = "";
+    boot_info.cmdline = no_text;
+    boot_info.loader = "";
     for (uint64_t at = info + 8; at + sizeof(*t) <= end; at += (t->size + 7ul) & ~7ul) {
         t = (const struct tag *)at;
         if (t->type == TAG_END || t->size < sizeof(*t) || at + t->size > end)
             break;
         parse_tag(t);
     }
-    cmdline_init(boot_info.cmdline);
 }

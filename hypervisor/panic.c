@@ -104,6 +104,7 @@ void panic_with_regs(const struct cpu_user_regs *regs, const char *format, ...)
     }
     smp_stop_others();
     console_force();
+    log_set_level(LOG_INFO);
     log_error("*** Paravane panic on CPU %u:", this_cpu_id());
     va_start(args, format);
     vprintk(LOG_ERROR, format, args);

@@ -2,7 +2,7 @@
 // The end of the machine: halt, restart, power off.
 #include "hypervisor/power.h"
 #include "hypervisor/acpi.h"
-#include "hypervisor/boot.h"
+#include "hypervisor/options.h"
 #include "hypervisor/printk.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/time.h"
@@ -24,9 +24,8 @@ void power_halt(void)
 void power_restart(unsigned delay_us)
 {
     static const struct descriptor_pointer no_idt;
-    char unused[2];
 
-    if (cmdline_get("noreboot", unused, sizeof(unused))) {
+    if (boot_options.noreboot) {
         log_info("Halted (noreboot).");
         power_halt();
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The log: formats a message and hands it to the console as one line.
 #include "hypervisor/printk.h"
-#include "hypervisor/boot.h"
 #include "hypervisor/console.h"
 #include "hypervisor/string.h"
 
@@ -10,11 +9,9 @@
 
 static enum log_level log_level = LOG_INFO;
 
-void log_init(void)
+void log_set_level(enum log_level level)
 {
-    char value[8];
-    if (cmdline_get("loglvl", value, sizeof(value)) && strncmp(value, "all", sizeof("all")) == 0)
-        log_level = LOG_DEBUG;
+    log_level = level;
 }
 
 // One console_log() call, so that other CPUs do not tear the line.

@@ -8,9 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_NONE, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-void log_init(void); // loglvl=all on the command line: LOG_DEBUG as well
+// Messages up to `level` are shown; LOG_INFO if nobody says otherwise.
+void log_set_level(enum log_level level);
 
 void printk(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void vprintk(enum log_level level, const char *format, va_list args);

@@ -41,15 +41,18 @@ def available(hv):
     return os.path.exists(os.path.join(ROOT, HYPERVISORS[hv]))
 
 
-def make_iso(name, hv, kernel, arguments="", *, initrd="", options="", memory="512M", bios_only=False):
-    """build/boot/NAME.iso that boots kernel as dom0 under hv; returns its path."""
+def make_iso(name, hv, kernel, arguments="", *, initrd="", modules=(), options="", memory="512M,max:512M",
+             bios_only=False):
+    """build/boot/NAME.iso that boots kernel as dom0 under hv; returns its path. Memory "" leaves dom0_mem=
+    to the options; modules follow the initrd."""
     out = os.path.join(BOOT, name + ".iso")
     os.makedirs(BOOT, exist_ok=True)
-    all_options = f"{HYPERVISOR_OPTIONS[hv]} dom0_mem={memory} {options}".strip()
+    all_options = " ".join(filter(None, [HYPERVISOR_OPTIONS[hv], memory and f"dom0_mem={memory}", options]))
+    files = [os.path.join(ROOT, module) for module in [initrd, *modules] if module]
     environment = dict(os.environ, MKISO_BIOS="1" if bios_only else "")
     subprocess.run([os.path.join(ROOT, "tools", "mkiso.sh"), out, hv,
                     os.path.join(ROOT, HYPERVISORS[hv]), all_options, os.path.join(ROOT, kernel),
-                    arguments, os.path.join(ROOT, initrd) if initrd else ""], check=True)
+                    arguments, *files], check=True)
     return out
 
 

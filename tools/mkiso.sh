@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Makes a GRUB boot image for BIOS and UEFI.
-#   mkiso.sh OUT paravane|xen HYPERVISOR "HYPERVISOR OPTIONS" KERNEL "KERNEL ARGUMENTS" [INITRD]
-#   mkiso.sh OUT kernel KERNEL "KERNEL ARGUMENTS" [INITRD]      a Multiboot2 kernel on bare hardware
+#   mkiso.sh OUT paravane|xen HYPERVISOR "HYPERVISOR OPTIONS" KERNEL "KERNEL ARGUMENTS" [MODULE...]
+#   mkiso.sh OUT kernel KERNEL "KERNEL ARGUMENTS" [MODULE...]   a Multiboot2 kernel on bare hardware
+# The kernel of a domain and the modules are loaded as they are: GRUB does not unpack them.
 # MKISO_BIOS=1 leaves the UEFI half out, which halves size and time.
 set -eu
 
 usage() {
-    sed -n '3,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,7s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -46,17 +47,20 @@ paravane | xen)
     add "$1" "$name"
     printf 'multiboot2 /boot/%s %s\n' "$name" "$(quote "$2")" >>"$config"
     shift 2
-    loader=module2
+    loader="module2 --nounzip"
     ;;
 kernel) loader=multiboot2 ;;
 *) usage ;;
 esac
 add "$1" kernel
 printf '%s /boot/kernel %s\n' "$loader" "$(quote "$2")" >>"$config"
-if [ -n "${3:-}" ]; then
-    cp "$3" "$tree/boot/initrd"
-    printf 'module2 /boot/initrd\n' >>"$config"
-fi
+shift 2
+count=0
+for module in "$@"; do
+    count=$((count + 1))
+    cp "$module" "$tree/boot/module$count"
+    printf 'module2 --nounzip /boot/module%s\n' "$count" >>"$config"
+done
 printf 'boot\n' >>"$config"
 
 only=

@@ -232,10 +232,11 @@ check: | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
 	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE)" UNIT_CFLAGS="$(UNIT_CFLAGS)" \
 		python3 tools/check.py $(T)
 
-## make docs          writes docs/abi.md from the sources
+## make docs          writes docs/abi.md and docs/options.md from the sources
 .PHONY: docs
 docs:
 	@python3 tools/abi.py
+	@python3 tools/options.py
 
 ## make format        formats the C sources in place
 .PHONY: format

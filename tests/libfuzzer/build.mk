@@ -2,9 +2,10 @@
 # Fuzzers of parsers on the host. HARNESS_NAME := what tests/libfuzzer/NAME.c needs besides. Each is a host test
 # (build/unit/fuzz_NAME: damaged seeds, driver.c) and, built by clang, a libFuzzer program (make fuzz-host).
 
-HARNESSES := decode elf guest_image xl_config xenstore
+HARNESSES := decode elf gzip guest_image xl_config xenstore
 HARNESS_decode := tests/unit/decode_oracle.c hypervisor/decode.c
 HARNESS_elf := tests/libfuzzer/elf_seed.c hypervisor/elf.c
+HARNESS_gzip := hypervisor/gzip.c
 HARNESS_guest_image := tests/libfuzzer/elf_seed.c dom0/guest_image.c
 HARNESS_xl_config := tools/xl/xl_config.c tools/xl/xl_device.c
 HARNESS_xenstore := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_request.c xenstore_ring.c \
@@ -15,7 +16,7 @@ UNIT_TESTS += $(HARNESSES:%=fuzz_%)
 define harness_unit
 UNIT_fuzz_$1_SRCS := tests/libfuzzer/$1.c tests/libfuzzer/driver.c $(HARNESS_$1)
 UNIT_fuzz_$1_CFLAGS := $(harness_cflags) -DHARNESS_NAME='"fuzz_$1"'
-UNIT_fuzz_$1_LIBS := $(if $(filter decode,$1),-lZydis)
+UNIT_fuzz_$1_LIBS := $(if $(filter decode,$1),-lZydis) $(if $(filter gzip,$1),-lz)
 endef
 $(foreach h,$(HARNESSES),$(eval $(call harness_unit,$h)))
 

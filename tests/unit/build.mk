@@ -21,8 +21,13 @@ UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
 UNIT_TESTS += xl_config
 UNIT_xl_config_SRCS := tests/unit/test_xl_config.c tools/xl/xl_config.c tools/xl/xl_device.c
 
-UNIT_TESTS += format bootmem acpi
-UNIT_format_SRCS := tests/unit/test_format.c hypervisor/cmdline.c tests/unit/host/host.c
+UNIT_TESTS += format bootmem acpi options gzip
+UNIT_options_SRCS := tests/unit/test_options.c hypervisor/options.c
+UNIT_options_CFLAGS := -Itests/unit/host
+UNIT_gzip_SRCS := tests/unit/test_gzip.c hypervisor/gzip.c
+UNIT_gzip_CFLAGS := -Itests/unit/host
+UNIT_gzip_LIBS := -lz
+UNIT_format_SRCS := tests/unit/test_format.c tests/unit/host/host.c
 UNIT_format_CFLAGS := -Itests/unit/host
 UNIT_bootmem_SRCS := tests/unit/test_bootmem.c tests/unit/host/host.c
 UNIT_bootmem_CFLAGS := -Itests/unit/host

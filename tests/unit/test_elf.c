@@ -259,6 +259,70 @@ static void bad_layout(void)
     expect_refused("hypercall page", sizeof(file));
 }
 
+// In the place of notes a section __xen_guest with `text`; bytes behind the text are no part of it.
+static void make_old(const char *text)
+{
+    make();
+    program_header(1, 0, 0, 0, 0, 0);
+    put(EH_SHOFF, SHDRS_AT, 8);
+    put(EH_SHENTSIZE, 64, 2);
+    put(EH_SHENTSIZE + 2, 3, 2); // sections
+    put(EH_SHENTSIZE + 4, 2, 2); // names are in the last
+    put(SHDRS_AT + 64, 1, 4);
+    put(SHDRS_AT + 64 + 4, 1, 4);
+    put(SHDRS_AT + 64 + 24, 0x1a00, 8);
+    put(SHDRS_AT + 64 + 32, strlen(text), 8);
+    put(SHDRS_AT + 128 + 4, 3, 4);
+    put(SHDRS_AT + 128 + 24, 0x1b00, 8);
+    put(SHDRS_AT + 128 + 32, 13, 8);
+    memcpy(file + 0x1a00, text, strlen(text));
+    memcpy(file + 0x1b00, "\0__xen_guest", 13);
+}
+
+static void guest_section(void)
+{
+    struct elf_image image;
+
+    make_old(
+        "GUEST_OS=Mini-OS,XEN_VER=xen-3.0,HYPERCALL_PAGE=0x2,VIRT_BASE=0xffffffff80000000,"
+        "ELF_PADDR_OFFSET=0x0,LOADER=generic,FEATURES=!writable_page_tables|pae_pgdir_above_4gb");
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT_EQUAL(image.virt_base, BASE);
+    CU_ASSERT_EQUAL(image.start, BASE + 0x1000);
+    CU_ASSERT_EQUAL(image.hypercall_page, BASE + 0x2000);
+    CU_ASSERT_EQUAL(image.entry, BASE + 0x1010);
+    CU_ASSERT_EQUAL(image.features_required, 1u << XENFEAT_writable_page_tables);
+    // Without ELF_PADDR_OFFSET physical addresses in the file are linear ones; numbers may be decimal.
+    make_old(
+        "XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,VIRT_ENTRY=18446744071562072096,BSD_SYMTAB");
+    program_header(0, 1, CODE_AT, BASE + 0x1000, 0x800, 0x3000);
+    CU_ASSERT_PTR_NULL_FATAL(elf_parse(&image, file, sizeof(file)));
+    CU_ASSERT_EQUAL(image.start, BASE + 0x1000);
+    CU_ASSERT_EQUAL(image.entry, BASE + 0x1020);
+    CU_ASSERT_TRUE(image.wants_symtab);
+}
+
+static void guest_section_refused(void)
+{
+    make_old("XEN_VER=xen-2.0");
+    expect_refused("version", sizeof(file));
+    make_old("XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0,HYPERCALL_PAGE="
+             "0xfffffffffffff");
+    expect_refused("hypercall page", sizeof(file));
+    make_old("XEN_VER=xen-3.0");
+    put(SHDRS_AT + 64 + 32, UINT64_MAX, 8); // not in the file
+    expect_refused("no Xen notes", sizeof(file));
+    make_old("XEN_VER=xen-3.0");
+    put(SHDRS_AT + 64, 2, 4); // another name
+    expect_refused("no Xen notes", sizeof(file));
+    make_old("XEN_VER=xen-3.0");
+    put(SHDRS_AT + 128 + 32, 12, 8); // a name without its end
+    expect_refused("no Xen notes", sizeof(file));
+    make_old("XEN_VER=xen-3.0");
+    put(EH_SHENTSIZE + 4, 77, 2);
+    expect_refused("no Xen notes", sizeof(file));
+}
+
 // Whatever the damage, the reader stays inside the file (the sanitizers look).
 static void random_damage(void)
 {
@@ -266,7 +330,10 @@ static void random_damage(void)
     for (unsigned round = 0; round < 20000; round++) {
         struct elf_image image;
         struct elf_piece piece;
-        make_with_symbols();
+        if (round & 1)
+            make_with_symbols();
+        else
+            make_old("XEN_VER=xen-3.0,VIRT_BASE=0xffffffff80000000,ELF_PADDR_OFFSET=0x0,FEATURES=");
         for (unsigned i = 0; i < 1u + (unsigned)rand() % 8; i++)
             file[rand() % 4 ? rand() % (NOTES_AT + 0x100) : SHDRS_AT + rand() % 192] =
                 (uint8_t)rand();
@@ -282,10 +349,12 @@ static void random_damage(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(good_image),        REPORT_CASE(symbol_table),  REPORT_CASE(sparse_notes),
-    REPORT_CASE(not_elf),           REPORT_CASE(wrong_machine), REPORT_CASE(no_notes),
-    REPORT_CASE(notes_that_refuse), REPORT_CASE(truncated),     REPORT_CASE(bad_layout),
-    REPORT_CASE(random_damage),
+    REPORT_CASE(guest_section),     REPORT_CASE(guest_section_refused),
+    REPORT_CASE(good_image),        REPORT_CASE(symbol_table),
+    REPORT_CASE(sparse_notes),      REPORT_CASE(not_elf),
+    REPORT_CASE(wrong_machine),     REPORT_CASE(no_notes),
+    REPORT_CASE(notes_that_refuse), REPORT_CASE(truncated),
+    REPORT_CASE(bad_layout),        REPORT_CASE(random_damage),
 };
 
 int main(void)

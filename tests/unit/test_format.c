@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The hypervisor's vsnprintf against the C library's, and the command-line options.
+// The hypervisor's vsnprintf against the C library's.
 // format.c is included, with its functions renamed, to have both beside each other.
-#include "hypervisor/boot.h"
+#include "hypervisor/printk.h"
+#include "hypervisor/types.h"
 #include "tests/report.h"
 #include <CUnit/CUnit.h>
 #include <stdarg.h>
@@ -54,42 +55,10 @@ static void truncation(void)
     CU_ASSERT_STRING_EQUAL(small, "");
 }
 
-static void options(void)
-{
-    char value[8];
-    cmdline_init("console=com1 com1=9600,8n1  noreboot dom0_mem=256M loglvl=all loglvl=error x");
-    CU_ASSERT_TRUE(cmdline_get("console", value, sizeof(value)));
-    CU_ASSERT_STRING_EQUAL(value, "com1");
-    CU_ASSERT_TRUE(cmdline_get("loglvl", value, sizeof(value)));
-    CU_ASSERT_STRING_EQUAL(value, "error");
-    CU_ASSERT_TRUE(cmdline_get("x", value, sizeof(value)));
-    CU_ASSERT_STRING_EQUAL(value, "");
-    CU_ASSERT_FALSE(cmdline_get("con", value, sizeof(value)));
-    CU_ASSERT_FALSE(cmdline_get("consoles", value, sizeof(value)));
-    CU_ASSERT_TRUE(cmdline_get("noreboot", value, sizeof(value)));
-    CU_ASSERT_EQUAL(cmdline_get_number("com1", 0, 115200), 9600);
-    CU_ASSERT_EQUAL(cmdline_get_number("com2", 0, 5), 5);
-    CU_ASSERT_EQUAL(cmdline_get_number("dom0_mem", 10, 0), 256ul << 20);
-}
-
-static void sizes(void)
-{
-    cmdline_init("a=1G b=64 c=4096B d=16m e=junk f=999999999999999999999999999999999999 g=k");
-    CU_ASSERT_EQUAL(cmdline_get_number("a", 10, 0), 1ul << 30);
-    CU_ASSERT_EQUAL(cmdline_get_number("b", 10, 0), 64ul << 10);
-    CU_ASSERT_EQUAL(cmdline_get_number("b", 0, 0), 64);
-    CU_ASSERT_EQUAL(cmdline_get_number("c", 10, 0), 4096);
-    CU_ASSERT_EQUAL(cmdline_get_number("d", 10, 0), 16ul << 20);
-    CU_ASSERT_EQUAL(cmdline_get_number("e", 10, 3), 3);
-    CU_ASSERT_EQUAL(cmdline_get_number("g", 10, 3), 3);
-    cmdline_get_number("f", 10, 0); // cut, wrapped, but harmless
-    cmdline_init("");
-    CU_ASSERT_EQUAL(cmdline_get_number("a", 10, 9), 9);
-}
-
 static const struct report_case cases[] = {
-    REPORT_CASE(integers), REPORT_CASE(texts), REPORT_CASE(truncation),
-    REPORT_CASE(options),  REPORT_CASE(sizes),
+    REPORT_CASE(integers),
+    REPORT_CASE(texts),
+    REPORT_CASE(truncation),
 };
 
 int main(void)

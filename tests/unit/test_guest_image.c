@@ -124,6 +124,56 @@ static void notes_defaults(void)
     CU_ASSERT_EQUAL(image.virt_start, BASE);
 }
 
+/* In the place of notes a section __xen_guest with `text`, at 0x300; names of sections at 0x280. */
+static void kernel_old(const char *text)
+{
+    kernel();
+    program(0, 0, 0, 0, 0, 0);
+    put(40, 0x400, 8); /* shoff */
+    put(58, 64, 2);
+    put(60, 3, 2);
+    put(62, 2, 2);
+    memset(file + 0x280, 0, 0x380);
+    put(0x440, 1, 4);
+    put(0x444, 1, 4);
+    put(0x458, 0x300, 8);
+    put(0x460, strlen(text), 8);
+    put(0x484, 3, 4);
+    put(0x498, 0x280, 8);
+    put(0x4a0, 13, 8);
+    memcpy(file + 0x300, text, strlen(text));
+    memcpy(file + 0x281, "__xen_guest", 12);
+}
+
+static void guest_section(void)
+{
+    kernel_old("GUEST_OS=Mini-OS,XEN_VER=xen-3.0,HYPERCALL_PAGE=0x101,VIRT_BASE=0xffffffff80000000,"
+               "VIRT_ENTRY=0xffffffff80100020,ELF_PADDR_OFFSET=0x0,PAE=yes,LOADER=generic");
+    CU_ASSERT_EQUAL(parse(FILE_SIZE), 0);
+    CU_ASSERT_STRING_EQUAL(image.guest_os, "Mini-OS");
+    CU_ASSERT_EQUAL(image.virt_start, BASE + 0x100000);
+    CU_ASSERT_EQUAL(image.entry, BASE + 0x100020);
+    CU_ASSERT_TRUE(image.has_hypercall_page);
+    CU_ASSERT_EQUAL(image.hypercall_page, BASE + 0x101000);
+    /* Without ELF_PADDR_OFFSET physical addresses in the file are linear ones. */
+    kernel_old("GUEST_OS=linux,XEN_VER=xen-3.0,VIRT_BASE=0x100000");
+    CU_ASSERT_EQUAL(parse(FILE_SIZE), 0);
+    CU_ASSERT_EQUAL(image.virt_start, 0x100000);
+    CU_ASSERT_FALSE(image.has_hypercall_page);
+    kernel_old("XEN_VER=xen-3.0,LOADER=own");
+    REFUSED(-XEN_EINVAL, "loader");
+    kernel_old(",,=,LOADER=generic");
+    REFUSED(-XEN_EINVAL, "no version");
+    kernel_old("XEN_VER=xen-3.0,LOADER=generic,FEATURES=!hvm_callback_vector");
+    REFUSED(-XEN_EINVAL, "hvm_callback_vector");
+    kernel_old("XEN_VER=xen-3.0,LOADER=generic");
+    put(0x460, ~0ULL, 8);
+    REFUSED(-XEN_ENOEXEC, "no Xen notes");
+    kernel_old("XEN_VER=xen-3.0,LOADER=generic");
+    put(62, 3, 2);
+    REFUSED(-XEN_ENOEXEC, "no Xen notes");
+}
+
 static void images_bad(void)
 {
     kernel_sparse();
@@ -297,9 +347,9 @@ static void layout_refused(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(notes_full),       REPORT_CASE(notes_defaults), REPORT_CASE(images_bad),
-    REPORT_CASE(images_truncated), REPORT_CASE(images_random),  REPORT_CASE(layout_small),
-    REPORT_CASE(layout_large),     REPORT_CASE(layout_refused),
+    REPORT_CASE(notes_full),   REPORT_CASE(notes_defaults),   REPORT_CASE(guest_section),
+    REPORT_CASE(images_bad),   REPORT_CASE(images_truncated), REPORT_CASE(images_random),
+    REPORT_CASE(layout_small), REPORT_CASE(layout_large),     REPORT_CASE(layout_refused),
 };
 
 int main(void)

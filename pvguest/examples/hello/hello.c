@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <time.h>
+#include <xen/vcpu.h>
 #include <xen/version.h>
 #include "pvguest/hypercall.h"
 #include "pvguest/memory.h"
@@ -16,6 +17,16 @@ static void print_uptime(uint64_t start)
 {
     uint64_t up = time_now() - start;
     printf("up %llu.%06llu s\n", up / NSEC_PER_SEC, up % NSEC_PER_SEC / NSEC_PER_USEC);
+}
+
+static unsigned int vcpu_count(void)
+{
+    unsigned int count = 0;
+
+    while (hypercall_vcpu_op(VCPUOP_is_up, count, NULL) >= 0) {
+        count++;
+    }
+    return count;
 }
 
 int main(int argc, char **argv)
@@ -31,6 +42,10 @@ int main(int argc, char **argv)
         printf("argument %d: %s\n", i, argv[i]);
     }
     printf("memory: %zu KiB, %zu KiB free\n", memory_page_count() * 4, page_free_count() * 4);
+    printf("vcpus: %u\n", vcpu_count());
+    if (start_info_page->mod_len) {
+        printf("module: %lu bytes\n", (unsigned long)start_info_page->mod_len);
+    }
     printf("time: %s", asctime(gmtime(&now)));
     print_uptime(start);
     while (start_option("stay") != NULL) {
