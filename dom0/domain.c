@@ -9,6 +9,7 @@
 
 #include "dom0/bridge.h"
 #include "dom0/domain.h"
+#include "dom0/domain_limits.h"
 #include "dom0/domain_store.h"
 #include "dom0/domctl.h"
 #include "dom0/guest_build.h"
@@ -45,6 +46,17 @@ struct domain *domain_find(domid_t domid)
     return domain;
 }
 
+/* A name as it stands, also where it looks like a number. */
+static struct domain *name_find(const char *name)
+{
+    struct domain *domain = domains;
+
+    while (domain && strcmp(domain->config.name, name) != 0) {
+        domain = domain->next;
+    }
+    return domain;
+}
+
 struct domain *domain_find_name(const char *name)
 {
     char *end;
@@ -53,12 +65,7 @@ struct domain *domain_find_name(const char *name)
     if (*name && !*end) {
         return number < DOMID_FIRST_RESERVED ? domain_find((domid_t)number) : NULL;
     }
-    for (struct domain *domain = domains; domain; domain = domain->next) {
-        if (strcmp(domain->config.name, name) == 0) {
-            return domain;
-        }
-    }
-    return NULL;
+    return name_find(name);
 }
 
 const char *domain_reason_name(unsigned int reason)
@@ -131,26 +138,49 @@ static void config_complete(struct domain *domain)
     }
 }
 
-static int disks_check(const struct xl_config *config, struct domain_error *error)
+/* True if the two cannot be there at once: one volume, and one of them writes. */
+static bool disks_clash(const struct xl_disk *a, const struct xl_disk *b)
 {
-    for (unsigned int i = 0; i < config->disk_count; i++) {
-        const struct xl_disk *disk = &config->disks[i];
-        if (!block_find(disk->target)) {
-            return fail(error, -XEN_ENOENT, "disk %s: there is no volume \"%s\" in dom0",
-                        disk->vdev, disk->target);
+    return strcmp(a->target, b->target) == 0 && !(a->readonly && b->readonly);
+}
+
+/* The volume is there, and neither an earlier disk of the guest nor another guest is in the way. */
+static int disk_check(const struct xl_config *config, unsigned int index,
+                      struct domain_error *error)
+{
+    const struct xl_disk *disk = &config->disks[index];
+
+    if (!block_find(disk->target)) {
+        return fail(error, -XEN_ENOENT, "disk %s: there is no volume \"%s\" in dom0", disk->vdev,
+                    disk->target);
+    }
+    for (unsigned int i = 0; i < index; i++) {
+        if (disks_clash(disk, &config->disks[i])) {
+            return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is disk %s already", disk->vdev,
+                        disk->target, config->disks[i].vdev);
         }
-        for (struct domain *other = domains; other; other = other->next) {
-            for (unsigned int j = 0; j < other->config.disk_count; j++) {
-                const struct xl_disk *theirs = &other->config.disks[j];
-                if (strcmp(theirs->target, disk->target) == 0 &&
-                    !(theirs->readonly && disk->readonly)) {
-                    return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is in use by %s",
-                                disk->vdev, disk->target, other->config.name);
-                }
+    }
+    for (struct domain *other = domains; other; other = other->next) {
+        for (unsigned int i = 0; i < other->config.disk_count; i++) {
+            if (disks_clash(disk, &other->config.disks[i])) {
+                return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is in use by %s", disk->vdev,
+                            disk->target, other->config.name);
             }
         }
     }
     return 0;
+}
+
+static int disks_check(const struct xl_config *config, struct domain_error *error)
+{
+    int rc = 0;
+
+    for (unsigned int i = 0; i < config->disk_count && rc == 0; i++) {
+        if (config->disks[i].target[0]) { /* a drive may be empty */
+            rc = disk_check(config, i, error);
+        }
+    }
+    return rc;
 }
 
 static int vifs_check(const struct xl_config *config, struct domain_error *error)
@@ -185,7 +215,12 @@ static int memory_build(struct domain *domain, struct guest_build *build,
     build->cmdline = config->cmdline;
     build->memory_kib = config->memory_kib;
     build->maxmem_kib = config->maxmem_kib;
-    build->vcpus = config->maxvcpus;
+    build->limits = (struct domctl_limits){
+        .vcpus = config->maxvcpus,
+        .event_channels = config->limits.event_channels,
+        .grant_frames = config->limits.grant_frames,
+        .maptrack_frames = config->limits.maptrack_frames,
+    };
     memcpy(build->uuid, domain->uuid, sizeof(build->uuid));
     rc = guest_build(build);
     return rc ? fail(error, rc, "kernel \"%s\": %s", config->kernel, build->error.text) : 0;
@@ -238,13 +273,14 @@ static void domain_remove(struct domain *domain)
         slot = &(*slot)->next;
     }
     *slot = domain->next;
+    xl_config_free(&domain->config);
     free(domain);
 }
 
 int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
                   struct domain_error *error)
 {
-    struct domain *domain = domain_find_name(config->name);
+    struct domain *domain = name_find(config->name);
     struct guest_build *build;
     int rc;
 
@@ -258,12 +294,13 @@ int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
         free(build);
         return fail(error, -XEN_ENOMEM, "dom0 is out of memory");
     }
-    domain->config = *config;
+    domain->config = xl_config_copy(config);
     config_complete(domain);
     rc = disks_check(&domain->config, error);
     rc = rc ? rc : vifs_check(&domain->config, error);
     rc = rc ? rc : memory_build(domain, build, error);
     if (rc) {
+        xl_config_free(&domain->config);
         free(domain);
         free(build);
         return rc;
@@ -272,6 +309,7 @@ int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
     domain->started = time_now();
     domain_insert(domain);
     rc = services_attach(domain, build, error);
+    rc = rc ? rc : domain_limits_apply(domain->domid, &domain->config, error);
     if (rc == 0 && !paused) {
         rc = domctl_unpause(domain->domid);
         rc = rc ? fail(error, rc, "starting the domain: %s", errno_name(rc)) : 0;
@@ -342,8 +380,11 @@ static enum xl_action action_of(const struct domain *domain, unsigned int reason
     case SHUTDOWN_reboot:
         return domain->config.on_reboot;
     case SHUTDOWN_crash:
-    case SHUTDOWN_watchdog:
         return domain->config.on_crash;
+    case SHUTDOWN_watchdog:
+        return domain->config.on_watchdog;
+    case SHUTDOWN_soft_reset:
+        return domain->config.on_soft_reset;
     default:
         return XL_PRESERVE;
     }
@@ -352,10 +393,12 @@ static enum xl_action action_of(const struct domain *domain, unsigned int reason
 /* The old domain keeps what there is to see, under another name. */
 static void domain_rename(struct domain *domain)
 {
-    char path[64], name[XL_NAME_MAX];
+    char path[64], name[XL_NAME_MAX + 8];
 
-    snprintf(name, sizeof(name), "%.50s-%u", domain->config.name, domain->domid);
-    strcpy(domain->config.name, name);
+    snprintf(name, sizeof(name), "%s-%u", domain->config.name, domain->domid);
+    if (!xl_config_rename(&domain->config, name)) {
+        return; /* the new one then says that the name is in use */
+    }
     domain->config.disk_count = 0; /* free for the new one */
     snprintf(path, sizeof(path), "/local/domain/%u/name", domain->domid);
     xs_write(xs, XBT_NULL, path, name, (unsigned int)strlen(name));
@@ -378,6 +421,7 @@ static void restart_free(struct restart *restart)
         slot = &(*slot)->next;
     }
     *slot = restart->next;
+    xl_config_free(&restart->config);
     free(restart);
 }
 
@@ -416,7 +460,7 @@ static void restart(struct domain *domain, bool keep)
     uint64_t lived = time_now() - domain->started;
 
     if (restart) {
-        restart->config = domain->config;
+        restart->config = xl_config_copy(&domain->config);
         restart->delay_ns = lived < RESTART_MIN_NS ? RESTART_MIN_NS - lived : 0;
         restart->next = restarts;
         restarts = restart;
@@ -442,9 +486,11 @@ static void stop_handle(struct domain *domain, unsigned int reason)
     xenstore_service_domain_died(domain->domid);
     switch (action) {
     case XL_DESTROY:
+    case XL_COREDUMP_DESTROY: /* without a core: creation has said so */
         domain_destroy(domain);
         break;
     case XL_RESTART:
+    case XL_COREDUMP_RESTART:
         restart(domain, false);
         break;
     case XL_RENAME_RESTART:

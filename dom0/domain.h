@@ -19,7 +19,7 @@
 struct domain {
     struct domain *next; /* by domid */
     domid_t domid;
-    struct xl_config config; /* with its name and addresses filled in */
+    struct xl_config config; /* of its own, with its name and addresses filled in */
     uint8_t uuid[16];
     uint64_t started;    /* time_now() */
     bool dying;          /* is being destroyed: leave it alone */
@@ -34,6 +34,7 @@ struct domain_error {
 /* Starts the thread that follows deaths. `files`: where kernels come from. `notice` gets a line of
  * text (without its end) for each stop and restart. */
 int domain_start(const struct archive *files, void (*notice)(const char *line));
+/* Takes a copy of the configuration. */
 int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
                   struct domain_error *error);
 /* Returns when its memory is back (or after some seconds, if somebody still holds some). */

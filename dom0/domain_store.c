@@ -32,7 +32,10 @@ static void put(struct writer *w, const char *node, const char *format, ...)
 
     snprintf(path, sizeof(path), "%s/%s", w->base, node);
     va_start(args, format);
-    vsnprintf(value, sizeof(value), format, args);
+    if ((size_t)vsnprintf(value, sizeof(value), format, args) >= sizeof(value)) {
+        w->failed = true; /* never half a value */
+        errno = E2BIG;
+    }
     va_end(args);
     if (!w->failed && !xs_write(w->xs, w->transaction, path, value, (unsigned int)strlen(value))) {
         w->failed = true;
@@ -160,6 +163,7 @@ static void write_disk(struct writer *w, const struct xl_disk *disk)
     put(w, "state", "%u", (unsigned int)XenbusStateInitialising);
     put(w, "virtual-device", "%u", id);
     put(w, "device-type", disk->cdrom ? "cdrom" : "disk");
+    put(w, "trusted", disk->untrusted ? "0" : "1");
     base(w, GUEST_READS, "/local/domain/0/backend/vbd/%u/%u", domid, id);
     put(w, "frontend", "/local/domain/%u/device/vbd/%u", domid, id);
     put(w, "frontend-id", "%u", domid);
@@ -175,8 +179,26 @@ static void write_disk(struct writer *w, const struct xl_disk *disk)
     put(w, "state", "%u", (unsigned int)XenbusStateInitialising);
 }
 
-static void write_vif(struct writer *w, const struct xl_vif *vif, unsigned int id)
+/* What dom0's side of a network interface is told. */
+static void write_vif_options(struct writer *w, const struct xl_vif *vif)
 {
+    put(w, "bridge", "%s", vif->bridge[0] ? vif->bridge : "xenbr0");
+    put(w, "script", "%s", vif->script[0] ? vif->script : "vif-bridge");
+    if (vif->ip[0]) {
+        put(w, "ip", "%s", vif->ip);
+    }
+    if (vif->name[0]) {
+        put(w, "vifname", "%s", vif->name);
+    }
+    if (vif->rate_bytes) {
+        put(w, "rate", "%llu,%u", (unsigned long long)vif->rate_bytes,
+            (unsigned int)vif->rate_usecs);
+    }
+}
+
+static void write_vif(struct writer *w, const struct xl_vif *vif)
+{
+    const unsigned int id = (unsigned int)vif->id;
     const domid_t domid = w->store->domid;
     char mac[18];
 
@@ -188,17 +210,14 @@ static void write_vif(struct writer *w, const struct xl_vif *vif, unsigned int i
     put(w, "state", "%u", (unsigned int)XenbusStateInitialising);
     put(w, "handle", "%u", id);
     put(w, "mac", "%s", mac);
-    put(w, "mtu", "1500");
+    put(w, "mtu", "%u", vif->mtu);
+    put(w, "trusted", vif->untrusted ? "0" : "1");
     base(w, GUEST_READS, "/local/domain/0/backend/vif/%u/%u", domid, id);
     put(w, "frontend", "/local/domain/%u/device/vif/%u", domid, id);
     put(w, "frontend-id", "%u", domid);
     put(w, "handle", "%u", id);
     put(w, "mac", "%s", mac);
-    put(w, "bridge", "%s", vif->bridge[0] ? vif->bridge : "xenbr0");
-    if (vif->ip[0]) {
-        put(w, "ip", "%s", vif->ip);
-    }
-    put(w, "script", "%s", vif->script[0] ? vif->script : "vif-bridge");
+    write_vif_options(w, vif);
     put(w, "type", "vif");
     put(w, "online", "1");
     put(w, "state", "%u", (unsigned int)XenbusStateInitialising);
@@ -220,10 +239,13 @@ int domain_store_write(struct xs_handle *xs, const struct domain_store *store)
         write_home(&w, uuid);
         write_console(&w);
         for (unsigned int d = 0; d < store->config->disk_count; d++) {
-            write_disk(&w, &store->config->disks[d]);
+            if (store->config->disks[d]
+                    .target[0]) { /* of an empty drive there is nothing to tell */
+                write_disk(&w, &store->config->disks[d]);
+            }
         }
         for (unsigned int v = 0; v < store->config->vif_count; v++) {
-            write_vif(&w, &store->config->vifs[v], v);
+            write_vif(&w, &store->config->vifs[v]);
         }
         if (xs_transaction_end(xs, w.transaction, w.failed)) {
             if (!w.failed) {

@@ -8,9 +8,11 @@
 #include "pvguest/hypercall.h"
 
 /* Event channels of a guest; back ends use a few each. */
-#define PORTS_MAX 1023U
+#define PORTS_MAX 1023
 #define GRANT_FRAMES_MAX 64
 #define MAPTRACK_FRAMES_MAX 1024
+#define AFFINITY_CPUS_MAX 1024U
+#define TSC_MODE_NATIVE 2 /* as in tsc_mode= of xl.cfg */
 
 static int domctl_call(struct xen_domctl *op, uint32_t command, domid_t domid)
 {
@@ -33,17 +35,22 @@ static int simple(uint32_t command, domid_t domid)
     return domctl_call(&op, command, domid);
 }
 
-int domctl_create(const uint8_t handle[16], unsigned int vcpus, domid_t *domid)
+static int32_t limit(int64_t value, int32_t usual)
+{
+    return value < 0 ? usual : (int32_t)value;
+}
+
+int domctl_create(const uint8_t handle[16], const struct domctl_limits *limits, domid_t *domid)
 {
     struct xen_domctl op;
     int rc;
 
     memset(&op, 0, sizeof(op));
     memcpy(op.u.createdomain.handle, handle, 16);
-    op.u.createdomain.max_vcpus = vcpus;
-    op.u.createdomain.max_evtchn_port = PORTS_MAX;
-    op.u.createdomain.max_grant_frames = GRANT_FRAMES_MAX;
-    op.u.createdomain.max_maptrack_frames = MAPTRACK_FRAMES_MAX;
+    op.u.createdomain.max_vcpus = limits->vcpus;
+    op.u.createdomain.max_evtchn_port = limit(limits->event_channels, PORTS_MAX);
+    op.u.createdomain.max_grant_frames = limit(limits->grant_frames, GRANT_FRAMES_MAX);
+    op.u.createdomain.max_maptrack_frames = limit(limits->maptrack_frames, MAPTRACK_FRAMES_MAX);
     op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
     rc = domctl_call(&op, XEN_DOMCTL_createdomain, 0); /* 0: any free number */
     *domid = op.domain;
@@ -100,6 +107,83 @@ int domctl_set_vcpu_context(domid_t domid, unsigned int vcpu, struct vcpu_guest_
     op.u.vcpucontext.vcpu = vcpu;
     set_xen_guest_handle(op.u.vcpucontext.ctxt, context);
     return domctl_call(&op, XEN_DOMCTL_setvcpucontext, domid);
+}
+
+static void bitmap_give(struct xenctl_bitmap *map, uint8_t *copy, const uint8_t *bits,
+                        unsigned int cpus)
+{
+    memcpy(copy, bits, (cpus + 7) / 8);
+    set_xen_guest_handle(map->bitmap, copy);
+    map->nr_bits = cpus;
+}
+
+int domctl_set_affinity(domid_t domid, unsigned int vcpu, const uint8_t *hard, const uint8_t *soft,
+                        unsigned int cpus)
+{
+    uint8_t hard_copy[AFFINITY_CPUS_MAX / 8], soft_copy[AFFINITY_CPUS_MAX / 8];
+    struct xen_domctl op;
+
+    if (cpus > AFFINITY_CPUS_MAX) {
+        return -XEN_E2BIG;
+    }
+    memset(&op, 0, sizeof(op));
+    op.u.vcpuaffinity.vcpu = vcpu;
+    if (hard) {
+        op.u.vcpuaffinity.flags |= XEN_VCPUAFFINITY_HARD;
+        bitmap_give(&op.u.vcpuaffinity.cpumap_hard, hard_copy, hard, cpus);
+    }
+    if (soft) {
+        op.u.vcpuaffinity.flags |= XEN_VCPUAFFINITY_SOFT;
+        bitmap_give(&op.u.vcpuaffinity.cpumap_soft, soft_copy, soft, cpus);
+    }
+    return hard || soft ? domctl_call(&op, XEN_DOMCTL_setvcpuaffinity, domid) : 0;
+}
+
+int domctl_set_share(domid_t domid, int64_t weight, int64_t cap)
+{
+    struct xen_domctl op;
+    uint32_t scheduler;
+    int rc = sysctl_scheduler(&scheduler);
+
+    memset(&op, 0, sizeof(op));
+    op.u.scheduler_op.sched_id = scheduler;
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+    if (rc == 0 && scheduler != XEN_SCHEDULER_CREDIT && scheduler != XEN_SCHEDULER_CREDIT2) {
+        rc = -XEN_EOPNOTSUPP;
+    }
+    rc = rc ? rc : domctl_call(&op, XEN_DOMCTL_scheduler_op, domid);
+    if (rc) {
+        return rc;
+    }
+    if (scheduler == XEN_SCHEDULER_CREDIT) {
+        op.u.scheduler_op.u.credit.weight = (uint16_t)limit(weight,
+                                                            op.u.scheduler_op.u.credit.weight);
+        op.u.scheduler_op.u.credit.cap = (uint16_t)limit(cap, op.u.scheduler_op.u.credit.cap);
+    } else {
+        op.u.scheduler_op.u.credit2.weight = (uint16_t)limit(weight,
+                                                             op.u.scheduler_op.u.credit2.weight);
+        op.u.scheduler_op.u.credit2.cap = (uint16_t)limit(cap, op.u.scheduler_op.u.credit2.cap);
+    }
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+    return domctl_call(&op, XEN_DOMCTL_scheduler_op, domid);
+}
+
+int domctl_set_time_offset(domid_t domid, int64_t seconds)
+{
+    struct xen_domctl op;
+
+    memset(&op, 0, sizeof(op));
+    op.u.settimeoffset.time_offset_seconds = seconds;
+    return domctl_call(&op, XEN_DOMCTL_settimeoffset, domid);
+}
+
+int domctl_set_native_tsc(domid_t domid)
+{
+    struct xen_domctl op;
+
+    memset(&op, 0, sizeof(op));
+    op.u.tsc_info.tsc_mode = TSC_MODE_NATIVE;
+    return domctl_call(&op, XEN_DOMCTL_settscinfo, domid);
 }
 
 int domctl_get_info(domid_t domid, struct xen_domctl_getdomaininfo *info)

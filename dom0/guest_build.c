@@ -69,12 +69,13 @@ static int domain_make(struct work *w)
     struct guest_build *build = w->build;
     struct xen_domctl_getdomaininfo info;
     int rc = step(w, "creating the domain",
-                  domctl_create(build->uuid, build->vcpus, &build->domid));
+                  domctl_create(build->uuid, &build->limits, &build->domid));
 
     if (rc) {
         return rc;
     }
-    rc = step(w, "setting the number of vcpus", domctl_max_vcpus(build->domid, build->vcpus));
+    rc = step(w, "setting the number of vcpus",
+              domctl_max_vcpus(build->domid, build->limits.vcpus));
     rc = rc ? rc
             : step(w, "setting the memory limit",
                    domctl_max_mem(build->domid, build->maxmem_kib + MAXMEM_SLACK_KIB));

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
+#include "dom0/domctl.h"
 #include "dom0/guest_layout.h"
 
 struct guest_build {
@@ -17,7 +18,7 @@ struct guest_build {
     size_t kernel_size, initrd_size;
     const char *cmdline;
     uint64_t memory_kib, maxmem_kib;
-    unsigned int vcpus;
+    struct domctl_limits limits;
     uint8_t uuid[16];
     /* out */
     domid_t domid;

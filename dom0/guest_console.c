@@ -13,7 +13,7 @@
 struct guest_console {
     struct guest_console *next; /* newest first */
     domid_t domid;
-    char name[64];
+    char *name;
     bool open, broken;
     evtchn_port_t port;
     struct grant_mapping mapping;
@@ -91,12 +91,13 @@ int guest_console_start(void)
 int guest_console_open(domid_t domid, const char *name, uint32_t port)
 {
     const grant_ref_t ref = GNTTAB_RESERVED_CONSOLE;
-    struct guest_console *console = calloc(1, sizeof(*console));
+    struct guest_console *console = calloc(1, sizeof(*console) + strlen(name) + 1);
     int rc;
 
     if (!console) {
         return -XEN_ENOMEM;
     }
+    console->name = strcpy((char *)(console + 1), name);
     rc = grant_map(domid, &ref, 1, false, &console->mapping);
     if (rc) {
         free(console);
@@ -112,7 +113,6 @@ int guest_console_open(domid_t domid, const char *name, uint32_t port)
     console->domid = domid;
     console->ring = console->mapping.address;
     console->open = true;
-    snprintf(console->name, sizeof(console->name), "%s", name);
     console->next = consoles;
     consoles = console;
     return 0;

@@ -78,6 +78,7 @@ static int create(struct xl_arguments *arguments, struct xl_config *config, bool
                   bool paused)
 {
     struct domain_error error;
+    char number[8];
     domid_t domid;
 
     /* With a console, nothing of the guest's first words is missed: they are kept. */
@@ -96,7 +97,8 @@ static int create(struct xl_arguments *arguments, struct xl_config *config, bool
         printf("xl create: %s: %s\n", config->name, error.text);
     }
     if (rc == 0 && console) {
-        xl_console_attach(config->name);
+        snprintf(number, sizeof(number), "%u", domid); /* a name may look like a number */
+        xl_console_attach(number);
     }
     return rc ? 1 : 0;
 }
@@ -106,7 +108,7 @@ int xl_create(struct xl_arguments *arguments)
     bool console = xl_take_option(arguments, 'c', "console");
     bool paused = xl_take_option(arguments, 'p', "pause");
     bool quiet = xl_take_option(arguments, 'q', "quiet") || arguments->json;
-    struct xl_config *config = malloc(sizeof(*config));
+    struct xl_config *config = calloc(1, sizeof(*config));
     int status = 1;
 
     if (arguments->argc < 2) {
@@ -116,6 +118,7 @@ int xl_create(struct xl_arguments *arguments)
             printf("Parsing config from %s\n", arguments->argv[1]);
         }
         status = config_read(config, arguments) ? create(arguments, config, console, paused) : 1;
+        xl_config_free(config);
     }
     free(config);
     return status;

@@ -138,7 +138,7 @@ static void long_devices(struct json *json, const struct xl_config *config)
         snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
                  m[5]);
         json_open(json, NULL, '{');
-        json_number(json, "devid", i);
+        json_number(json, "devid", config->vifs[i].id);
         json_string(json, "mac", mac);
         json_string(json, "bridge", config->vifs[i].bridge);
         json_close(json, '}');
@@ -177,6 +177,8 @@ static void list_long(const struct xen_domctl_getdomaininfo *info, void *context
         json_string(json, "on_poweroff", xl_action_name(domain->config.on_poweroff));
         json_string(json, "on_reboot", xl_action_name(domain->config.on_reboot));
         json_string(json, "on_crash", xl_action_name(domain->config.on_crash));
+        json_string(json, "on_watchdog", xl_action_name(domain->config.on_watchdog));
+        json_string(json, "on_soft_reset", xl_action_name(domain->config.on_soft_reset));
     }
     json_close(json, '}');
     json_close(json, '}');
@@ -394,6 +396,9 @@ int xl_block_list(struct xl_arguments *arguments)
                "ring-ref", "BE-path");
     }
     for (unsigned int i = 0; i < domain->config.disk_count; i++) {
+        if (!domain->config.disks[i].target[0]) {
+            continue; /* an empty drive */
+        }
         device_read(&row, domain->domid, "vbd", domain->config.disks[i].number);
         if (arguments->json) {
             json_open(&json, NULL, '{');
@@ -432,7 +437,7 @@ int xl_network_list(struct xl_arguments *arguments)
         char text[18];
         snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
                  mac[3], mac[4], mac[5]);
-        device_read(&row, domain->domid, "vif", i);
+        device_read(&row, domain->domid, "vif", domain->config.vifs[i].id);
         if (arguments->json) {
             json_open(&json, NULL, '{');
             device_json(&json, &row);

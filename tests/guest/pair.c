@@ -211,7 +211,11 @@ struct peer *peer_build(unsigned int index)
     static struct vcpu_guest_context context;
     struct xen_domctl_getdomaininfo info;
     struct guest_build build = {
-        .cmdline = "peer", .memory_kib = PEER_KIB, .maxmem_kib = PEER_KIB, .vcpus = 1};
+        .cmdline = "peer",
+        .memory_kib = PEER_KIB,
+        .maxmem_kib = PEER_KIB,
+        .limits = {1, -1, -1, -1},
+    };
     struct xen_domctl op = {.u.vcpucontext = {.vcpu = 0}};
     void *image;
 

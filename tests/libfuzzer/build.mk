@@ -7,7 +7,7 @@ HARNESS_decode := tests/unit/decode_oracle.c hypervisor/decode.c
 HARNESS_elf := tests/libfuzzer/elf_seed.c hypervisor/elf.c
 HARNESS_gzip := hypervisor/gzip.c
 HARNESS_guest_image := tests/libfuzzer/elf_seed.c dom0/guest_image.c
-HARNESS_xl_config := tools/xl/xl_config.c tools/xl/xl_device.c
+HARNESS_xl_config := $(wildcard tools/xl/*.c)
 HARNESS_xenstore := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_request.c xenstore_ring.c \
 	xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
 harness_cflags = -D_GNU_SOURCE -Itests/unit/host

@@ -62,6 +62,9 @@ def kernels():
     }
 
 
+# Configurations as people have them; the head of each says what comes of it.
+SHAPES = "tests/xl-cfg"
+
 CONFIGURATIONS = {
     "syntax": ('name = "x"\nkernel = "/guests/hello.elf\n', r"syntax\.cfg:2:10: error: string"),
     "list": ('name = "x"\ndisk = [ "phy:vdisk0,xvda,w"\nvcpus = 1\n', r"list\.cfg:3:1: error: expected"),
@@ -70,13 +73,38 @@ CONFIGURATIONS = {
     "unknown": ('name = "unknown"\nkernel = "/guests/hello.elf"\nmemory = 4\ncolour = "red"\n',
                 r"unknown\.cfg:4:1: warning: unknown key \"colour\""),
     "no-kernel": ('name = "x"\nkernel = "/guests/none.elf"\n', r"not in the boot archive"),
+    "twice": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\n'
+              'disk = [ "phy:vdisk0,xvda,w", "/dev/vdisk0,raw,xvdb,r" ]\n',
+              r"disk xvdb: volume \"vdisk0\" is disk xvda already"),
+    "no-cpu": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\ncpus = "63"\n',
+               r"cpus=: none of these processors is there"),
+    "promise": ('name = "x"\nkernel = "/guests/hello.elf"\nmemory = 4\nperiod = 10\n',
+                r"promise\.cfg:4:1: error: period: only cpu_weight and cap"),
     "no-name": ('kernel = "/guests/hello.elf"\n', r"no name="),
 }
+
+
+def shapes():
+    files = {}
+    for name in sorted(os.listdir(SHAPES)):
+        with open(os.path.join(SHAPES, name), "rb") as file:
+            files[name] = file.read()
+    return files
+
+
+def make_disks():
+    """Volumes for the shapes that name some."""
+    paths = [os.path.join(boot.BOOT, f"toolstack-disk{i}.img") for i in range(2)]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.truncate(1 << 20)
+    return paths
 
 
 def make_archive(name):
     files = {f"guests/{n}": data for n, (data, _) in kernels().items()}
     files |= {f"guests/{n}.cfg": text.encode() for n, (text, _) in CONFIGURATIONS.items()}
+    files |= {f"shapes/{n}": data for n, data in shapes().items()}
     files["guests/large"] = bytes(2 << 20)
     for guest in ("hello", "selftest", "store-check"):
         files[f"guests/{guest}.elf"] = stripped(guest)
@@ -184,6 +212,41 @@ def check_refusals(shell):
     shell.check("no-command", "xl dance", r'command "dance" not implemented')
 
 
+def destroy_all(shell):
+    for domain in shell.json("xl list --json") or []:
+        if domain["domid"]:
+            shell.run(f"xl destroy {domain['domid']}")
+
+
+def check_shapes(shell):
+    """What xl takes is created, or refused with the reason that the file's head has."""
+    for name, data in shapes().items():
+        expected = re.search(r"^# expect: (.*)$", data.decode(), re.M)[1]
+        if expected != "accepted":
+            shell.check(f"shape-{name}", f"xl create -q /shapes/{name}", re.escape(expected))
+        elif b"/guests/hello.elf" in data:
+            said = shell.run(f"xl create -q -p /shapes/{name}")
+            domids = [d["domid"] for d in shell.json("xl list --json") or [] if d["domid"]]
+            report(len(domids) == 1, f"{shell.hv}/shape-{name}", " | ".join(said))
+            destroy_all(shell)
+
+
+def check_limits(shell):
+    """What shares and sets of processors become in the hypervisor."""
+    for cpu in (1, 0):
+        shell.run(f'xl create -q /shapes/credit.cfg extra=\\"stay\\" cpus={cpu}; sleep 1')
+        vcpus = shell.json("xl vcpu-list --json share") or [{}]
+        report(vcpus[0].get("cpu") == cpu, f"{shell.hv}/affinity-{cpu}", str(vcpus))
+        shell.run("xl destroy share")
+    shell.check("volume-in-use", "xl create -q -p /shapes/plan9.cfg; xl create -q -p /shapes/vdev-number.cfg",
+                r'volume \"vdisk0\" is in use by c12')
+    shell.run('xl create -q -p /shapes/tilde.cfg name=\\"77\\"')
+    shell.check("number-name", "xl list", r"^77 +\d+ ")
+    shell.check("number-name-twice", 'xl create -q -p /shapes/tilde.cfg name=\\"77\\"',
+                r"Domain with name 77 already exists")
+    destroy_all(shell)
+
+
 def check_store(shell):
     """A guest goes through libxenstore; its cases are ours."""
     for line in shell.run("xl create -c store-check.cfg"):
@@ -221,7 +284,8 @@ def check_rounds(shell):
 def run(hv):
     iso = boot.make_iso(f"toolstack-{hv}", hv, boot.DOM0, "auto=", initrd=make_archive("toolstack"),
                         memory="128M")
-    with qemu.Machine(iso, serial=f"build/boot/toolstack-{hv}.log", cpus=2, memory=512) as machine:
+    with qemu.Machine(iso, serial=f"build/boot/toolstack-{hv}.log", cpus=2, memory=512,
+                      disks=make_disks()) as machine:
         machine.wait_for(r"dom0: ready", timeout=FOREVER)
         shell = Shell(machine, hv)
         shell.run(f"repeat 3 '{stay()}; xl destroy hello'; xl create -c hello.cfg; sleep 1")
@@ -229,6 +293,8 @@ def run(hv):
         check_refusals(shell)
         after = shell.free_pages()
         report(before is not None and after == before, f"{hv}/refusals-memory", f"{before}, then {after}")
+        check_shapes(shell)
+        check_limits(shell)
         check_life(shell)
         check_ends(shell)
         check_store(shell)

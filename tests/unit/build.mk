@@ -19,7 +19,7 @@ UNIT_guest_image_SRCS := tests/unit/test_guest_image.c dom0/guest_image.c dom0/g
 UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
 
 UNIT_TESTS += xl_config
-UNIT_xl_config_SRCS := tests/unit/test_xl_config.c tools/xl/xl_config.c tools/xl/xl_device.c
+UNIT_xl_config_SRCS := tests/unit/test_xl_config.c $(wildcard tools/xl/*.c)
 
 UNIT_TESTS += format bootmem acpi options gzip
 UNIT_options_SRCS := tests/unit/test_options.c hypervisor/options.c
