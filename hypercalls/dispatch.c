@@ -6,6 +6,7 @@
 // SYSCALL instruction, so that the guest repeats the call after whatever was pending.
 #include "hypercalls/call.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/version.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2
 
@@ -127,14 +128,15 @@ static long multicall_entry(struct hypercall *c, uint64_t address, bool *stop)
 long hypercall_multicall(struct hypercall *c)
 {
     uint64_t address = c->arg[0];
-    uint32_t count = (uint32_t)c->arg[1];
+    uint64_t count = ABI_MULTICALL_COUNT_LONG ? c->arg[1] : (uint32_t)c->arg[1];
     bool stop = false;
 
     if (c->in_multicall)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
-    if (!guest_range_ok(address, count * sizeof(struct multicall_entry)))
+    // Each entry is looked at when its turn comes.
+    if (!guest_range_ok(address, count ? sizeof(struct multicall_entry) : 0))
         return refuse(c, REFUSE_BAD_POINTER, 0);
-    for (uint32_t i = 0; i < count; i++, address += sizeof(struct multicall_entry)) {
+    for (uint64_t i = 0; i < count; i++, address += sizeof(struct multicall_entry)) {
         long result = i && call_should_yield() ? CALL_CONTINUE : multicall_entry(c, address, &stop);
         if (result == CALL_CONTINUE) {
             c->arg[0] = address;

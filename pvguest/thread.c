@@ -8,7 +8,6 @@
  * again. The check and SCHEDOP_block are done with upcalls masked, and blocking returns at once if
  * an event is pending, so no wake-up is lost in between.
  */
-#include <reent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "pvguest/init.h"
 #include "pvguest/memory.h"
 #include "pvguest/priv.h"
+#include "pvguest/reent.h"
 #include "pvguest/thread.h"
 #include "pvguest/thread_private.h"
 #include "pvguest/time.h"
@@ -80,22 +80,10 @@ static struct thread *queue_take(void)
     return thread;
 }
 
-/* Own errno and the like, but the one set of stdio streams (of newlib's first state): output of all
- * threads goes through one buffer, and exit() flushes it. */
-static void reent_start(struct _reent *reent)
-{
-    _REENT_INIT_PTR(reent);
-    reent->_stdin = _GLOBAL_REENT->_stdin;
-    reent->_stdout = _GLOBAL_REENT->_stdout;
-    reent->_stderr = _GLOBAL_REENT->_stderr;
-    reent->__sdidinit = 1;
-}
-
 static void thread_free(struct thread *thread)
 {
     memory_free_region(thread->stack, thread->stack_pages);
-    thread->reent.__sdidinit = 0; /* the streams are not its own */
-    _reclaim_reent(&thread->reent);
+    reent_end(&thread->reent);
     free(thread);
 }
 

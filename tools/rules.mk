@@ -16,27 +16,27 @@ ALL_OBJS      := $(HV_OBJS) $(PVGUEST_OBJS) $(DOM0_OBJS) $(CONF_OBJS)
 ASM_OFFSETS := $(patsubst %.c,$(B)/gen/%.h,$(wildcard */asm_offsets.c))
 offsets_header = sed -n 's/^.*->\([A-Za-z_0-9]*\) *\$$*\([-0-9][0-9]*\).*/\#define \1 \2\n.set OFFSET_\1, \2/p'
 
-$(B)/gen/hypervisor/asm_offsets.h: hypervisor/asm_offsets.c | $(B)/inc/xen
+$(B)/gen/hypervisor/asm_offsets.h: hypervisor/asm_offsets.c $(RELEASE_H) | $(B)/inc/xen
 	@echo "  GEN $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -g,$(HV_CFLAGS)) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
 	@$(offsets_header) $@.s >$@
 
-$(B)/gen/pvguest/asm_offsets.h: pvguest/asm_offsets.c $(NEWLIB_DONE) $(LWIP_DONE) | $(B)/inc/xen
+$(B)/gen/pvguest/asm_offsets.h: pvguest/asm_offsets.c $(RELEASE_H) $(NEWLIB_DONE) $(LWIP_DONE) | $(B)/inc/xen
 	@echo "  GEN $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -g,$(GUEST_CFLAGS)) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
+	$(Q)$(CC) $(filter-out -g,$(GUEST_CFLAGS)) $(GUEST_C) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
 	@$(offsets_header) $@.s >$@
 
 HV_OFFSETS    := $(filter $(B)/gen/hypervisor/%,$(ASM_OFFSETS))
 GUEST_OFFSETS := $(filter $(B)/gen/pvguest/%,$(ASM_OFFSETS))
 
-$(B)/obj/hv/%.o: %.c | $(B)/inc/xen $(HV_OFFSETS)
+$(B)/obj/hv/%.o: %.c $(RELEASE_H) | $(B)/inc/xen $(HV_OFFSETS)
 	@echo "  CC  $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/obj/hv/%.o: %.S | $(B)/inc/xen $(HV_OFFSETS)
+$(B)/obj/hv/%.o: %.S $(RELEASE_H) | $(B)/inc/xen $(HV_OFFSETS)
 	@echo "  AS  $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
@@ -51,12 +51,15 @@ GUEST_ABI = -D__XEN_INTERFACE_VERSION__=0x00040e00
 $(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/%.o: GUEST_ABI = -D__XEN_TOOLS__
 GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
 
-$(B)/obj/guest/%.o: %.c | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
+# Xen's headers want stdint.h before them.
+GUEST_C = -include stdint.h
+
+$(B)/obj/guest/%.o: %.c $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
 	@echo "  CC  $<"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(GUEST_CFLAGS) $(GUEST_C) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/obj/guest/%.o: %.S | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
+$(B)/obj/guest/%.o: %.S $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
 	@echo "  AS  $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
@@ -131,7 +134,7 @@ $(INITRD): $(GUEST_ELFS) $(GUEST_CFGS) $(BOOT_FILES) tools/mkinitrd.py
 define unit_rule
 UNIT_OBJS_$1 := $$(patsubst %,$(B)/obj/unit/$1/%.o,$$(basename $$(sort $$(UNIT_$1_SRCS) tests/report.c)))
 -include $$(UNIT_OBJS_$1:.o=.d)
-$(B)/obj/unit/$1/%.o: %.c | $(B)/packages.ok
+$(B)/obj/unit/$1/%.o: %.c $(RELEASE_H) | $(B)/packages.ok
 	@echo "  CC  $$< ($1)"
 	@mkdir -p $$(@D)
 	$(Q)gcc $$(UNIT_$1_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c $$< -o $$@
@@ -228,8 +231,8 @@ size: $(HV_ELF)
 
 ## make check         format, headers, layers, sizes, hypercall coverage
 .PHONY: check
-check: | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
-	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE)" UNIT_CFLAGS="$(UNIT_CFLAGS)" \
+check: $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
+	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE) $(GUEST_C)" UNIT_CFLAGS="$(UNIT_CFLAGS)" \
 		python3 tools/check.py $(T)
 
 ## make docs          writes docs/abi.md and docs/options.md from the sources

@@ -47,6 +47,7 @@
 
 /* The HTTP server: all files come from pvguest/http_files.c. */
 #define LWIP_HTTPD_CUSTOM_FILES 1
+#define LWIP_HTTPD_FILE_EXTENSION 1 /* lwIP 2.2 asks; 2.1 always has it */
 #define LWIP_HTTPD_DYNAMIC_FILE_READ 1
 #define LWIP_HTTPD_FS_ASYNC_READ 1
 #define LWIP_HTTPD_DYNAMIC_HEADERS 1

@@ -15,6 +15,10 @@
 #include "pvguest/memory.h"
 #include "pvguest/trap.h"
 #include "tests/report.h"
+#include "xen_release.h"
+
+// Where releases of Xen differ: true from 4.MINOR on. Xen's headers and Xen itself are of one release.
+#define SINCE_XEN(minor) (XEN_RELEASE_MINOR >= (minor))
 
 // False on Xen: where the two differ for a reason.
 bool guest_is_on_paravane(void);
