@@ -18,14 +18,6 @@ RELEASE_H   := $(B)/gen/xen_release.h
 
 TP          := $(B)/third_party
 FETCH       := $(abspath third_party/apt.sh)
-NEWLIB      := $(TP)/newlib
-LWIP        := $(TP)/lwip
-CUNIT       := $(TP)/cunit
-NEWLIB_DONE := $(TP)/stamps/newlib-$(NEWLIB_DEB)
-LWIP_DONE   := $(TP)/stamps/lwip-$(LWIP_DEB)
-CUNIT_DONE  := $(TP)/stamps/cunit-$(CUNIT_DEB)
-XEN_DONE    := $(B)/xen/stamp-$(XEN_DEB)
-XEN_GZ      := $(B)/xen/xen.gz
 
 # What Debian has now, asked once for each state of the machine; not asked by targets that fetch nothing.
 VERSIONS := $(TP)/versions-$(LIBXEN_DEV).mk
@@ -39,6 +31,15 @@ $(VERSIONS): /etc/debian_version third_party/apt.sh | $(B)/packages.ok
 	@$(FETCH) versions >$(@D)/versions.txt || { echo "apt's lists cannot be fetched" >&2; exit 1; }
 	@sed -n -e 's/^newlib-source /NEWLIB_DEB := /p' -e 's/^lwip /LWIP_DEB := /p' \
 		-e 's/^cunit /CUNIT_DEB := /p' -e 's/^$(XEN_PACKAGE) /XEN_DEB := /p' $(@D)/versions.txt >$@
+
+NEWLIB      := $(TP)/newlib
+LWIP        := $(TP)/lwip
+CUNIT       := $(TP)/cunit
+NEWLIB_DONE := $(TP)/stamps/newlib-$(NEWLIB_DEB)
+LWIP_DONE   := $(TP)/stamps/lwip-$(LWIP_DEB)
+CUNIT_DONE  := $(TP)/stamps/cunit-$(CUNIT_DEB)
+XEN_DONE    := $(B)/xen/stamp-$(XEN_DEB)
+XEN_GZ      := $(B)/xen/xen.gz
 
 # $(call fetch,folder,deb|source,package,file pattern)
 define fetch

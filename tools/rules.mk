@@ -168,7 +168,7 @@ guests: $(GUEST_ELFS)
 .PHONY: run
 run:
 	@tools/packages.sh install
-	@$(MAKE) all $(if $(filter xen,$(HV)),$(XEN_GZ))
+	@$(MAKE) all proved $(if $(filter xen,$(HV)),$(B)/xen/xen.gz)
 	@python3 tools/run.py --hv $(HV) $(RUN_ARGS)
 
 ## make demo          boots, fetches page and files, compares, powers off (HV=xen: on Debian's Xen)
@@ -178,7 +178,7 @@ demo: all $(if $(filter xen,$(HV)),$(XEN_GZ))
 
 ## make test          all tests; the last line is "N passed, N failed"
 .PHONY: test
-test: all $(UNIT_PROGRAMS) $(FUZZ_ELF) $(XEN_GZ)
+test: all $(UNIT_PROGRAMS) $(FUZZ_ELF) $(XEN_GZ) proved
 	@UNIT_TESTS="$(UNIT_TESTS)" python3 tests/run.py
 
 ## make unit          host tests under the sanitizers (T=NAME runs one)
@@ -188,7 +188,7 @@ unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))
 
 ## make conformance   the conformance guest on Paravane and on Xen, side by side
 .PHONY: conformance
-conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ)
+conformance: $(CONFORMANCE_ELF) $(if $(HAVE_HV),$(HV_ELF)) $(XEN_GZ) proved
 	@python3 tests/conformance.py $(if $(T),--only $(T))
 
 ## make conformance-proofs  hypercalls/abi/proofs.txt: which case proves which documented error (T=SUITE)
