@@ -28,23 +28,19 @@ const char *hypercall_name(unsigned number)
 
 long refuse(struct hypercall *c, enum refusal r, unsigned index)
 {
-    struct refusal_ring *ring = &c->domain->refusals;
-
     if (r == REFUSE_NONE)
         return 0;
     if (r == REFUSE_CONTINUE)
         return CALL_CONTINUE;
-    // Vcpus of one domain may take slots at once; each gets its own.
-    uint64_t slot = __atomic_fetch_add(&ring->head, 1, __ATOMIC_RELAXED);
-    ring->record[slot % REFUSAL_RING] = (struct refusal_record){
-        .time = time_now(),
-        .rip = guest_regs()->rip,
-        .index = index,
-        .vcpu = (uint16_t)c->vcpu->id,
-        .refusal = (uint16_t)r,
-        .call = (uint8_t)c->number,
-        .subop = c->subop,
-    };
+    refusal_ring_add(&c->domain->refusals, &(struct refusal_record){
+                                               .time = time_now(),
+                                               .rip = guest_regs()->rip,
+                                               .index = index,
+                                               .vcpu = (uint16_t)c->vcpu->id,
+                                               .refusal = (uint16_t)r,
+                                               .call = (uint8_t)c->number,
+                                               .subop = c->subop,
+                                           });
     return refusal_errno(r);
 }
 

@@ -11,14 +11,17 @@
 #define __HYPERVISOR_paravane_op 80
 
 // paravane_op(PARAVANE_refusals, struct paravane_refusals *)
-// Copies the records of refused calls of a domain, oldest first, from number `next` on. Each refused
-// call is counted from 0; only the last ones are kept, older ones are counted in `lost`.
+// Copies the records of refused calls of a domain, oldest first, from call number `next` on. Refused
+// calls are counted from 0. Calls that follow each other and are equal in all but time have one record,
+// with their number (from `next` on) and the time of the last; only the last records are kept, the calls
+// before them are counted in `lost`.
 // 0, or -ESRCH no such domain; -EPERM another domain, by a domain without privilege; -EFAULT.
 #define PARAVANE_refusals 0
 
 struct paravane_refusal {
     uint64_t time;  // ns of system time
     uint64_t rip;   // of the caller
+    uint64_t count; // equal calls in a row
     uint32_t call;  // __HYPERVISOR_*
     uint32_t subop; // sub-operation, 0 if the call has none
     uint32_t index; // of the argument, or of the entry of a batch, at fault
@@ -33,8 +36,8 @@ struct paravane_refusals {
     domid_t domid; // IN: DOMID_SELF or, with privilege, any
     uint16_t pad;
     uint32_t count;  // IN: room, in records. OUT: records written
-    uint64_t next;   // IN: first record wanted. OUT: the one behind the last written
-    uint64_t lost;   // OUT: records from the wanted on that are not kept any more
+    uint64_t next;   // IN: first call wanted. OUT: the one behind the last record written
+    uint64_t lost;   // OUT: calls from the wanted on that are not kept any more
     uint64_t buffer; // IN: address of an array of struct paravane_refusal
 };
 

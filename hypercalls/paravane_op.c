@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 // paravane_op (hypercalls/paravane.h): the refusal ring and the exit reason of a domain.
-//
-// Records are written without a lock by refuse(). A reader takes a copy and looks at the head again:
-// what may have been overwritten meanwhile counts as lost.
 #include "hypercalls/call.h"
 
-static void record_describe(const struct refusal_record *from, struct paravane_refusal *to)
+static void record_describe(const struct refusal_record *from, uint64_t count,
+                            struct paravane_refusal *to)
 {
     enum refusal reason = (enum refusal)from->refusal;
 
     *to = (struct paravane_refusal){
         .time = from->time,
         .rip = from->rip,
+        .count = count,
         .call = from->call,
         .subop = from->subop,
         .index = from->index,
@@ -23,36 +22,23 @@ static void record_describe(const struct refusal_record *from, struct paravane_r
     strlcpy(to->words, refusal_words(reason), sizeof(to->words));
 }
 
-// The oldest record that no writer can be at work on.
-static uint64_t oldest(const struct refusal_ring *ring)
+static enum refusal copy_records(struct refusal_ring *ring, struct paravane_refusals *op)
 {
-    uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+    struct refusal_record record;
+    struct paravane_refusal out;
+    uint64_t count, lost;
 
-    return head > REFUSAL_RING ? head - REFUSAL_RING : 0;
-}
-
-static enum refusal copy_records(const struct refusal_ring *ring, struct paravane_refusals *op)
-{
-    uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
-    uint64_t first = MIN(MAX(op->next, oldest(ring)), head), lost = first - MIN(op->next, first);
-    uint32_t written = 0;
-
-    for (; first < head && written < op->count; first++) {
-        struct paravane_refusal out;
-        struct refusal_record record = ring->record[first % REFUSAL_RING];
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (oldest(ring) > first) {
-            lost++;
-            continue;
-        }
-        record_describe(&record, &out);
-        if (!guest_write(op->buffer + written * sizeof(out), &out, sizeof(out)))
+    // No more than the ring holds, however fast others fill it.
+    uint32_t room = MIN(op->count, (uint32_t)REFUSAL_RING);
+    op->lost = 0;
+    for (op->count = 0; op->count < room; op->count++) {
+        if (!(count = refusal_ring_read(ring, &op->next, &record, &lost)))
+            break;
+        op->lost += lost;
+        record_describe(&record, count, &out);
+        if (!guest_write(op->buffer + op->count * sizeof(out), &out, sizeof(out)))
             return REFUSE_BAD_POINTER;
-        written++;
     }
-    op->next = first;
-    op->count = written;
-    op->lost = lost;
     return REFUSE_NONE;
 }
 

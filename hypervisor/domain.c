@@ -183,6 +183,7 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     d->vcpu_limit = config->max_vcpus;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     spin_lock_init(&d->lock, LOCK_DOMAIN);
+    refusal_ring_init(&d->refusals);
     sched_domain_init(d);
     enum refusal r = event_domain_init(d, (int)config->max_evtchn_port);
     if (r == REFUSE_NONE)
@@ -366,15 +367,16 @@ static void dom0_has_ended(uint8_t code)
 }
 
 // What a domain that crashed was refused last often says why.
-static void print_last_refusals(const struct domain *d)
+static void print_last_refusals(struct domain *d)
 {
-    uint64_t head = d->refusals.head, n = MIN(head, (uint64_t)REFUSALS_SHOWN);
+    struct refusal_record r;
+    uint64_t next = refusal_ring_last(&d->refusals, REFUSALS_SHOWN), lost, count;
 
-    for (uint64_t i = head - n; i < head; i++) {
-        const struct refusal_record *r = &d->refusals.record[i % REFUSAL_RING];
-        log_info("d%uv%u was refused hypercall %u(%u), argument %u, at %#lx: %s", d->id, r->vcpu,
-                 r->call, r->subop, r->index, r->rip, refusal_words((enum refusal)r->refusal));
-    }
+    for (unsigned n = 0;
+         n < REFUSALS_SHOWN && (count = refusal_ring_read(&d->refusals, &next, &r, &lost)); n++)
+        log_info("d%uv%u was refused hypercall %u(%u), argument %u, at %#lx: %s (%lu times)", d->id,
+                 r.vcpu, r.call, r.subop, r.index, r.rip, refusal_words((enum refusal)r.refusal),
+                 count);
 }
 
 void domain_shutdown(struct domain *d, uint8_t code)

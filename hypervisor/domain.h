@@ -18,6 +18,7 @@
 #include "hypervisor/cpu.h"
 #include "hypervisor/page_type.h"
 #include "hypervisor/panic.h"
+#include "hypervisor/refusal_ring.h"
 #include "hypervisor/string.h"
 #include "hypervisor/time.h"
 #include "hypervisor/vcpu_traps.h"
@@ -25,21 +26,6 @@
 #include <xen/domctl.h>
 
 #define DOMAIN_MAX_VCPUS 32
-
-struct refusal_record {
-    uint64_t time, rip;
-    uint32_t index;
-    uint16_t vcpu, refusal;
-    uint8_t call;
-    uint32_t subop;
-};
-
-// The last refusals of a domain, oldest overwritten first; `head` counts all records ever written.
-#define REFUSAL_RING 32
-struct refusal_ring {
-    uint64_t head;
-    struct refusal_record record[REFUSAL_RING];
-};
 
 struct vcpu {
     unsigned id;

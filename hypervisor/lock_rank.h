@@ -13,6 +13,7 @@ enum lock_rank {
     LOCK_ACCESS,      // changes of the sets of device memory, ports and pirqs
     LOCK_DOMAIN_LIST, // list of domains
     LOCK_ALLOC,       // page and small-object allocators
+    LOCK_REFUSALS,    // refused calls of one domain
     LOCK_EVENT,       // event ports of one domain; taken from interrupts, with interrupts off
     LOCK_EVENT_QUEUE, // FIFO queues of one domain; the same
     LOCK_SCHED,       // run queue of a CPU; the same

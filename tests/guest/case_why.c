@@ -56,6 +56,29 @@ static void successful_call_leaves_none(void)
     EXPECT(read_from(&next), 0);
 }
 
+// Equal calls in a row take one place, and do not wash out what was before. Reading on shows what is new.
+static void equal_calls_are_counted(void)
+{
+    uint64_t next = 0;
+
+    if (!guest_is_on_paravane())
+        return;
+    EXPECT_TRUE(read_from(&next) >= 0);
+    hypercall_xen_version(98, NULL);
+    for (unsigned int i = 0; i < 5000; i++)
+        hypercall_xen_version(99, NULL);
+    uint64_t before = next;
+    EXPECT(read_from(&next), 2);
+    EXPECT(next, before + 5001);
+    EXPECT(records[0].subop, 98);
+    EXPECT(records[0].count, 1);
+    EXPECT(records[1].subop, 99);
+    EXPECT(records[1].count, 5000);
+    before += 4000;
+    EXPECT(read_from(&before), 1);
+    EXPECT(records[0].count, 1001);
+}
+
 static void old_records_are_lost(void)
 {
     uint64_t next = 0;
@@ -148,7 +171,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(refused_call_leaves_record), REPORT_CASE(successful_call_leaves_none),
     REPORT_CASE(old_records_are_lost),       REPORT_CASE(frames_are_counted_right),
     REPORT_CASE(longest_stretches),          REPORT_CASE(others_are_not_told),
-    REPORT_CASE(hostile_arguments),
+    REPORT_CASE(equal_calls_are_counted),    REPORT_CASE(hostile_arguments),
 };
 
 GUEST_FAMILY(why, REPORT_SUITE("paravane_op", cases));
