@@ -10,18 +10,22 @@
 #include "dom0/bridge.h"
 #include "dom0/domain.h"
 #include "dom0/domain_limits.h"
+#include "dom0/domain_past.h"
 #include "dom0/domain_store.h"
 #include "dom0/domctl.h"
 #include "dom0/guest_build.h"
 #include "dom0/guest_console.h"
 #include "dom0/xenstore_service.h"
+#include "hypercalls/paravane.h"
 #include "pvguest/block.h"
+#include "pvguest/console.h"
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
+#include "pvguest/hypercall.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
 
-#define GONE_WAIT_MS 5000U
+#define GONE_WAIT_NS (5 * NSEC_PER_SEC)
 #define RESTART_MIN_NS NSEC_PER_SEC /* a guest that stops sooner waits before it is restarted */
 
 static struct domain *domains;
@@ -30,6 +34,12 @@ static struct xs_handle *xs;
 static void (*notice_print)(const char *line);
 static struct wait_queue deaths;
 static volatile bool death_wanted;
+static struct wait_queue changes;
+
+struct wait_queue *domain_queue(void)
+{
+    return &changes;
+}
 
 struct domain *domain_iterate(struct domain *previous)
 {
@@ -47,7 +57,7 @@ struct domain *domain_find(domid_t domid)
 }
 
 /* A name as it stands, also where it looks like a number. */
-static struct domain *name_find(const char *name)
+struct domain *domain_find_exact(const char *name)
 {
     struct domain *domain = domains;
 
@@ -57,15 +67,22 @@ static struct domain *name_find(const char *name)
     return domain;
 }
 
+bool domain_number(const char *word, domid_t *domid)
+{
+    unsigned long number = strtoul(word, NULL, 10);
+
+    *domid = (domid_t)number;
+    return *word && word[strspn(word, "0123456789")] == '\0' && number < DOMID_FIRST_RESERVED;
+}
+
 struct domain *domain_find_name(const char *name)
 {
-    char *end;
-    unsigned long number = strtoul(name, &end, 10);
+    domid_t domid;
 
-    if (*name && !*end) {
-        return number < DOMID_FIRST_RESERVED ? domain_find((domid_t)number) : NULL;
+    if (domain_number(name, &domid)) {
+        return domain_find(domid);
     }
-    return name_find(name);
+    return domain_find_exact(name);
 }
 
 const char *domain_reason_name(unsigned int reason)
@@ -275,12 +292,14 @@ static void domain_remove(struct domain *domain)
     *slot = domain->next;
     xl_config_free(&domain->config);
     free(domain);
+    wake_up(&changes);
 }
 
-int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
+int domain_create(const struct xl_config *config, unsigned int flags, domid_t *domid,
                   struct domain_error *error)
 {
-    struct domain *domain = name_find(config->name);
+    static uint64_t serials;
+    struct domain *domain = domain_find_exact(config->name);
     struct guest_build *build;
     int rc;
 
@@ -307,10 +326,12 @@ int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
     }
     domain->domid = *domid = build->domid;
     domain->started = time_now();
+    domain->serial = ++serials;
+    domain->unmonitored = flags & DOMAIN_UNMONITORED;
     domain_insert(domain);
     rc = services_attach(domain, build, error);
     rc = rc ? rc : domain_limits_apply(domain->domid, &domain->config, error);
-    if (rc == 0 && !paused) {
+    if (rc == 0 && !(flags & DOMAIN_PAUSED)) {
         rc = domctl_unpause(domain->domid);
         rc = rc ? fail(error, rc, "starting the domain: %s", errno_name(rc)) : 0;
     }
@@ -326,19 +347,22 @@ static int gone_wait(domid_t domid)
 {
     struct xen_domctl_getdomaininfo info;
 
-    for (unsigned int ms = 0; ms < GONE_WAIT_MS; ms++) {
+    const uint64_t deadline = time_now() + GONE_WAIT_NS;
+
+    for (bool first = true;; first = false) {
         /* The list, not the domain itself: asking for what is gone would be logged as a fault. */
         int count = sysctl_list_domains(domid, &info, 1);
         if (count == 0 || (count == 1 && info.domain != domid)) {
             return 0;
         }
-        if (ms == 0) {
+        if (first) {
             thread_yield();
-        } else {
-            thread_sleep(NSEC_PER_MSEC);
+        } else if (!console_sleep(NSEC_PER_MSEC)) {
+            return -XEN_EAGAIN;
+        } else if (time_now() > deadline) {
+            return -XEN_EBUSY;
         }
     }
-    return -XEN_EBUSY;
 }
 
 int domain_destroy(struct domain *domain)
@@ -352,6 +376,7 @@ int domain_destroy(struct domain *domain)
     domain->dying = true;
     domctl_pause(domid);
     guest_console_close(domid);
+    domain_past_keep(domain);
     rc = domctl_destroy(domid);
     if (rc) {
         domain->dying = false;
@@ -385,8 +410,11 @@ static enum xl_action action_of(const struct domain *domain, unsigned int reason
         return domain->config.on_watchdog;
     case SHUTDOWN_soft_reset:
         return domain->config.on_soft_reset;
-    default:
+    case SHUTDOWN_suspend: /* it waits to be resumed */
         return XL_PRESERVE;
+    default:
+        notice("xl: Unknown shutdown reason code %u. Destroying domain.", reason);
+        return XL_DESTROY;
     }
 }
 
@@ -423,6 +451,7 @@ static void restart_free(struct restart *restart)
     *slot = restart->next;
     xl_config_free(&restart->config);
     free(restart);
+    wake_up(&changes);
 }
 
 /* In a thread of its own: the deaths of others do not wait for it. */
@@ -435,7 +464,7 @@ static void restart_thread(void *arg)
     thread_sleep(restart->delay_ns);
     if (restart->cancelled) {
         notice("xl: %s is not restarted", restart->config.name);
-    } else if (domain_create(&restart->config, false, &domid, &error)) {
+    } else if (domain_create(&restart->config, 0, &domid, &error)) {
         notice("xl: cannot restart %s: %s", restart->config.name, error.text);
     } else {
         notice("xl: %s runs again as domain %u", restart->config.name, domid);
@@ -448,6 +477,16 @@ bool domain_restart_cancel(const char *name)
     for (struct restart *restart = restarts; restart; restart = restart->next) {
         if (!restart->cancelled && strcmp(restart->config.name, name) == 0) {
             restart->cancelled = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool domain_restart_is_due(const char *name)
+{
+    for (struct restart *restart = restarts; restart; restart = restart->next) {
+        if (!restart->cancelled && strcmp(restart->config.name, name) == 0) {
             return true;
         }
     }
@@ -476,13 +515,40 @@ static void restart(struct domain *domain, bool keep)
     }
 }
 
+/* What it died of: the hypervisor knows why it has ended a domain, the guest why it has given up. */
+static void words_note(struct domain *domain)
+{
+    struct paravane_exit_reason reason = {.domid = domain->domid};
+
+    if (hypercall_paravane_op(PARAVANE_exit_reason, &reason) == 0 && reason.text[0]) {
+        snprintf(domain->words, sizeof(domain->words), "%s", reason.text);
+    } else if (domain->reason == SHUTDOWN_crash) {
+        guest_console_last_words(domain->domid, domain->words, sizeof(domain->words));
+    }
+}
+
+void domain_ending(const struct domain *domain, char *text, size_t size)
+{
+    if (!domain->shut_down) {
+        snprintf(text, size, "destroyed");
+        return;
+    }
+    snprintf(text, size, "%s%s%s", domain_reason_name(domain->reason), domain->words[0] ? ": " : "",
+             domain->words);
+}
+
 static void stop_handle(struct domain *domain, unsigned int reason)
 {
-    enum xl_action action = action_of(domain, reason);
+    enum xl_action action;
 
-    notice("xl: domain %u (%s) has shut down, reason %s: %s", domain->domid, domain->config.name,
-           domain_reason_name(reason), xl_action_name(action));
     domain->reason = reason;
+    domain->shut_down = true;
+    words_note(domain);
+    action = domain->unmonitored ? XL_PRESERVE : action_of(domain, reason);
+    notice("xl: domain %u (%s) has shut down, reason %s: %s%s%s", domain->domid,
+           domain->config.name, domain_reason_name(reason), xl_action_name(action),
+           domain->words[0] ? "; " : "", domain->words);
+    wake_up(&changes);
     xenstore_service_domain_died(domain->domid);
     switch (action) {
     case XL_DESTROY:

@@ -4,7 +4,7 @@
  * guest that this dom0 has created; domain 0 has none.
  *
  * A thread follows VIRQ_DOM_EXC: a guest that has stopped is handled as on_poweroff, on_reboot or
- * on_crash says. Functions that can fail give 0 or -XEN_E* and a sentence in `error`.
+ * another of on_* says. Functions that can fail give 0 or -XEN_E* and a sentence in `error`.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <xen/xen.h>
 
 #include "dom0/archive.h"
+#include "pvguest/thread.h"
 #include "tools/xl/xl_config.h"
 
 struct domain {
@@ -22,10 +23,16 @@ struct domain {
     struct xl_config config; /* of its own, with its name and addresses filled in */
     uint8_t uuid[16];
     uint64_t started;    /* time_now() */
+    uint64_t serial;     /* of no other domain, ever: numbers come again */
+    bool unmonitored;    /* its stop is only noted (xl create -e) */
     bool dying;          /* is being destroyed: leave it alone */
+    bool shut_down;      /* has stopped by itself, or was stopped by the hypervisor */
     bool stopped;        /* its stop has been handled (and it was kept) */
-    unsigned int reason; /* SHUTDOWN_*, when stopped */
+    unsigned int reason; /* SHUTDOWN_*, when it has shut down */
+    char words[128];     /* then: of its console or the hypervisor, what it died of */
 };
+
+enum domain_create_flag { DOMAIN_PAUSED = 1, DOMAIN_UNMONITORED = 2 };
 
 struct domain_error {
     char text[200];
@@ -35,18 +42,27 @@ struct domain_error {
  * text (without its end) for each stop and restart. */
 int domain_start(const struct archive *files, void (*notice)(const char *line));
 /* Takes a copy of the configuration. */
-int domain_create(const struct xl_config *config, bool paused, domid_t *domid,
+int domain_create(const struct xl_config *config, unsigned int flags, domid_t *domid,
                   struct domain_error *error);
-/* Returns when its memory is back (or after some seconds, if somebody still holds some). */
+/* Returns when its memory is back, or with -XEN_EBUSY after some seconds, if somebody still holds some,
+ * or with -XEN_EAGAIN after ^C: it is destroyed even so. */
 int domain_destroy(struct domain *domain);
 /* Calls off the restart of a domain that is down for a moment; false if there is none. */
 bool domain_restart_cancel(const char *name);
+bool domain_restart_is_due(const char *name);
+/* Woken whenever a domain stops, goes, or is not to be restarted any more. */
+struct wait_queue *domain_queue(void);
 /* Asks the guest to stop by itself: "poweroff" or "reboot". */
 int domain_request(struct domain *domain, const char *word);
+/* Digits alone are the number of a domain; false for others. */
+bool domain_number(const char *word, domid_t *domid);
 /* NULL. The second takes a name or a number. */
 struct domain *domain_find(domid_t domid);
 struct domain *domain_find_name(const char *name);
+struct domain *domain_find_exact(const char *name); /* a name, even of digits alone */
 /* First with NULL, then the one after. */
 struct domain *domain_iterate(struct domain *previous);
 /* "poweroff", "crash", ... */
 const char *domain_reason_name(unsigned int reason);
+/* How it has ended: "crash: PANIC in thread main: ...", "poweroff", "destroyed". */
+void domain_ending(const struct domain *domain, char *text, size_t size);

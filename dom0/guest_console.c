@@ -6,9 +6,13 @@
 #include <xen/errno.h>
 
 #include "dom0/console_ring.h"
+#include "dom0/domain.h"
 #include "dom0/guest_console.h"
+#include "dom0/last_words.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
+
+#define LAST_WORDS_WITHIN 8192U /* of text: a stack and its registers are shorter */
 
 struct guest_console {
     struct guest_console *next; /* newest first */
@@ -153,11 +157,10 @@ void guest_console_close(domid_t domid)
 struct guest_console *guest_console_find(const char *name)
 {
     struct guest_console *console = consoles;
-    char *end;
-    unsigned long number = strtoul(name, &end, 10);
-    bool numeric = *name && !*end;
+    domid_t domid;
+    bool numeric = domain_number(name, &domid);
 
-    while (console && (numeric ? console->domid != number : strcmp(console->name, name) != 0)) {
+    while (console && (numeric ? console->domid != domid : strcmp(console->name, name) != 0)) {
         console = console->next;
     }
     return console;
@@ -202,4 +205,22 @@ bool guest_console_has_text(const struct guest_console *console, uint64_t positi
 struct wait_queue *guest_console_queue(struct guest_console *console)
 {
     return &console->queue;
+}
+
+void guest_console_last_words(domid_t domid, char *words, size_t size)
+{
+    static char text[LAST_WORDS_WITHIN];
+    struct guest_console *console = consoles;
+    uint64_t position;
+
+    words[0] = '\0';
+    while (console && !(console->open && console->domid == domid)) {
+        console = console->next;
+    }
+    if (!console) {
+        return;
+    }
+    console_drain(console);
+    position = console->written < sizeof(text) ? 0 : console->written - sizeof(text);
+    last_words(text, guest_console_read(console, &position, text, sizeof(text)), words, size);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pvguest/block.h"
+#include "pvguest/console.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/memory.h"
@@ -38,7 +39,7 @@ static bool state_reached(const char *dir, XenbusState state)
 {
     uint64_t deadline = time_now() + PATIENCE_NS;
     while (xenbus_read_state(dir) != state) {
-        if (time_now() > deadline) {
+        if (time_now() > deadline || console_interrupted()) {
             return false;
         }
         thread_sleep(5 * NSEC_PER_MSEC);

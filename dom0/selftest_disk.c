@@ -13,6 +13,7 @@
 #include "dom0/selftest_back.h"
 #include "pvguest/blkfront.h"
 #include "pvguest/block.h"
+#include "pvguest/console.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/memory.h"
@@ -120,7 +121,7 @@ static bool state_reached(const char *dir, XenbusState state)
 {
     uint64_t deadline = time_now() + PATIENCE_NS;
     while (xenbus_read_state(dir) != state) {
-        if (time_now() > deadline) {
+        if (time_now() > deadline || console_interrupted()) {
             return false;
         }
         thread_sleep(5 * NSEC_PER_MSEC);
@@ -416,7 +417,9 @@ static int cases_run(struct test *test)
 {
     int failed = 0;
     int passed = 0;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    const size_t last = sizeof(cases) / sizeof(cases[0]) -
+                        1; /* takes down what the first has set up */
+    for (size_t i = 0; i <= last; i = console_interrupted() && i < last ? last : i + 1) {
         const char *why = cases[i].run(test);
         if (why == NULL) {
             printf("PASS disk/%s\n", cases[i].name);

@@ -19,6 +19,8 @@
 #define LINE_MAX 512
 #define WORDS_MAX 32
 #define HISTORY_MAX 16U
+#define CHUNK 256U      /* of a file, between two looks for ^C */
+#define INTERRUPTED 130 /* the status that shells give for it */
 
 static const struct archive *files;
 static char history[HISTORY_MAX][LINE_MAX];
@@ -167,7 +169,10 @@ static int do_cat(int argc, char **argv)
             printf("cat: %s: not in the boot archive\n", argv[i]);
             return 1;
         }
-        fwrite(file.data, 1, file.size, stdout);
+        for (size_t at = 0; at < file.size && !console_interrupted(); at += CHUNK) {
+            size_t left = file.size - at;
+            fwrite((const char *)file.data + at, 1, left < CHUNK ? left : CHUNK, stdout);
+        }
     }
     return 0;
 }
@@ -192,9 +197,11 @@ static int do_free(int argc, char **argv)
 static int do_sleep(int argc, char **argv)
 {
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1;
-    thread_sleep(seconds > 0 ? (uint64_t)(seconds * (double)NSEC_PER_SEC) : 0);
+    console_sleep(seconds > 0 ? (uint64_t)(seconds * (double)NSEC_PER_SEC) : 0);
     return 0;
 }
+
+static int line_run(char *line);
 
 /* repeat COUNT 'commands; commands': stops after a round in which one fails. */
 static int do_repeat(int argc, char **argv)
@@ -206,7 +213,7 @@ static int do_repeat(int argc, char **argv)
     for (unsigned long i = 0; i < count && argc > 2 && status == 0; i++) {
         char line[LINE_MAX];
         snprintf(line, sizeof(line), "%s", argv[2]);
-        status = shell_run(line);
+        status = line_run(line);
     }
     printf("repeat: %lu rounds, %llu us, status %d\n", count,
            (unsigned long long)((time_now() - start) / NSEC_PER_USEC), status);
@@ -220,7 +227,7 @@ static int do_time(int argc, char **argv)
     int status;
 
     snprintf(line, sizeof(line), "%s", argc > 1 ? argv[1] : "");
-    status = shell_run(line);
+    status = line_run(line);
     printf("time: %llu us\n", (unsigned long long)((time_now() - start) / NSEC_PER_USEC));
     return status;
 }
@@ -244,6 +251,9 @@ static int do_halt(int argc, char **argv)
         if (domain_destroy(domain)) {
             break;
         }
+    }
+    if (console_interrupted()) {
+        return INTERRUPTED;
     }
     console_print("The machine goes off.\n");
     power_off();
@@ -355,11 +365,12 @@ static char *command_end(char *text)
     return text;
 }
 
-int shell_run(char *line)
+/* After ^C, the rest of the line is not run. */
+static int line_run(char *line)
 {
     int status = 0;
 
-    while (*line) {
+    while (*line && !console_interrupted()) {
         char *end = command_end(line);
         bool more = *end == ';';
         *end = '\0';
@@ -368,6 +379,17 @@ int shell_run(char *line)
         line = more ? end + 1 : end;
     }
     fflush(stdout);
+    return console_interrupted() ? INTERRUPTED : status;
+}
+
+int shell_run(char *line)
+{
+    console_interrupt_catch();
+    int status = line_run(line);
+    if (console_interrupted()) {
+        console_print("^C\n");
+    }
+    console_interrupt_release();
     return status;
 }
 

@@ -7,11 +7,9 @@
 
 #include "dom0/xenstore_commands.h"
 #include "pvguest/console.h"
-#include "pvguest/thread.h"
 #include "pvguest/time.h"
 
 #define DEPTH_MAX 24U
-#define INTERRUPT 3 /* ^C */
 #define WATCH_POLL_NS (20 * NSEC_PER_MSEC)
 
 struct options {
@@ -72,7 +70,7 @@ static int tree_print(struct xs_handle *xs, const struct options *options, char 
     if (!names) {
         return depth == 0 ? fail("ls", "could not list", path) : 1;
     }
-    for (unsigned int i = 0; i < count; i++) {
+    for (unsigned int i = 0; i < count && !console_interrupted(); i++) {
         if (base + 1 + strlen(names[i]) > XENSTORE_ABS_PATH_MAX) {
             continue;
         }
@@ -269,15 +267,12 @@ static int do_watch(struct xs_handle *xs, const struct options *options, int arg
     }
     for (unsigned int seen = 0; options->count == 0 || seen < options->count;) {
         char **event = xs_check_watch(xs);
-        char key[16];
         if (event) {
             printf("%s\n", event[XS_WATCH_PATH]);
             free(event);
             seen++;
-        } else if (memchr(key, INTERRUPT, console_read(key, sizeof(key)))) {
+        } else if (!console_sleep(WATCH_POLL_NS)) {
             break;
-        } else {
-            thread_sleep(WATCH_POLL_NS);
         }
     }
     return 0;

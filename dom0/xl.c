@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: MIT
+/* The table of xl's commands, their help, and what they share. */
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <xen/errno.h>
 
+#include "dom0/domain_past.h"
 #include "dom0/domctl.h"
-#include "dom0/guest_console.h"
 #include "dom0/json.h"
 #include "dom0/xl.h"
-#include "pvguest/console.h"
-#include "pvguest/errno.h"
-#include "pvguest/thread.h"
 #include "pvguest/time.h"
 
-#define DETACH 0x1d /* ^] */
-#define INPUT_POLL_NS (20 * NSEC_PER_MSEC)
-#define SHUTDOWN_WAIT_MS 60000U
+#define MISUSED 2 /* the status for a wrong command line */
 
 static const struct archive *archive;
 
@@ -30,319 +25,364 @@ void xl_start(const struct archive *files)
     archive = files;
 }
 
-bool xl_take_option(struct xl_arguments *arguments, char letter, const char *word)
+int xl_fail(const struct xl_arguments *arguments, const char *format, ...)
 {
-    for (int i = 1; i < arguments->argc; i++) {
-        const char *text = arguments->argv[i];
-        if ((text[0] == '-' && text[1] == letter && text[2] == '\0') ||
-            (text[0] == '-' && text[1] == '-' && strcmp(text + 2, word) == 0)) {
-            arguments->argc--;
-            memmove(&arguments->argv[i], &arguments->argv[i + 1],
-                    (size_t)(arguments->argc - i) * sizeof(char *));
-            return true;
-        }
-    }
-    return false;
-}
+    char text[512];
+    va_list args;
 
-struct domain *xl_domain(const struct xl_arguments *arguments)
-{
-    struct domain *domain;
-
-    if (arguments->argc < 2) {
-        printf("'xl %s' requires at least 1 argument.\n", arguments->argv[0]);
-        return NULL;
-    }
-    domain = domain_find_name(arguments->argv[1]);
-    if (!domain) {
-        printf("%s is an invalid domain identifier\n", arguments->argv[1]);
-    }
-    return domain;
-}
-
-/* What a command that changes one domain prints in --json. */
-static int finish(const struct xl_arguments *arguments, domid_t domid, int rc)
-{
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     if (arguments->json) {
         struct json json = JSON_INIT;
         json_open(&json, NULL, '{');
-        json_number(&json, "domid", domid);
-        json_string(&json, "result", rc ? errno_name(rc) : "OK");
+        if (arguments->command) {
+            json_string(&json, "command", arguments->command->name);
+        }
+        json_string(&json, "error", text);
         json_close(&json, '}');
-    } else if (rc) {
-        printf("xl %s: domain %u: %s\n", arguments->argv[0], domid, errno_name(rc));
-    }
-    return rc ? 1 : 0;
-}
-
-static int xl_destroy(struct xl_arguments *arguments)
-{
-    struct domain *domain;
-    domid_t domid;
-
-    xl_take_option(arguments, 'f', "force");
-    if (arguments->argc > 1 &&
-        (strcmp(arguments->argv[1], "0") == 0 || strcmp(arguments->argv[1], "Domain-0") == 0)) {
-        printf("Cannot destroy privileged domain 0.\n");
         return 1;
     }
-    if (arguments->argc > 1 && !domain_find_name(arguments->argv[1]) &&
-        domain_restart_cancel(arguments->argv[1])) {
-        return 0;
+    if (arguments->globals.timestamps) {
+        uint64_t now = time_now();
+        printf("[%5llu.%06llu] ", (unsigned long long)(now / NSEC_PER_SEC),
+               (unsigned long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
     }
-    domain = xl_domain(arguments);
-    if (!domain) {
-        return 1;
-    }
-    domid = domain->domid;
-    return finish(arguments, domid, domain_destroy(domain));
+    printf("%s\n", text);
+    return 1;
 }
 
-static int request(struct xl_arguments *arguments, const char *word)
+/* Domains that no record is for: of a destroyed one, others may still hold memory. */
+static bool hypervisor_has(domid_t domid)
 {
-    bool wait = xl_take_option(arguments, 'w', "wait");
-    bool all = xl_take_option(arguments, 'a', "all");
-    struct domain *domain;
-    domid_t domid;
-    int rc = 0;
+    struct xen_domctl_getdomaininfo info;
 
-    if (all) {
-        for (domain = domain_iterate(NULL); domain; domain = domain_iterate(domain)) {
-            rc = rc ? rc : domain_request(domain, word);
-        }
-        return rc ? 1 : 0;
-    }
-    domain = xl_domain(arguments);
-    if (!domain) {
-        return 1;
-    }
-    domid = domain->domid;
-    if (!arguments->json) {
-        printf("%s domain %u\n", word[0] == 'p' ? "Shutting down" : "Rebooting", domid);
-    }
-    rc = domain_request(domain, word);
-    for (unsigned int ms = 0; wait && rc == 0 && ms < SHUTDOWN_WAIT_MS; ms += 10) {
-        domain = domain_find(domid);
-        if (!domain || domain->stopped) {
-            break;
-        }
-        thread_sleep(10 * NSEC_PER_MSEC);
-    }
-    return finish(arguments, domid, rc);
+    return sysctl_list_domains(domid, &info, 1) == 1 && info.domain == domid;
 }
 
-static int xl_shutdown(struct xl_arguments *arguments)
+bool xl_target(const struct xl_arguments *arguments, int operand, struct xl_target *target)
 {
-    return request(arguments, "poweroff");
-}
+    const char *word = arguments->argv[operand];
+    const struct domain_past *past;
 
-static int xl_reboot(struct xl_arguments *arguments)
-{
-    return request(arguments, "reboot");
-}
-
-static int xl_pause(struct xl_arguments *arguments)
-{
-    struct domain *domain = xl_domain(arguments);
-
-    return domain ? finish(arguments, domain->domid, domctl_pause(domain->domid)) : 1;
-}
-
-static int xl_unpause(struct xl_arguments *arguments)
-{
-    struct domain *domain = xl_domain(arguments);
-
-    return domain ? finish(arguments, domain->domid, domctl_unpause(domain->domid)) : 1;
-}
-
-static int xl_domid(struct xl_arguments *arguments)
-{
-    struct domain *domain;
-
-    if (arguments->argc > 1 && strcmp(arguments->argv[1], "Domain-0") == 0) {
-        printf("0\n");
-        return 0;
-    }
-    domain = xl_domain(arguments);
-    if (domain && arguments->json) {
-        return finish(arguments, domain->domid, 0);
-    }
-    if (domain) {
-        printf("%u\n", domain->domid);
-    }
-    return domain ? 0 : 1;
-}
-
-static int xl_domname(struct xl_arguments *arguments)
-{
-    struct domain *domain;
-    const char *name;
-
-    if (arguments->argc > 1 && strcmp(arguments->argv[1], "0") == 0) {
-        name = "Domain-0";
+    *target = (struct xl_target){.domain = domain_find_name(word)};
+    if (target->domain) {
+        target->domid = target->domain->domid;
+        target->name = target->domain->config.name;
+    } else if (strcmp(word, "Domain-0") == 0 ||
+               (domain_number(word, &target->domid) && target->domid == 0)) {
+        target->domid = 0;
+        target->name = "Domain-0";
+    } else if (domain_number(word, &target->domid) && hypervisor_has(target->domid)) {
+        target->name = "(null)";
     } else {
-        domain = xl_domain(arguments);
-        if (!domain) {
-            return 1;
-        }
-        name = domain->config.name;
+        past = domain_past_find(word);
+        xl_fail(arguments,
+                past ? "%s is an invalid domain identifier (domain %u has ended: %s)"
+                     : "%s is an invalid domain identifier",
+                word, past ? past->domid : 0, past ? past->ending : "");
+        return false;
     }
-    if (arguments->json) {
-        struct json json = JSON_INIT;
-        json_open(&json, NULL, '{');
-        json_string(&json, "name", name);
-        json_close(&json, '}');
-    } else {
-        printf("%s\n", name);
-    }
-    return 0;
-}
-
-/* --- console --------------------------------------------------------------------------------- */
-
-static bool attached;
-
-bool xl_console_attached(void)
-{
-    return attached;
-}
-
-/* Passes text both ways until the guest has ended and all is shown, or ^] is typed. */
-static void console_relay(struct guest_console *console)
-{
-    char text[256];
-    uint64_t position = 0;
-    size_t length;
-
-    for (;;) {
-        bool open = guest_console_is_open(console);
-        uint64_t before = position;
-        while ((length = guest_console_read(console, &position, text, sizeof(text))) > 0) {
-            console_write(text, length);
-        }
-        if (!open) {
-            if (position == before) {
-                return;
-            }
-            continue;
-        }
-        length = console_read(text, sizeof(text));
-        char *detach = memchr(text, DETACH, length);
-        guest_console_write(console, text, detach ? (size_t)(detach - text) : length);
-        if (detach) {
-            console_print("\n");
-            return;
-        }
-        wait_event_timeout(guest_console_queue(console),
-                           guest_console_has_text(console, position) ||
-                               !guest_console_is_open(console),
-                           INPUT_POLL_NS);
-    }
-}
-
-int xl_console_attach(const char *name)
-{
-    struct guest_console *console = guest_console_find(name);
-
-    if (!console) {
-        printf("%s is an invalid domain identifier\n", name);
-        return 1;
-    }
-    attached = true;
-    console_relay(console);
-    attached = false;
-    return 0;
-}
-
-static int xl_console(struct xl_arguments *arguments)
-{
-    if (arguments->argc < 2) {
-        printf("'xl console' requires at least 1 argument.\n");
-        return 1;
-    }
-    return xl_console_attach(arguments->argv[1]);
+    return true;
 }
 
 /* --- the table ------------------------------------------------------------------------------- */
 
 static int xl_help(struct xl_arguments *arguments);
 
-static const struct command {
-    const char *name;
-    int (*run)(struct xl_arguments *arguments);
-    const char *usage;
-    const char *summary;
-} commands[] = {
-    {"create",       xl_create,       "[-c] [-p] [-q] FILE [KEY=VALUE]...", "Create a domain from config file"            },
-    {"list",         xl_list,         "[-l] [DOMAIN]",                      "List information about all/some domains"     },
-    {"destroy",      xl_destroy,      "[-f] DOMAIN",                        "Terminate a domain immediately"              },
-    {"shutdown",     xl_shutdown,     "[-w] [-a] DOMAIN",                   "Issue a shutdown signal to a domain"         },
-    {"reboot",       xl_reboot,       "[-w] [-a] DOMAIN",                   "Issue a reboot signal to a domain"           },
-    {"pause",        xl_pause,        "DOMAIN",                             "Pause execution of a domain"                 },
-    {"unpause",      xl_unpause,      "DOMAIN",                             "Unpause a paused domain"                     },
-    {"console",      xl_console,      "DOMAIN",                             "Attach to domain's console (^] detaches)"    },
-    {"vcpu-list",    xl_vcpu_list,    "[DOMAIN]",                           "List the VCPUs for all/some domains"         },
-    {"info",         xl_info,         "",                                   "Get information about Xen host"              },
-    {"domid",        xl_domid,        "DOMAIN",                             "Convert a domain name to domain id"          },
-    {"domname",      xl_domname,      "DOMAIN",                             "Convert a domain id to domain name"          },
-    {"uptime",       xl_uptime,       "[DOMAIN]",                           "Print uptime for all/some domains"           },
-    {"block-list",   xl_block_list,   "DOMAIN",                             "List virtual block devices for a domain"     },
-    {"network-list", xl_network_list, "DOMAIN",                             "List virtual network interfaces for a domain"},
-    {"dmesg",        xl_dmesg,        "[-c]",                               "Read and/or clear dmesg buffer"              },
-    {"why",          xl_why,          "[--follow] DOMAIN",                  "Why hypercalls of a domain were refused"     },
-    {"help",         xl_help,         "[COMMAND]",                          "Print help"                                  },
+#define END                                                                                        \
+    {                                                                                              \
+        0, NULL, NULL, NULL                                                                        \
+    }
+
+static const struct xl_option none[] = {END};
+static const struct xl_option create_options[] = {
+    {'c', "console",                      NULL,   "Connect to the console after the domain is created"  },
+    {'p', "pause",                        NULL,   "Leave the domain paused after it is created"         },
+    {'q', "quiet",                        NULL,   "Quiet"                                               },
+    {'n', "dryrun",                       NULL,   "Print the configuration, create nothing"             },
+    {'f', "defconfig",                    "FILE", "Use the given configuration file"                    },
+    {'F', NULL,                           NULL,   "Run in foreground until the domain has ended"        },
+    {'e', NULL,                           NULL,   "Do not look after it: on_poweroff and others are off"},
+    {'d', NULL,                           NULL,   "Print the configuration"                             },
+    {'i', "ignore-global-affinity-masks", NULL,   "No effect: there are no global masks"                },
+    {'V', "vncviewer",                    NULL,   "Refused: there is no VNC here"                       },
+    {'A', "vncviewer-autopass",           NULL,   "Refused: there is no VNC here"                       },
+    END,
+};
+static const struct xl_option list_options[] = {
+    {'l', "long",    NULL, "Output all VM details"                     },
+    {'v', "verbose", NULL, "Print UUID, reason code and security label"},
+    {'Z', "context", NULL, "Print the security label"                  },
+    {'c', "cpupool", NULL, "Print the cpupool the domain is in"        },
+    {'n', "numa",    NULL, "Print the NUMA node affinity"              },
+    END,
+};
+static const struct xl_option destroy_options[] = {
+    {'f', "force", NULL, "Permit domain 0 to be destroyed (the hypervisor does not)"},
+    END,
+};
+static const struct xl_option stop_options[] = {
+    {'a', "all",  NULL, "All guest domains"                                         },
+    {'w', "wait", NULL, "Wait until they have stopped; twice: until they are gone"  },
+    {'F', NULL,   NULL, "Fall back to ACPI: no effect on PV guests, which have none"},
+    END,
+};
+static const struct xl_option console_options[] = {
+    {'t', NULL, "TYPE",   "Type of the console: pv, the only one that PV guests have"},
+    {'n', NULL, "NUMBER", "Number of the console: 0, the only one"                   },
+    END,
+};
+static const struct xl_option uptime_options[] = {
+    {'s', NULL, NULL, "Short form"},
+    END,
+};
+static const struct xl_option dmesg_options[] = {
+    {'c', "clear", NULL, "Clear the buffer after printing"},
+    END,
+};
+static const struct xl_option info_options[] = {
+    {'n', "numa", NULL, "List the memory of the host's NUMA nodes"},
+    END,
+};
+static const struct xl_option why_options[] = {
+    {'f', "follow", NULL, "Print what comes, until ^C"},
+    END,
 };
 
-static const struct command *command_find(const char *name)
+static const struct xl_command commands[] = {
+    {"create",       xl_create,       create_options,  0, XL_OPERANDS_ANY, "[FILE] [KEY=VALUE]...",
+     "Create a domain from config file",                                                                                                       true },
+    {"list",         xl_list,         list_options,    0, 1,               "[DOMAIN]",              "List information about all/some domains",
+     false                                                                                                                                          },
+    {"destroy",      xl_destroy,      destroy_options, 1, 1,               "DOMAIN",                "Terminate a domain immediately",
+     false                                                                                                                                          },
+    {"shutdown",     xl_shutdown,     stop_options,    0, 1,               "DOMAIN|-a",
+     "Issue a shutdown signal to a domain",                                                                                                    false},
+    {"reboot",       xl_reboot,       stop_options,    0, 1,               "DOMAIN|-a",             "Issue a reboot signal to a domain",
+     false                                                                                                                                          },
+    {"pause",        xl_pause,        none,            1, 1,               "DOMAIN",                "Pause execution of a domain",             false},
+    {"unpause",      xl_unpause,      none,            1, 1,               "DOMAIN",                "Unpause a paused domain",                 false},
+    {"console",      xl_console,      console_options, 1, 1,               "DOMAIN",
+     "Attach to domain's console (^] detaches)",                                                                                               false},
+    {"vcpu-list",    xl_vcpu_list,    none,            0, XL_OPERANDS_ANY, "[DOMAIN]...",
+     "List the VCPUs for all/some domains",                                                                                                    false},
+    {"info",         xl_info,         info_options,    0, 0,               "",                      "Get information about Xen host",          false},
+    {"domid",        xl_domid,        none,            1, 1,               "DOMAIN",                "Convert a domain name to domain id",      false},
+    {"domname",      xl_domname,      none,            1, 1,               "DOMAIN",                "Convert a domain id to domain name",      false},
+    {"uptime",       xl_uptime,       uptime_options,  0, XL_OPERANDS_ANY, "[DOMAIN]...",
+     "Print uptime for all/some domains",                                                                                                      false},
+    {"block-list",   xl_block_list,   none,            1, XL_OPERANDS_ANY, "DOMAIN...",
+     "List virtual block devices for a domain",                                                                                                false},
+    {"network-list", xl_network_list, none,            1, XL_OPERANDS_ANY, "DOMAIN...",
+     "List virtual network interfaces for a domain",                                                                                           false},
+    {"dmesg",        xl_dmesg,        dmesg_options,   0, 0,               "",                      "Read and/or clear dmesg buffer",          false},
+    {"why",          xl_why,          why_options,     1, 1,               "DOMAIN",                "Why hypercalls of a domain were refused", false},
+    {"help",         xl_help,         none,            0, 1,               "[COMMAND]",             "Print help",                              false},
+};
+
+/* What Xen's xl has besides: `xl s` is ambiguous there, so it is here. */
+static const char *const elsewhere[] = {
+    "config-update",
+    "pci-attach",
+    "pci-detach",
+    "pci-list",
+    "pci-assignable-add",
+    "pci-assignable-remove",
+    "pci-assignable-list",
+    "vncviewer",
+    "save",
+    "migrate",
+    "restore",
+    "migrate-receive",
+    "dump-core",
+    "cd-insert",
+    "cd-eject",
+    "mem-max",
+    "mem-set",
+    "button-press",
+    "vcpu-pin",
+    "vcpu-set",
+    "vm-list",
+    "sharing",
+    "sched-credit",
+    "sched-credit2",
+    "sched-rtds",
+    "rename",
+    "trigger",
+    "sysrq",
+    "debug-keys",
+    "set-parameters",
+    "top",
+    "network-attach",
+    "network-detach",
+    "channel-list",
+    "block-attach",
+    "block-detach",
+    "vtpm-attach",
+    "vtpm-list",
+    "vtpm-detach",
+    "vkb-attach",
+    "vkb-list",
+    "vkb-detach",
+    "vdispl-attach",
+    "vdispl-list",
+    "vdispl-detach",
+    "vsnd-attach",
+    "vsnd-list",
+    "vsnd-detach",
+    "claims",
+    "cpupool-create",
+    "cpupool-list",
+    "cpupool-destroy",
+    "cpupool-rename",
+    "cpupool-cpu-add",
+    "cpupool-cpu-remove",
+    "cpupool-migrate",
+    "cpupool-numa-split",
+    "getenforce",
+    "setenforce",
+    "loadpolicy",
+    "remus",
+    "devd",
+    "psr-hwinfo",
+    "psr-cmt-attach",
+    "psr-cmt-detach",
+    "psr-cmt-show",
+    "psr-cat-set",
+    "psr-cat-show",
+    "psr-mba-set",
+    "psr-mba-show",
+    "usbctrl-attach",
+    "usbctrl-detach",
+    "usbdev-attach",
+    "usbdev-detach",
+    "usb-list",
+    "qemu-monitor-command",
+    "dt-overlay",
+    NULL,
+};
+
+static const struct xl_command *find(const char *word, struct xl_misuse *misuse)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
+    return xl_command_find(commands, sizeof(commands) / sizeof(commands[0]), elsewhere, word,
+                           misuse);
+}
+
+/* --- help ------------------------------------------------------------------------------------ */
+
+static void option_help(const struct xl_option *option)
+{
+    char spelling[64];
+
+    snprintf(spelling, sizeof(spelling), "-%c%s%s%s%s%s%s", option->letter,
+             option->value ? " " : "", option->value ? option->value : "",
+             option->word ? ", --" : "", option->word ? option->word : "",
+             option->word && option->value ? "=" : "",
+             option->word && option->value ? option->value : "");
+    printf("%-34s %s.\n", spelling, option->help);
+}
+
+static void command_help(const struct xl_command *command)
+{
+    printf("Usage: xl [-vfNtT] %s [OPTIONS] %s\n\n%s.\n\nOptions:\n\n", command->name,
+           command->operands, command->summary);
+    for (const struct xl_option *option = command->options; option->letter; option++) {
+        option_help(option);
     }
-    return NULL;
+    printf("%-34s Print the result, or the error, as JSON.\n%-34s Print this help.\n", "-j, --json",
+           "-h, --help");
+}
+
+static void commands_json(void)
+{
+    struct json json = JSON_INIT;
+
+    json_open(&json, NULL, '[');
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        json_open(&json, NULL, '{');
+        json_string(&json, "command", commands[i].name);
+        json_string(&json, "summary", commands[i].summary);
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+}
+
+static void commands_help(void)
+{
+    printf("Usage xl [-vfNtT] <subcommand> [args]\n\nxl full list of subcommands:\n\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        printf(" %-20s%s\n", commands[i].name, commands[i].summary);
+    }
 }
 
 static int xl_help(struct xl_arguments *arguments)
 {
-    const struct command *command = NULL;
+    struct xl_misuse misuse;
+    const struct xl_command *command = NULL;
 
-    if (arguments->argc > 1) {
-        command = command_find(arguments->argv[1]);
+    if (arguments->argc > 0) {
+        command = find(arguments->argv[0], &misuse);
         if (!command) {
-            printf("command \"%s\" not implemented\n", arguments->argv[1]);
-            return 1;
+            return xl_fail(arguments, "%s", misuse.text);
         }
-        printf("Usage: xl %s [--json] %s\n\n%s.\n", command->name, command->usage,
-               command->summary);
-        return 0;
-    }
-    printf("Usage xl <subcommand> [--json] [args]\n\nxl full list of subcommands:\n\n");
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        printf(" %-20s%s\n", commands[i].name, commands[i].summary);
+        command_help(command);
+    } else if (arguments->json) {
+        commands_json();
+    } else {
+        commands_help();
     }
     return 0;
 }
 
+/* --- running --------------------------------------------------------------------------------- */
+
+static int misused(const struct xl_arguments *arguments, const struct xl_misuse *misuse)
+{
+    xl_fail(arguments, "%s", misuse->text);
+    if (!arguments->json && arguments->command) {
+        command_help(arguments->command);
+    }
+    return MISUSED;
+}
+
+/* Before the command is known, only the words can tell: an error is JSON if JSON was asked for. */
+static bool json_is_asked_for(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int xl_main(int argc, char **argv)
 {
-    struct xl_arguments arguments = {argc, argv, false};
-    const struct command *command;
+    struct xl_arguments arguments = {.json = json_is_asked_for(argc, argv)};
+    struct xl_misuse misuse;
+    int taken = xl_globals_parse(&arguments.globals, argc, argv, &misuse);
 
-    if (argc < 1) {
-        static char *help[] = {"help"};
-        arguments = (struct xl_arguments){1, help, false};
+    if (taken < 0) {
+        return misused(&arguments, &misuse);
     }
-    command = command_find(arguments.argv[0]);
-    if (!command) {
-        printf("command \"%s\" not implemented\n", arguments.argv[0]);
+    if (taken == argc) {
+        commands_help();
         return 1;
     }
-    arguments.json = xl_take_option(&arguments, 'j', "json");
-    if (xl_take_option(&arguments, 'h', "help")) {
-        printf("Usage: xl %s [--json] %s\n\n%s.\n", command->name, command->usage,
-               command->summary);
+    arguments.command = find(argv[taken], &misuse);
+    if (!arguments.command) {
+        return misused(&arguments, &misuse);
+    }
+    if (!xl_options_parse(&arguments, argc - taken - 1, argv + taken + 1, &misuse)) {
+        return misused(&arguments, &misuse);
+    }
+    if (arguments.help) {
+        command_help(arguments.command);
         return 0;
     }
-    return command->run(&arguments);
+    if (arguments.globals.dry_run && !arguments.command->has_dry_run) {
+        return xl_fail(&arguments, "command does not implement -N (dryrun) option");
+    }
+    return arguments.command->run(&arguments);
 }

@@ -104,6 +104,21 @@ static void print_hypervisor(struct facts *facts)
     }
 }
 
+/* All memory is one node's: topology is not told to PV guests, dom0 among them. */
+static void print_nodes(struct facts *facts, const struct xen_sysctl_physinfo *info)
+{
+    uint64_t all = info->total_pages / 256, unused = (info->free_pages + info->scrub_pages) / 256;
+
+    if (facts->as_json) {
+        json_number(&facts->json, "node0_memory", all);
+        json_number(&facts->json, "node0_free_memory", unused);
+    } else {
+        printf("numa_info              :\nnode:    memsize    memfree    distances\n"
+               "%4d:  %9llu  %9llu      %d\n",
+               0, (unsigned long long)all, (unsigned long long)unused, 10);
+    }
+}
+
 int xl_info(struct xl_arguments *arguments)
 {
     struct facts facts = {JSON_INIT, arguments->json};
@@ -111,8 +126,7 @@ int xl_info(struct xl_arguments *arguments)
     int rc = sysctl_physinfo(&info);
 
     if (rc) {
-        printf("xl info: %s\n", errno_name(rc));
-        return 1;
+        return xl_fail(arguments, "xl info: %s", errno_name(rc));
     }
     if (facts.as_json) {
         json_open(&facts.json, NULL, '{');
@@ -120,6 +134,9 @@ int xl_info(struct xl_arguments *arguments)
     print_machine(&facts, &info);
     print_hypervisor(&facts);
     text(&facts, "xend_config_format", "4");
+    if (xl_option_count(arguments, 'n')) {
+        print_nodes(&facts, &info);
+    }
     if (facts.as_json) {
         json_close(&facts.json, '}');
     }

@@ -12,6 +12,7 @@
 #include "dom0/domctl.h"
 #include "dom0/json.h"
 #include "dom0/xl.h"
+#include "pvguest/console.h"
 #include "pvguest/errno.h"
 #include "pvguest/hypercall.h"
 #include "pvguest/time.h"
@@ -19,103 +20,216 @@
 
 #define LIST_CHUNK 32 /* domains asked for at a time */
 
-static const char *name_of(domid_t domid)
-{
-    const struct domain *domain = domain_find(domid);
+/* The domains that a command shows, by number. Nothing that is done with them blocks, so that no record
+ * goes meanwhile. */
+struct row {
+    struct xen_domctl_getdomaininfo info;
+    const struct domain *domain; /* NULL: domain 0, or dead but for memory that others hold */
+};
 
-    return domain ? domain->config.name : domid == 0 ? "Domain-0" : "(null)";
+struct rows {
+    struct row *row;
+    size_t count;
+};
+
+static const char *name_of(const struct row *row)
+{
+    return row->domain ? row->domain->config.name : row->info.domain == 0 ? "Domain-0" : "(null)";
 }
 
-static bool is_wanted(const struct xen_domctl_getdomaininfo *info, const char *wanted)
+static bool rows_add(struct rows *rows, const struct xen_domctl_getdomaininfo *infos, int count)
 {
-    char number[8];
+    struct row *more = realloc(rows->row, (rows->count + (size_t)count) * sizeof(*more));
 
-    snprintf(number, sizeof(number), "%u", info->domain);
-    return !wanted || strcmp(wanted, number) == 0 || strcmp(wanted, name_of(info->domain)) == 0;
+    if (!more) {
+        return false;
+    }
+    rows->row = more;
+    for (int i = 0; i < count; i++) {
+        rows->row[rows->count++] = (struct row){infos[i], NULL};
+    }
+    return true;
 }
 
-/* Calls fn (NULL: nothing) for each domain, or for the one that is named; false (after a message)
- * if there is no such domain. */
-static bool for_each(const struct xl_arguments *arguments,
-                     void (*fn)(const struct xen_domctl_getdomaininfo *info, void *context),
-                     void *context)
+/* All domains; both lists are in the order of numbers, so one walk finds all records. 0 or -XEN_E*. */
+static int rows_read_all(struct rows *rows)
 {
     struct xen_domctl_getdomaininfo infos[LIST_CHUNK];
-    const char *wanted = arguments->argc > 1 ? arguments->argv[1] : NULL;
-    bool found = !wanted;
+    const struct domain *domain = domain_iterate(NULL);
     int count = LIST_CHUNK;
 
     for (domid_t first = 0; count == LIST_CHUNK; first = infos[LIST_CHUNK - 1].domain + 1) {
         count = sysctl_list_domains(first, infos, LIST_CHUNK);
-        for (int i = 0; i < count; i++) {
-            if (is_wanted(&infos[i], wanted)) {
-                found = true;
-                if (fn) {
-                    fn(&infos[i], context);
-                }
-            }
+        if (count > 0 && !rows_add(rows, infos, count)) {
+            return -XEN_ENOMEM;
         }
     }
-    if (count < 0) {
-        printf("xl %s: %s\n", arguments->argv[0], errno_name(count));
-    } else if (!found) {
-        printf("%s is an invalid domain identifier\n", wanted);
+    for (size_t i = 0; i < rows->count; i++) {
+        struct row *row = &rows->row[i];
+        while (domain && domain->domid < row->info.domain) {
+            domain = domain->next;
+        }
+        row->domain = domain && domain->domid == row->info.domain ? domain : NULL;
     }
-    return count >= 0 && found;
+    return count < 0 ? count : 0;
 }
 
-/* Before anything is printed: false, after a message, if the domain that is named does not exist. */
-static bool check_named(const struct xl_arguments *arguments)
+/* Those that the operands name. False after a message. */
+static bool rows_read_named(const struct xl_arguments *arguments, struct rows *rows)
 {
-    return arguments->argc < 2 || for_each(arguments, NULL, NULL);
+    for (int i = 0; i < arguments->argc; i++) {
+        struct xen_domctl_getdomaininfo info;
+        struct xl_target target;
+        if (!xl_target(arguments, i, &target)) {
+            return false;
+        }
+        int rc = sysctl_list_domains(target.domid, &info, 1);
+        if (rc != 1 || info.domain != target.domid || !rows_add(rows, &info, 1)) {
+            xl_fail(arguments, "Error: Domain '%s' does not exist.", arguments->argv[i]);
+            return false;
+        }
+        rows->row[rows->count - 1].domain = target.domain;
+    }
+    return true;
+}
+
+/* What a command prints: a heading, then each row; with --json (or `as_json`), a list of objects. */
+struct show {
+    const char *heading;
+    void (*text)(const struct row *row, const struct xl_arguments *arguments);
+    void (*json)(const struct row *row, struct json *json);
+    bool as_json;
+};
+
+static void rows_print(const struct xl_arguments *arguments, const struct rows *rows,
+                       const struct show *show)
+{
+    struct json json = JSON_INIT;
+
+    if (show->as_json || arguments->json) {
+        json_open(&json, NULL, '[');
+        for (size_t i = 0; i < rows->count && !console_interrupted(); i++) {
+            show->json(&rows->row[i], &json);
+        }
+        json_close(&json, ']');
+        return;
+    }
+    printf("%s", show->heading);
+    for (size_t i = 0; i < rows->count && !console_interrupted(); i++) {
+        show->text(&rows->row[i], arguments);
+    }
+}
+
+/* The domains that are named, or all. Nothing is printed before all are known. */
+static int show_rows(const struct xl_arguments *arguments, const struct show *show)
+{
+    struct rows rows = {NULL, 0};
+    int rc = arguments->argc > 0 ? 0 : rows_read_all(&rows);
+    bool good = rc == 0 && (arguments->argc == 0 || rows_read_named(arguments, &rows));
+
+    if (rc) {
+        xl_fail(arguments, "xl %s: %s", arguments->command->name, errno_name(rc));
+    }
+    if (good) {
+        rows_print(arguments, &rows, show);
+    }
+    free(rows.row);
+    return good ? 0 : 1;
 }
 
 /* --- list ------------------------------------------------------------------------------------ */
 
+static unsigned int reason_of(const struct xen_domctl_getdomaininfo *info)
+{
+    return (info->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
+}
+
 static void state_letters(const struct xen_domctl_getdomaininfo *info, char text[7])
 {
-    unsigned int reason = (info->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
-    bool shutdown = info->flags & XEN_DOMINF_shutdown;
+    static const char reasons[] = "-rscwS"; /* SHUTDOWN_*, in their order */
+    unsigned int reason = info->flags & XEN_DOMINF_shutdown ? reason_of(info) : 0;
 
-    strcpy(text, "------");
     text[0] = info->flags & XEN_DOMINF_running ? 'r' : '-';
     text[1] = info->flags & XEN_DOMINF_blocked ? 'b' : '-';
     text[2] = info->flags & XEN_DOMINF_paused ? 'p' : '-';
-    text[3] = shutdown ? 's' : '-';
-    text[4] = shutdown && reason == SHUTDOWN_crash ? 'c' : '-';
+    text[3] = info->flags & XEN_DOMINF_shutdown ? 's' : '-';
+    text[4] = reason < sizeof(reasons) - 1 ? reasons[reason] : '?';
     text[5] = info->flags & XEN_DOMINF_dying ? 'd' : '-';
+    text[6] = '\0';
 }
 
-static void list_row(const struct xen_domctl_getdomaininfo *info, void *context)
+static void list_heading(const struct xl_arguments *arguments, char *text, size_t size)
 {
-    uint64_t tenths = info->cpu_time / (NSEC_PER_SEC / 10);
-    char state[7];
+    bool verbose = xl_option_count(arguments, 'v');
 
-    (void)context;
+    snprintf(text, size, "%-40s %5s %5s %5s\t%s\t%s%s%s%s%s\n", "Name", "ID", "Mem", "VCPUs",
+             "State", "Time(s)",
+             verbose ? "   UUID                            Reason-Code\tSecurity Label" : "",
+             xl_option_count(arguments, 'Z') && !verbose ? "   Security Label" : "",
+             xl_option_count(arguments, 'c') ? "         Cpupool" : "",
+             xl_option_count(arguments, 'n') ? " NODE Affinity" : "");
+}
+
+/* Behind Xen's columns stands how a domain has ended, if it has. */
+static void list_row(const struct row *row, const struct xl_arguments *arguments)
+{
+    const struct xen_domctl_getdomaininfo *info = &row->info;
+    uint64_t tenths = info->cpu_time / (NSEC_PER_SEC / 10);
+    bool verbose = xl_option_count(arguments, 'v');
+    char state[7], uuid[37], ending[160];
+
     state_letters(info, state);
-    printf("%-40s %5u %5llu %5u     %s  %6llu.%llu\n", name_of(info->domain), info->domain,
+    printf("%-40s %5u %5llu %5u     %s  %6llu.%llu", name_of(row), info->domain,
            (unsigned long long)(info->tot_pages + info->outstanding_pages) / 256,
            (unsigned int)info->nr_online_vcpus, state, (unsigned long long)tenths / 10,
            (unsigned long long)tenths % 10);
+    if (verbose) {
+        domain_store_uuid(info->handle, uuid);
+        printf(info->flags & XEN_DOMINF_shutdown ? " %s %8x" : " %s        -", uuid,
+               reason_of(info));
+    }
+    if (verbose || xl_option_count(arguments, 'Z')) {
+        printf(" %16s", "-");
+    }
+    if (xl_option_count(arguments, 'c')) {
+        printf("%16s", "Pool-0");
+    }
+    printf("%s", xl_option_count(arguments, 'n') ? " all" : "");
+    if (row->domain && row->domain->shut_down) {
+        domain_ending(row->domain, ending, sizeof(ending));
+        printf("  %s", ending);
+    }
+    printf("\n");
 }
 
-static void list_json(const struct xen_domctl_getdomaininfo *info, void *context)
+static void list_json(const struct row *row, struct json *json)
 {
-    struct json *json = context;
+    const struct xen_domctl_getdomaininfo *info = &row->info;
     char state[7], uuid[37];
 
     state_letters(info, state);
     domain_store_uuid(info->handle, uuid);
     json_open(json, NULL, '{');
     json_number(json, "domid", info->domain);
-    json_string(json, "name", name_of(info->domain));
+    json_string(json, "name", name_of(row));
     json_string(json, "uuid", uuid);
     json_number(json, "memory_kib", info->tot_pages * 4);
     json_number(json, "max_memory_kib", info->max_pages * 4);
     json_number(json, "vcpus", info->nr_online_vcpus);
     json_string(json, "state", state);
+    if (info->flags & XEN_DOMINF_shutdown) {
+        json_number(json, "shutdown_code", reason_of(info));
+        json_string(json, "shutdown_reason", domain_reason_name(reason_of(info)));
+        json_string(json, "died_of", row->domain ? row->domain->words : "");
+    }
     json_number(json, "cpu_time_ns", info->cpu_time);
     json_close(json, '}');
+}
+
+static void mac_text(const uint8_t mac[6], char text[18])
+{
+    snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+             mac[5]);
 }
 
 static void long_devices(struct json *json, const struct xl_config *config)
@@ -134,9 +248,7 @@ static void long_devices(struct json *json, const struct xl_config *config)
     json_close(json, ']');
     json_open(json, "nics", '[');
     for (unsigned int i = 0; i < config->vif_count; i++) {
-        const uint8_t *m = config->vifs[i].mac;
-        snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
-                 m[5]);
+        mac_text(config->vifs[i].mac, mac);
         json_open(json, NULL, '{');
         json_number(json, "devid", config->vifs[i].id);
         json_string(json, "mac", mac);
@@ -146,11 +258,27 @@ static void long_devices(struct json *json, const struct xl_config *config)
     json_close(json, ']');
 }
 
-/* The configuration, as Xen's list -l has it. */
-static void list_long(const struct xen_domctl_getdomaininfo *info, void *context)
+static void long_build(struct json *json, const struct xl_config *config)
 {
-    const struct domain *domain = domain_find(info->domain);
-    struct json *json = context;
+    json_string(json, "kernel", config->kernel);
+    json_string(json, "ramdisk", config->ramdisk);
+    json_string(json, "cmdline", config->cmdline);
+}
+
+static void long_actions(struct json *json, const struct xl_config *config)
+{
+    json_string(json, "on_poweroff", xl_action_name(config->on_poweroff));
+    json_string(json, "on_reboot", xl_action_name(config->on_reboot));
+    json_string(json, "on_crash", xl_action_name(config->on_crash));
+    json_string(json, "on_watchdog", xl_action_name(config->on_watchdog));
+    json_string(json, "on_soft_reset", xl_action_name(config->on_soft_reset));
+}
+
+/* The configuration, as Xen's list -l has it. */
+static void list_long(const struct row *row, struct json *json)
+{
+    const struct xen_domctl_getdomaininfo *info = &row->info;
+    const struct domain *domain = row->domain;
     char uuid[37];
 
     json_open(json, NULL, '{');
@@ -158,7 +286,7 @@ static void list_long(const struct xen_domctl_getdomaininfo *info, void *context
     json_open(json, "config", '{');
     json_open(json, "c_info", '{');
     json_string(json, "type", "pv");
-    json_string(json, "name", name_of(info->domain));
+    json_string(json, "name", name_of(row));
     domain_store_uuid(info->handle, uuid);
     json_string(json, "uuid", uuid);
     json_close(json, '}');
@@ -167,107 +295,108 @@ static void list_long(const struct xen_domctl_getdomaininfo *info, void *context
     json_number(json, "max_memkb", domain ? domain->config.maxmem_kib : info->tot_pages * 4);
     json_number(json, "target_memkb", info->tot_pages * 4);
     if (domain) {
-        json_string(json, "kernel", domain->config.kernel);
-        json_string(json, "ramdisk", domain->config.ramdisk);
-        json_string(json, "cmdline", domain->config.cmdline);
+        long_build(json, &domain->config);
     }
     json_close(json, '}');
     if (domain) {
         long_devices(json, &domain->config);
-        json_string(json, "on_poweroff", xl_action_name(domain->config.on_poweroff));
-        json_string(json, "on_reboot", xl_action_name(domain->config.on_reboot));
-        json_string(json, "on_crash", xl_action_name(domain->config.on_crash));
-        json_string(json, "on_watchdog", xl_action_name(domain->config.on_watchdog));
-        json_string(json, "on_soft_reset", xl_action_name(domain->config.on_soft_reset));
+        long_actions(json, &domain->config);
     }
     json_close(json, '}');
     json_close(json, '}');
+}
+
+void xl_config_print(const struct xl_config *config)
+{
+    struct json json = JSON_INIT;
+    char uuid[37];
+
+    json_open(&json, NULL, '{');
+    json_open(&json, "c_info", '{');
+    json_string(&json, "type", "pv");
+    json_string(&json, "name", config->name);
+    if (config->has_uuid) {
+        domain_store_uuid(config->uuid, uuid);
+        json_string(&json, "uuid", uuid);
+    }
+    json_close(&json, '}');
+    json_open(&json, "b_info", '{');
+    json_number(&json, "max_vcpus", config->maxvcpus);
+    json_number(&json, "max_memkb", config->maxmem_kib);
+    json_number(&json, "target_memkb", config->memory_kib);
+    long_build(&json, config);
+    json_close(&json, '}');
+    long_devices(&json, config);
+    long_actions(&json, config);
+    json_close(&json, '}');
 }
 
 int xl_list(struct xl_arguments *arguments)
 {
-    struct json json = JSON_INIT;
-    bool whole = xl_take_option(arguments, 'l', "long");
-    bool good;
+    bool whole = xl_option_count(arguments, 'l');
+    char heading[200];
 
-    if (!check_named(arguments)) {
-        return 1;
-    }
-    if (whole || arguments->json) {
-        json_open(&json, NULL, '[');
-        good = for_each(arguments, whole ? list_long : list_json, &json);
-        json_close(&json, ']');
-        return good ? 0 : 1;
-    }
-    printf("%-40s %5s %5s %5s\t%s\t%s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)");
-    return for_each(arguments, list_row, NULL) ? 0 : 1;
+    list_heading(arguments, heading, sizeof(heading));
+    return show_rows(arguments,
+                     &(struct show){heading, list_row, whole ? list_long : list_json, whole});
 }
 
 /* --- uptime ---------------------------------------------------------------------------------- */
 
-static uint64_t uptime_of(domid_t domid)
+static uint64_t uptime_of(const struct row *row)
 {
-    const struct domain *domain = domain_find(domid);
-
-    return (time_now() - (domain ? domain->started : 0)) / NSEC_PER_SEC;
+    return (time_now() - (row->domain ? row->domain->started : 0)) / NSEC_PER_SEC;
 }
 
-static void uptime_row(const struct xen_domctl_getdomaininfo *info, void *context)
+static void uptime_row(const struct row *row, const struct xl_arguments *arguments)
 {
-    uint64_t up = uptime_of(info->domain);
+    unsigned long long up = uptime_of(row), day = time_wall() / NSEC_PER_SEC % 86400;
     char days[32] = "";
 
-    (void)context;
     if (up >= 86400) {
-        snprintf(days, sizeof(days), "%llu day%s, ", (unsigned long long)up / 86400,
-                 up >= 2 * 86400 ? "s" : "");
+        snprintf(days, sizeof(days), "%llu day%s, ", up / 86400, up >= 2 * 86400ULL ? "s" : "");
     }
-    printf("%-33s %4u %s%2llu:%02llu:%02llu\n", name_of(info->domain), info->domain, days,
-           (unsigned long long)up % 86400 / 3600, (unsigned long long)up % 3600 / 60,
-           (unsigned long long)up % 60);
+    if (xl_option_count(arguments, 's')) {
+        printf(" %02llu:%02llu:%02llu up %s%2llu:%02llu, %s (%u)\n", day / 3600, day % 3600 / 60,
+               day % 60, days, up % 86400 / 3600, up % 3600 / 60, name_of(row), row->info.domain);
+        return;
+    }
+    printf("%-33s %4u %s%2llu:%02llu:%02llu\n", name_of(row), row->info.domain, days,
+           up % 86400 / 3600, up % 3600 / 60, up % 60);
 }
 
-static void uptime_json(const struct xen_domctl_getdomaininfo *info, void *context)
+static void uptime_json(const struct row *row, struct json *json)
 {
-    struct json *json = context;
-
     json_open(json, NULL, '{');
-    json_number(json, "domid", info->domain);
-    json_string(json, "name", name_of(info->domain));
-    json_number(json, "uptime_s", uptime_of(info->domain));
+    json_number(json, "domid", row->info.domain);
+    json_string(json, "name", name_of(row));
+    json_number(json, "uptime_s", uptime_of(row));
     json_close(json, '}');
 }
 
 int xl_uptime(struct xl_arguments *arguments)
 {
-    struct json json = JSON_INIT;
-    bool good;
+    char heading[64];
 
-    if (!check_named(arguments)) {
-        return 1;
-    }
-    if (arguments->json) {
-        json_open(&json, NULL, '[');
-        good = for_each(arguments, uptime_json, &json);
-        json_close(&json, ']');
-        return good ? 0 : 1;
-    }
-    printf("%-33s %4s %s\n", "Name", "ID", "Uptime");
-    return for_each(arguments, uptime_row, NULL) ? 0 : 1;
+    snprintf(heading, sizeof(heading), "%-33s %4s %s\n", "Name", "ID", "Uptime");
+    return show_rows(arguments, &(struct show){xl_option_count(arguments, 's') ? "" : heading,
+                                               uptime_row, uptime_json, false});
 }
 
 /* --- vcpu-list ------------------------------------------------------------------------------- */
 
-static void vcpu_rows(const struct xen_domctl_getdomaininfo *info, void *context)
+static void vcpu_rows(const struct row *row, const struct xl_arguments *arguments)
 {
-    (void)context;
+    const struct xen_domctl_getdomaininfo *info = &row->info;
+
+    (void)arguments;
     for (unsigned int i = 0; i <= info->max_vcpu_id && info->max_vcpu_id != ~0U; i++) {
         struct xen_domctl_getvcpuinfo vcpu;
         if (domctl_get_vcpu_info(info->domain, i, &vcpu)) {
             continue;
         }
         uint64_t tenths = vcpu.cpu_time / (NSEC_PER_SEC / 10);
-        printf("%-32s %5u %5u", name_of(info->domain), info->domain, i);
+        printf("%-32s %5u %5u", name_of(row), info->domain, i);
         if (vcpu.online) {
             printf(" %5u   %c%c- ", (unsigned int)vcpu.cpu, vcpu.running ? 'r' : '-',
                    vcpu.blocked ? 'b' : '-');
@@ -279,9 +408,9 @@ static void vcpu_rows(const struct xen_domctl_getdomaininfo *info, void *context
     }
 }
 
-static void vcpu_json(const struct xen_domctl_getdomaininfo *info, void *context)
+static void vcpu_json(const struct row *row, struct json *json)
 {
-    struct json *json = context;
+    const struct xen_domctl_getdomaininfo *info = &row->info;
 
     for (unsigned int i = 0; i <= info->max_vcpu_id && info->max_vcpu_id != ~0U; i++) {
         struct xen_domctl_getvcpuinfo vcpu;
@@ -290,7 +419,7 @@ static void vcpu_json(const struct xen_domctl_getdomaininfo *info, void *context
         }
         json_open(json, NULL, '{');
         json_number(json, "domid", info->domain);
-        json_string(json, "name", name_of(info->domain));
+        json_string(json, "name", name_of(row));
         json_number(json, "vcpu", i);
         json_number(json, "cpu", vcpu.cpu);
         json_bool(json, "online", vcpu.online);
@@ -303,21 +432,11 @@ static void vcpu_json(const struct xen_domctl_getdomaininfo *info, void *context
 
 int xl_vcpu_list(struct xl_arguments *arguments)
 {
-    struct json json = JSON_INIT;
-    bool good;
+    char heading[100];
 
-    if (!check_named(arguments)) {
-        return 1;
-    }
-    if (arguments->json) {
-        json_open(&json, NULL, '[');
-        good = for_each(arguments, vcpu_json, &json);
-        json_close(&json, ']');
-        return good ? 0 : 1;
-    }
-    printf("%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
-           "Affinity (Hard / Soft)");
-    return for_each(arguments, vcpu_rows, NULL) ? 0 : 1;
+    snprintf(heading, sizeof(heading), "%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU",
+             "CPU", "State", "Time(s)", "Affinity (Hard / Soft)");
+    return show_rows(arguments, &(struct show){heading, vcpu_rows, vcpu_json, false});
 }
 
 /* --- dmesg ----------------------------------------------------------------------------------- */
@@ -325,16 +444,17 @@ int xl_vcpu_list(struct xl_arguments *arguments)
 int xl_dmesg(struct xl_arguments *arguments)
 {
     static uint32_t cleared; /* -c: what lies before is not shown again */
-    bool clear = xl_take_option(arguments, 'c', "clear");
+    bool clear = xl_option_count(arguments, 'c');
     uint32_t index = cleared;
     struct json json = JSON_INIT;
     char buffer[1025];
-    int count;
+    int count = 0;
 
     if (arguments->json) {
         json_open(&json, NULL, '[');
     }
-    while ((count = sysctl_read_console(buffer, sizeof(buffer) - 1, &index)) > 0) {
+    while (!console_interrupted() &&
+           (count = sysctl_read_console(buffer, sizeof(buffer) - 1, &index)) > 0) {
         buffer[count] = '\0';
         if (arguments->json) {
             json_string(&json, NULL, buffer);
@@ -345,8 +465,8 @@ int xl_dmesg(struct xl_arguments *arguments)
     if (arguments->json) {
         json_close(&json, ']');
     }
-    if (count < 0) {
-        printf("xl dmesg: %s\n", errno_name(count));
+    if (count < 0 && !arguments->json) {
+        xl_fail(arguments, "xl dmesg: %s", errno_name(count));
     }
     cleared = clear ? index : cleared;
     return count < 0 ? 1 : 0;
@@ -380,35 +500,41 @@ static void device_json(struct json *json, const struct device_row *row)
     json_string(json, "backend", row->backend);
 }
 
-int xl_block_list(struct xl_arguments *arguments)
+/* Reading nodes lets others run, so that the domain may be gone after each: the record is looked up
+ * again. NULL then. */
+static const struct xl_config *config_of(domid_t domid, uint64_t serial)
 {
-    struct domain *domain = xl_domain(arguments);
-    struct json json = JSON_INIT;
-    struct device_row row;
+    const struct domain *domain = domain_find(domid);
 
-    if (!domain) {
-        return 1;
+    return domain && domain->serial == serial ? &domain->config : NULL;
+}
+
+/* Prints device `index` of a domain; false if there is none. */
+typedef bool device_print(struct json *json, domid_t domid, uint64_t serial, unsigned int index);
+
+/* Prints the devices of each domain that is named, `heading` before those of each. */
+static int device_list(const struct xl_arguments *arguments, const char *heading,
+                       device_print *print)
+{
+    struct json json = JSON_INIT;
+    struct xl_target target;
+
+    for (int i = 0; i < arguments->argc; i++) {
+        if (!xl_target(arguments, i, &target)) {
+            return 1;
+        }
     }
     if (arguments->json) {
         json_open(&json, NULL, '[');
-    } else {
-        printf("%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE", "handle", "state", "evt-ch",
-               "ring-ref", "BE-path");
     }
-    for (unsigned int i = 0; i < domain->config.disk_count; i++) {
-        if (!domain->config.disks[i].target[0]) {
-            continue; /* an empty drive */
-        }
-        device_read(&row, domain->domid, "vbd", domain->config.disks[i].number);
-        if (arguments->json) {
-            json_open(&json, NULL, '{');
-            device_json(&json, &row);
-            json_string(&json, "params", domain->config.disks[i].target);
-            json_close(&json, '}');
-        } else {
-            printf("%-5u %-3d %-6d %-5u %-6d %-8d %-30s\n", row.id, 0, (int)domain->domid,
-                   row.state, (int)row.event_channel,
-                   (int)xenbus_read_number_or(row.frontend, "ring-ref", ~0ULL), row.backend);
+    for (int i = 0; i < arguments->argc; i++) {
+        printf("%s", arguments->json ? "" : heading);
+        const struct domain *domain = domain_find_name(arguments->argv[i]);
+        domid_t domid = domain ? domain->domid : 0;
+        uint64_t serial = domain ? domain->serial : 0;
+        for (unsigned int index = 0;
+             !console_interrupted() && print(arguments->json ? &json : NULL, domid, serial, index);
+             index++) {
         }
     }
     if (arguments->json) {
@@ -417,44 +543,74 @@ int xl_block_list(struct xl_arguments *arguments)
     return 0;
 }
 
-int xl_network_list(struct xl_arguments *arguments)
+static bool block_print(struct json *json, domid_t domid, uint64_t serial, unsigned int index)
 {
-    struct domain *domain = xl_domain(arguments);
-    struct json json = JSON_INIT;
+    const struct xl_config *config = config_of(domid, serial);
     struct device_row row;
 
-    if (!domain) {
-        return 1;
+    if (!config || index >= config->disk_count) {
+        return false;
     }
-    if (arguments->json) {
-        json_open(&json, NULL, '[');
+    if (!config->disks[index].target[0]) {
+        return true; /* an empty drive */
+    }
+    device_read(&row, domid, "vbd", config->disks[index].number);
+    int ring = (int)xenbus_read_number_or(row.frontend, "ring-ref", ~0ULL);
+    config = config_of(domid, serial);
+    if (config && json) {
+        json_open(json, NULL, '{');
+        device_json(json, &row);
+        json_string(json, "params", config->disks[index].target);
+        json_close(json, '}');
+    } else if (config) {
+        printf("%-5u %-3d %-6d %-5u %-6d %-8d %-30s\n", row.id, 0, (int)domid, row.state,
+               (int)row.event_channel, ring, row.backend);
+    }
+    return config;
+}
+
+int xl_block_list(struct xl_arguments *arguments)
+{
+    char heading[100];
+
+    snprintf(heading, sizeof(heading), "%-5s %-3s %-6s %-5s %-6s %-8s %-30s\n", "Vdev", "BE",
+             "handle", "state", "evt-ch", "ring-ref", "BE-path");
+    return device_list(arguments, heading, block_print);
+}
+
+static bool network_print(struct json *json, domid_t domid, uint64_t serial, unsigned int index)
+{
+    const struct xl_config *config = config_of(domid, serial);
+    struct device_row row;
+    char text[18];
+
+    if (!config || index >= config->vif_count) {
+        return false;
+    }
+    mac_text(config->vifs[index].mac, text);
+    device_read(&row, domid, "vif", config->vifs[index].id);
+    if (row.event_channel == ~0ULL) {
+        row.event_channel = xenbus_read_number_or(row.frontend, "event-channel-tx", ~0ULL);
+    }
+    if (json) {
+        json_open(json, NULL, '{');
+        device_json(json, &row);
+        json_string(json, "mac", text);
+        json_close(json, '}');
     } else {
-        printf("%-3s %-2s %-17s %-6s %-5s %-6s %5s/%-5s %-30s\n", "Idx", "BE", "Mac Addr.",
-               "handle", "state", "evt-ch", "tx-", "rx-ring-ref", "BE-path");
-    }
-    for (unsigned int i = 0; i < domain->config.vif_count; i++) {
-        const uint8_t *mac = domain->config.vifs[i].mac;
-        char text[18];
-        snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-                 mac[3], mac[4], mac[5]);
-        device_read(&row, domain->domid, "vif", domain->config.vifs[i].id);
-        if (arguments->json) {
-            json_open(&json, NULL, '{');
-            device_json(&json, &row);
-            json_string(&json, "mac", text);
-            json_close(&json, '}');
-            continue;
-        }
-        if (row.event_channel == ~0ULL) {
-            row.event_channel = xenbus_read_number_or(row.frontend, "event-channel-tx", ~0ULL);
-        }
         printf("%-3u %-2d %-17s %6u %5u %6d %5d/%-11d %-30s\n", row.id, 0, text, row.id, row.state,
                (int)row.event_channel,
                (int)xenbus_read_number_or(row.frontend, "tx-ring-ref", ~0ULL),
                (int)xenbus_read_number_or(row.frontend, "rx-ring-ref", ~0ULL), row.backend);
     }
-    if (arguments->json) {
-        json_close(&json, ']');
-    }
-    return 0;
+    return true;
+}
+
+int xl_network_list(struct xl_arguments *arguments)
+{
+    char heading[100];
+
+    snprintf(heading, sizeof(heading), "%-3s %-2s %-17s %-6s %-5s %-6s %5s/%-5s %-30s\n", "Idx",
+             "BE", "Mac Addr.", "handle", "state", "evt-ch", "tx-", "rx-ring-ref", "BE-path");
+    return device_list(arguments, heading, network_print);
 }

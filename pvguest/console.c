@@ -26,6 +26,8 @@
 
 #define LINE_MAX_LENGTH 512
 #define POLL_NS (10 * NSEC_PER_MSEC)
+#define INTERRUPT 3     /* ^C */
+#define TYPED_MAX 1024U /* a power of two: its indices wrap */
 
 static struct xencons_interface *ring; /* NULL: console_io */
 static evtchn_port_t ring_port;
@@ -41,10 +43,41 @@ void console_start_early(void)
     }
 }
 
+/* What was typed on dom0's console; its event fetches it from the hypervisor. */
+static char typed[TYPED_MAX];
+static uint32_t typed_prod, typed_cons;
+static struct thread *catcher;    /* of ^C */
+static volatile bool interrupted; /* it has come */
+
+/* What has no room stays with the hypervisor, but not while ^C is waited for: it could be behind. */
+static void typed_fetch(void)
+{
+    char chunk[64];
+    long count;
+
+    do {
+        uint32_t room = sizeof(typed) - (typed_prod - typed_cons);
+        uint32_t wanted = room < sizeof(chunk) && catcher == NULL ? room : sizeof(chunk);
+        count = wanted > 0 ? hypercall_console_io(CONSOLEIO_read, wanted, chunk) : 0;
+        for (long i = 0; i < count; i++) {
+            if (chunk[i] == INTERRUPT && catcher != NULL) {
+                typed_cons = typed_prod;
+                interrupted = true;
+                thread_wake(catcher);
+            } else if (typed_prod - typed_cons < sizeof(typed)) {
+                typed[typed_prod++ % sizeof(typed)] = chunk[i];
+            }
+        }
+    } while (count > 0);
+}
+
 static void console_event(evtchn_port_t port, void *arg)
 {
     (void)port;
     (void)arg;
+    if (ring == NULL) {
+        typed_fetch();
+    }
     wake_up(&changed);
 }
 
@@ -147,10 +180,6 @@ void console_printf(const char *format, ...)
 
 /* Input ----------------------------------------------------------------------------------------- */
 
-/* dom0: one character read ahead by console_wait. */
-static char ahead;
-static bool have_ahead;
-
 static size_t ring_read(char *buffer, size_t length)
 {
     uint32_t at = ring->in_cons;
@@ -169,27 +198,22 @@ static size_t ring_read(char *buffer, size_t length)
     return count;
 }
 
+static size_t typed_read(char *buffer, size_t length)
+{
+    unsigned long saved = event_save();
+    size_t count = 0;
+
+    typed_fetch();
+    while (count < length && typed_cons != typed_prod) {
+        buffer[count++] = typed[typed_cons++ % sizeof(typed)];
+    }
+    event_restore(saved);
+    return count;
+}
+
 size_t console_read(void *buffer, size_t length)
 {
-    size_t before = 0;
-
-    if (ring != NULL) {
-        return ring_read(buffer, length);
-    }
-    if (length == 0) {
-        return 0;
-    }
-    if (have_ahead) {
-        *(char *)buffer = ahead;
-        have_ahead = false;
-        before = 1;
-    }
-    if (before == length) {
-        return before;
-    }
-    long count = hypercall_console_io(CONSOLEIO_read, (unsigned int)(length - before),
-                                      (char *)buffer + before);
-    return count > 0 ? before + (size_t)count : before;
+    return ring != NULL ? ring_read(buffer, length) : typed_read(buffer, length);
 }
 
 static bool input_waits(void)
@@ -197,11 +221,39 @@ static bool input_waits(void)
     if (ring != NULL) {
         return __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE) != ring->in_cons;
     }
-    have_ahead = have_ahead || hypercall_console_io(CONSOLEIO_read, 1, &ahead) == 1;
-    return have_ahead;
+    unsigned long saved = event_save();
+    typed_fetch();
+    bool waits = typed_cons != typed_prod;
+    event_restore(saved);
+    return waits;
 }
 
 void console_wait(void)
 {
     wait_event(&changed, input_waits());
+}
+
+/* Interrupts ------------------------------------------------------------------------------------ */
+
+void console_interrupt_catch(void)
+{
+    interrupted = false;
+    catcher = thread_current();
+}
+
+void console_interrupt_release(void)
+{
+    catcher = NULL;
+}
+
+bool console_interrupted(void)
+{
+    return interrupted && catcher == thread_current();
+}
+
+bool console_sleep(uint64_t ns)
+{
+    struct wait_queue nobody = WAIT_QUEUE_INIT;
+
+    return !wait_event_timeout(&nobody, console_interrupted(), ns);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,3 +22,15 @@ void console_printf(const char *format, ...) __attribute__((format(printf, 1, 2)
 size_t console_read(void *buffer, size_t length);
 /* Blocks the thread until console_read would give something. */
 void console_wait(void);
+
+/*
+ * ^C on dom0's console. While a thread catches it, ^C is no input: it drops what was typed before, and
+ * wakes the thread, whose waits have console_interrupted() in their condition. Loops that do not wait
+ * look at it in each round. One thread at a time; a new catch begins without a ^C.
+ */
+void console_interrupt_catch(void);
+void console_interrupt_release(void);
+/* True in the thread that catches, after a ^C; false in all others. */
+bool console_interrupted(void);
+/* As thread_sleep; false if ^C has ended it. */
+bool console_sleep(uint64_t ns);

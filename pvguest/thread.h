@@ -25,6 +25,8 @@ struct thread *thread_create_sized(const char *name, void (*fn)(void *arg), void
 struct thread *thread_current(void);
 const char *thread_name(const struct thread *thread);
 void thread_yield(void);
+/* Makes a thread look again at what it waits for, as wake_up does, whatever its queue. */
+void thread_wake(struct thread *thread);
 /* Sleeps at least ns nanoseconds. */
 void thread_sleep(uint64_t ns);
 _Noreturn void thread_exit(void);

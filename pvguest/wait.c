@@ -79,6 +79,12 @@ void wake_up(struct wait_queue *queue)
     event_restore(saved);
 }
 
+/* Its wait_block returns with `woken` unset: the condition is looked at all the same. */
+void thread_wake(struct thread *thread)
+{
+    thread_make_runnable(thread);
+}
+
 /* Threads are cooperative: between the look and the assignment nobody else runs. */
 void mutex_lock(struct mutex *mutex)
 {

@@ -138,9 +138,23 @@ class Shell:
         missing = [p for p in patterns if not any(re.search(p, line) for line in lines)]
         report(not missing, f"{self.hv}/{name}", f"no {missing} in {' | '.join(lines[-6:])}")
 
+    def interrupt(self, name, command, ready, *patterns):
+        """A case: ^C, typed when `ready` has been printed, ends the command, and what follows on its line."""
+        start = len(self.machine.lines)
+        self.machine.send(f"{command}; echo not-reached")
+        if ready:
+            self.machine.wait_for(ready, timeout=FOREVER)
+        self.machine.send("\x03", end="")
+        self.machine.send("echo '##'#")
+        self.machine.wait_for(r"^###$", timeout=FOREVER)
+        lines = self.machine.lines[start:-1]
+        missing = [p for p in patterns if not any(re.search(p, line) for line in lines)]
+        report(not missing and "not-reached" not in lines and "^C" in lines, f"{self.hv}/interrupt-{name}",
+               f"no {missing} in {' | '.join(lines[-6:])}")
+
     def json(self, command):
         """Output of a --json command."""
-        text = "\n".join(line for line in self.run(command)[1:] if not line.startswith(("(XEN)", "(PV)")))
+        text = "\n".join(line for line in self.run(command) if not line.startswith(("(XEN)", "(PV)", "xl: ", "dom0# ")))
         try:
             return json.loads(text)
         except ValueError:
@@ -197,6 +211,112 @@ def check_ends(shell):
     shell.check("reboot", f"{stay()}; sleep 1; xl reboot hello; sleep 2; xl list",
                 r"reason reboot: restart", r"hello runs again as domain \d+", r"^hello ")
     shell.run("xl destroy hello")
+
+
+def ends(*options):
+    return "xl create -q selftest.cfg extra=\\\"" + options[0] + "\\\" " + " ".join(options[1:])
+
+
+def check_reasons(shell):
+    """Reasons that nobody knows, and what a list says of the dead."""
+    unknown = r"Unknown shutdown reason code 77\. Destroying domain\.$"
+    shell.check("unknown-reason", f"{ends('shutdown=77')}; sleep 1; xl list selftest", unknown,
+                r"selftest is an invalid domain identifier \(domain \d+ has ended: unknown\)")
+    shell.check("unknown-reason-of-many", f"{ends('shutdown=255')}; sleep 1; xl list",
+                r"Unknown shutdown reason code 255")
+    preserve = 'on_poweroff=\\"preserve\\" on_crash=\\"preserve\\"'
+    shell.check("list-status", f"{ends('status=3', preserve)}; sleep 1; xl list; xl list -v; xl destroy selftest",
+                r"^selftest +\d+ +16 +\d +---sc- .* crash: .*3", r"-[0-9a-f]{12}        3                -  crash: ")
+    shell.check("list-panic", f"{ends('crash=assert', preserve)}; sleep 1; xl list; xl destroy selftest",
+                r"^selftest .* crash: PANIC in thread main")
+    shell.run(f"{ends('shutdown=0', preserve)}; sleep 1")
+    ended = (shell.json("xl list --json selftest") or [{}])[0]
+    report(ended.get("shutdown_reason") == "poweroff", f"{shell.hv}/list-json-reason", str(ended))
+    shell.check("shutdown-of-the-stopped", "xl shutdown -w selftest; xl destroy selftest",
+                r"^Domain \d+ has been shut down, reason code 0")
+    shell.check("unmonitored", f"{ends('shutdown=1', '-e')}; sleep 1; xl list; xl destroy selftest",
+                r"reason reboot: preserve", r"^selftest .* ---sr- ")
+    shell.check("foreground", f"{ends('shutdown=0', '-F')}; xl list selftest", r"has ended: poweroff")
+
+
+def check_words(shell):
+    """Words of xl as people type them."""
+    shell.check("shortest", "xl li; xl cr -q -c -f hello.cfg", r"^Name .*Time\(s\)", r"^Domain-0 ", r"^Hello from")
+    shell.check("ambiguous", "xl p; xl dom 0; xl s", r'"p" is ambiguous: pause', r"domid, domname", r"shutdown, save")
+    shell.check("globals", "xl -vfN -T -t create hello.cfg; xl -vvv create -q hello.cfg", r'"name": "hello"',
+                r"xl create: hello is domain \d+")
+    shell.check("globals-wrong", "xl -x list; xl -N list", r"unknown global option `-x'",
+                r"command does not implement -N")
+    for number, words in enumerate(("--defconfig=hello.cfg -n", "--defconfig hello.cfg --dry", "-nqf hello.cfg",
+                                    "-n memory=8 hello.cfg", "-nqfhello.cfg", "-n -- hello.cfg")):
+        shell.check(f"dry-run-{number}", f"xl create {words}; xl list hello", r'"kernel": "/guests/hello.elf"')
+    shell.check("no-file", 'xl create -n name=\\"bare\\" kernel=\\"/guests/hello.elf\\"', r'"name": "bare"')
+    shell.check("two-files", "xl create -n hello.cfg selftest.cfg", r"two configuration files")
+    shell.check("no-words", "xl create; xl destroy; xl shutdown", r"requires a configuration file", r"at least 1 argument",
+                r"You must specify -a or a domain id")
+    shell.check("option-unknown", "xl list --colour; xl destroy -x hello; xl uptime -z", r"option `--colour' not supported",
+                r"option `-x' not supported", r"option `-z' not supported", r"^Usage: xl .* list ")
+    shell.check("list-verbose", "xl list -vZcn Domain-0", r"UUID +Reason-Code", r"^Domain-0 .*-[0-9a-f]{12}        - +- +Pool-0 all")
+    shell.check("uptime-short", "xl uptime -s; xl uptime 0 Domain-0", r"^ \d\d:\d\d:\d\d up  0:\d\d, Domain-0 \(0\)")
+    shell.check("domain-0", "xl domid 0; xl domid Domain-0; xl domname 0; xl domname Domain-0; xl block-list 0; xl vcpu-list 0",
+                r"^0$", r"^Domain-0$", r"^Vdev ", r"^Domain-0 +0 +0 ")
+    shell.check("domain-0-pause", "xl pause 0; xl pause Domain-0", r"domain 0: EINVAL")
+    shell.check("domain-0-destroy", "xl destroy -f 0; xl destroy Domain-0", r"domain 0: E", r"Cannot destroy")
+    shell.check("console-words", "xl console -t serial 0; xl console -t pv -n 3 hello; xl console -t pv 0",
+                r"no serial console", r"there is no console 3", r"Unable to attach")
+    shell.check("console-pv", "xl create -q hello.cfg; sleep 1; xl console -t pv -n 0 hello", r"^Hello from a guest on ")
+    shell.check("help", "xl help cr; xl list -h; xl shutdown -x --help", r"--defconfig=FILE", r"^-v, --verbose",
+                r"option `-x' not supported")
+    check_json_errors(shell)
+
+
+def check_json_errors(shell):
+    for words in ("dance", "list nothing", "list --colour", "destroy 0", "create nothing", "pause 0", "shutdown", "-x list",
+                  "p", "console nothing", "why nothing", "create hello.cfg memory=9999", "create syntax.cfg", "domid",
+                  "list nothing -l", "uptime x", "block-list x", "-N list"):
+        answer = shell.json(f"xl {words} --json")
+        report(isinstance(answer, dict) and "error" in answer, f"{shell.hv}/json-error-{words.replace(' ', '-')}",
+               str(answer))
+    answer = shell.json("xl create --json unknown.cfg")
+    report("colour" in str(answer), f"{shell.hv}/json-warning", str(answer))
+    shell.run("xl destroy unknown")
+
+
+def check_waits(shell):
+    """Waits end by what they wait for, or by ^C."""
+    three = "; ".join(f'{stay()} name=\\"w{i}\\"' for i in range(3))
+    shell.check("shutdown-all", f"{three}; xl shutdown -a -w; xl list", r"^Waiting for 3 domains to shut down",
+                r"^Domain \d+ has been shut down, reason code 0")
+    shell.check("shutdown-gone", f"{stay()}; xl shutdown -ww hello; xl list hello", r"^Waiting for 1 domain to go",
+                r"^Domain \d+ has been destroyed", r"hello is an invalid domain")
+    shell.check("reboot-all", f"{stay()}; xl reboot -a -w; sleep 2; xl list", r"reason code 1", r"^hello ")
+    shell.run("xl destroy hello")
+    answer = shell.json(f"{stay()}; xl shutdown -w --json hello")
+    report(answer.get("result") == "OK", f"{shell.hv}/shutdown-json", str(answer))
+    shell.run(f"{stay('-p')}")
+    shell.interrupt("shutdown", "xl shutdown -w hello", r"^Waiting for", r"interrupted: 1 of 1 did not shut down")
+    shell.interrupt("shutdown-all", "xl shutdown -a -ww", r"^Waiting for", r"interrupted: 1 of 1 did not go")
+    shell.interrupt("reboot", "xl reboot -w hello", r"^Waiting for", r"^xl reboot: interrupted")
+    shell.interrupt("foreground", "xl create -q -p -F hello.cfg name=\\\"other\\\"; echo", None)
+    shell.run("xl destroy hello; xl destroy other")
+    shell.interrupt("sleep", "echo ready; sleep 9999", r"^ready$")
+    shell.interrupt("repeat", "repeat 999999 'echo ready; sleep 0.1'", r"^ready$", r"status 130")
+    shell.interrupt("time", "time 'echo ready; sleep 9999'", r"^ready$")
+    shell.interrupt("watch", "echo ready; xenstore-watch /local", r"^ready$")
+    shell.interrupt("busy", "echo ready; repeat 999999 'xl list'", r"^Domain-0", r"^repeat: ")
+    if shell.hv == "paravane":
+        shell.interrupt("why", "echo ready; xl why --follow 0", r"^ready$")
+
+
+def check_past(shell):
+    """Why hypercalls were refused to a domain that is gone."""
+    if shell.hv == "paravane":
+        shell.check("why-gone", "xl create -q -c selftest.cfg; sleep 1; xl why selftest", r"^\[ *\d+\.\d+\] v0 \w+\(\d+\) argument",
+                    r"^Domain \d+ \(selftest\) has ended: poweroff")
+        gone = shell.json("xl why --json selftest")
+        report(bool(gone) and all(r.get("count", 0) >= 1 for r in gone), f"{shell.hv}/why-gone-json", str(gone)[:200])
+    else:
+        shell.check("why", "xl why 0", r"this hypervisor does not keep reasons")
 
 
 def check_refusals(shell):
@@ -297,6 +417,10 @@ def run(hv):
         check_limits(shell)
         check_life(shell)
         check_ends(shell)
+        check_reasons(shell)
+        check_words(shell)
+        check_waits(shell)
+        check_past(shell)
         check_store(shell)
         check_hostile(shell)
         check_rounds(shell)

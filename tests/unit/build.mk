@@ -21,6 +21,14 @@ UNIT_guest_image_CFLAGS := -D_GNU_SOURCE
 UNIT_TESTS += xl_config
 UNIT_xl_config_SRCS := tests/unit/test_xl_config.c $(wildcard tools/xl/*.c)
 
+UNIT_TESTS += refusal_ring
+UNIT_refusal_ring_SRCS := tests/unit/test_refusal_ring.c hypervisor/refusal_ring.c tests/unit/host/host.c
+UNIT_refusal_ring_CFLAGS := -Itests/unit/host
+UNIT_TESTS += xl_options last_words
+UNIT_xl_options_SRCS := tests/unit/test_xl_options.c dom0/xl_options.c
+UNIT_xl_options_CFLAGS := -D_GNU_SOURCE
+UNIT_last_words_SRCS := tests/unit/test_last_words.c dom0/last_words.c
+
 UNIT_TESTS += format bootmem acpi options gzip
 UNIT_options_SRCS := tests/unit/test_options.c hypervisor/options.c
 UNIT_options_CFLAGS := -Itests/unit/host

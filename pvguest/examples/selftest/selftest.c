@@ -3,7 +3,8 @@
  * pvguest tested inside a guest: memory, threads, events, grants to itself, device layers. Runs as
  * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it;
  * "crash=KIND" ends in that way instead: null, undefined, assert, abort, overflow; "echo" gives back
- * the lines that are typed, up to "quit".
+ * the lines that are typed, up to "quit"; "shutdown=REASON" stops with that reason at once, "status=N" says
+ * so and returns N from main.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,13 @@ int main(void)
 
     if (start_option("crash") != NULL) {
         crash(start_option("crash"));
+    }
+    if (start_option("shutdown") != NULL) {
+        start_shutdown((unsigned int)strtoul(start_option("shutdown"), NULL, 10));
+    }
+    if (start_option("status") != NULL) {
+        printf("about to return %s\n", start_option("status"));
+        return (int)strtol(start_option("status"), NULL, 10);
     }
     if (start_option("echo") != NULL) {
         return echo();
