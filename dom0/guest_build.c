@@ -8,6 +8,7 @@
 
 #include "dom0/domctl.h"
 #include "dom0/guest_build.h"
+#include "pvguest/console.h"
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
 #include "pvguest/hypercall.h"
@@ -325,12 +326,20 @@ static int hypercall_page_write(struct work *w)
                                        : 0;
 }
 
+/* The long steps are behind and before this. */
+static int interrupt_look(struct work *w)
+{
+    return console_interrupted() ? step(w, "waiting for it (interrupted)", -XEN_EAGAIN) : 0;
+}
+
 static int domain_fill(struct work *w)
 {
     int rc = memory_populate(w);
 
+    rc = rc ? rc : interrupt_look(w);
     rc = rc ? rc : ports_make(w);
     rc = rc ? rc : memory_write(w);
+    rc = rc ? rc : interrupt_look(w);
     rc = rc ? rc : root_pin(w);
     rc = rc ? rc : hypercall_page_write(w);
     rc = rc ? rc : shared_info_write(w);

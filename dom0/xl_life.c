@@ -42,6 +42,12 @@ int xl_destroy(struct xl_arguments *arguments)
     int rc;
 
     if (!domain_find_name(arguments->argv[0]) && domain_restart_cancel(arguments->argv[0])) {
+        if (arguments->json) {
+            struct json json = JSON_INIT;
+            json_open(&json, NULL, '{');
+            json_string(&json, "result", "OK");
+            json_close(&json, '}');
+        }
         return 0;
     }
     if (!xl_target(arguments, 0, &target)) {
