@@ -2,12 +2,16 @@
 # Fuzzers of parsers on the host. HARNESS_NAME := what tests/libfuzzer/NAME.c needs besides. Each is a host test
 # (build/unit/fuzz_NAME: damaged seeds, driver.c) and, built by clang, a libFuzzer program (make fuzz-host).
 
-HARNESSES := decode elf gzip guest_image xl_config xenstore
+HARNESSES := decode elf gzip guest_image xl_config xl_oracle xenstore
 HARNESS_decode := tests/unit/decode_oracle.c hypervisor/decode.c
 HARNESS_elf := tests/libfuzzer/elf_seed.c hypervisor/elf.c
 HARNESS_gzip := hypervisor/gzip.c
 HARNESS_guest_image := tests/libfuzzer/elf_seed.c dom0/guest_image.c
 HARNESS_xl_config := $(wildcard tools/xl/*.c)
+HARNESS_xl_oracle := $(wildcard tools/xl/*.c)
+HARNESS_xl_oracle_LIBS := -lxlutil -lxenlight
+HARNESS_decode_LIBS := -lZydis
+HARNESS_gzip_LIBS := -lz
 HARNESS_xenstore := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_request.c xenstore_ring.c \
 	xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
 harness_cflags = -D_GNU_SOURCE -Itests/unit/host
@@ -16,7 +20,7 @@ UNIT_TESTS += $(HARNESSES:%=fuzz_%)
 define harness_unit
 UNIT_fuzz_$1_SRCS := tests/libfuzzer/$1.c tests/libfuzzer/driver.c $(HARNESS_$1)
 UNIT_fuzz_$1_CFLAGS := $(harness_cflags) -DHARNESS_NAME='"fuzz_$1"'
-UNIT_fuzz_$1_LIBS := $(if $(filter decode,$1),-lZydis) $(if $(filter gzip,$1),-lz)
+UNIT_fuzz_$1_LIBS := $(HARNESS_$1_LIBS)
 endef
 $(foreach h,$(HARNESSES),$(eval $(call harness_unit,$h)))
 
