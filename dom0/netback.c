@@ -13,6 +13,7 @@
 #include "dom0/netback_ring.h"
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
+#include "pvguest/time.h"
 #include "pvguest/xenbus_device.h"
 
 #define MTU 1500U
@@ -21,6 +22,7 @@ struct vif {
     struct net_device net;
     struct xenbus_device *device;
     struct netback_ring *ring;
+    struct netback_rate rate;
     bool violated; /* the front end broke the rules on this connection */
 };
 
@@ -103,6 +105,7 @@ static int options_read(struct vif *vif, struct netback_ring_options *options)
         .port = (evtchn_port_t)port,
         .can_sg = xenbus_read_number_or(peer, "feature-sg", 0) != 0,
         .can_csum = xenbus_read_number_or(peer, "feature-no-csum-offload", 0) == 0,
+        .rate = &vif->rate,
         .broken = vif_broken,
         .context = vif,
     };
@@ -187,6 +190,25 @@ static void vif_peer_changed(struct xenbus_device *device)
 /* The back end's end of the cable has an address that no guest has. */
 static const uint8_t vif_mac[NET_ADDRESS_LENGTH] = {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff};
 
+/* What the toolstack has asked for: a name in dom0, a limit of what the guest sends. */
+static int vif_options(struct vif *vif)
+{
+    const struct xenbus_device *device = vif->device;
+    char text[48];
+
+    if (xenbus_read_text(device->node, "vifname", text, sizeof(vif->net.name)) == 0 && text[0]) {
+        strcpy(vif->net.name, text);
+    } else {
+        snprintf(vif->net.name, sizeof(vif->net.name), "vif%u.%u", device->peer_domid, device->id);
+    }
+    if (xenbus_read_text(device->node, "rate", text, sizeof(text)) == 0 &&
+        !netback_rate_read(&vif->rate, text, time_now())) {
+        console_printf("%s: no rate: %s\n", device->node, text);
+        return -XEN_EINVAL;
+    }
+    return 0;
+}
+
 static int vif_probe(struct xenbus_device *device)
 {
     struct vif *vif = calloc(1, sizeof(*vif));
@@ -196,12 +218,12 @@ static int vif_probe(struct xenbus_device *device)
     }
     vif->device = device;
     device->context = vif;
-    snprintf(vif->net.name, sizeof(vif->net.name), "vif%u.%u", device->peer_domid, device->id);
     memcpy(vif->net.mac, vif_mac, sizeof(vif_mac));
     vif->net.mtu = MTU;
     vif->net.transmit = vif_transmit;
     vif->net.driver = vif;
-    int error = net_register(&vif->net);
+    int error = vif_options(vif);
+    error = error != 0 ? error : net_register(&vif->net);
     if (error != 0) {
         free(vif);
         return error;

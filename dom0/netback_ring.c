@@ -22,6 +22,7 @@
 #include "pvguest/memory.h"
 #include "pvguest/ring.h"
 #include "pvguest/thread.h"
+#include "pvguest/time.h"
 #include <xen/io/netif.h>
 
 #define BATCH 64U /* copies in one hypercall */
@@ -54,6 +55,7 @@ struct netback_ring {
     unsigned int copy_count;
     struct tx_packet packets[BATCH / 2];
     RING_IDX tx_seen; /* the producer index that the last look was for */
+    uint64_t tx_held; /* 0, or when the rate lets the next packet of the guest pass */
 };
 
 static void ring_break(struct netback_ring *ring, const char *why)
@@ -124,6 +126,16 @@ static bool tx_prepare(struct netback_ring *ring, struct tx_packet *p)
     return true;
 }
 
+/* False: notes when to go on. */
+static bool rate_allows(struct netback_ring *ring, uint32_t size)
+{
+    uint64_t until;
+    bool allowed = netback_rate_allows(ring->options.rate, size, time_now(), &until);
+
+    ring->tx_held = allowed ? 0 : until;
+    return allowed;
+}
+
 /* Takes the next packet off the ring into the batch; false: there is none, or no room. */
 static bool tx_next(struct netback_ring *ring, struct tx_packet *p, RING_IDX producer)
 {
@@ -134,10 +146,11 @@ static bool tx_next(struct netback_ring *ring, struct tx_packet *p, RING_IDX pro
     p->copy_count = 0;
     switch (netback_request_take(&ring->tx, producer, &p->request)) {
     case NETBACK_GO:
-        if (!tx_prepare(ring, p)) {
+        if (!rate_allows(ring, p->request.total) || !tx_prepare(ring, p)) {
             ring->tx.req_cons = start;
             return false;
         }
+        netback_rate_count(ring->options.rate, p->request.total);
         return true;
     case NETBACK_DROP:
         return true;
@@ -426,12 +439,25 @@ static bool ring_rearm(struct netback_ring *ring)
     return ring->tx.sring->req_prod != ring->tx_seen || rx_more;
 }
 
+/* For something to do; while the rate holds packets back, no longer than that. */
+static void ring_wait(struct netback_ring *ring)
+{
+    uint64_t now = time_now(), held = ring->tx_held;
+
+    ring->tx_held = 0;
+    if (held == 0) {
+        wait_event(&ring->wait, ring->work || ring->stopping);
+    } else if (held > now) {
+        (void)wait_event_timeout(&ring->wait, ring->work || ring->stopping, held - now);
+    }
+}
+
 static void ring_thread(void *arg)
 {
     struct netback_ring *ring = arg;
 
     while (!ring->stopping && !ring->broken) {
-        wait_event(&ring->wait, ring->work || ring->stopping);
+        ring_wait(ring);
         ring->work = false;
         while (!ring->stopping && !ring->broken) {
             bool more = tx_run(ring);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "dom0/netback_rate.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/net.h"
@@ -14,9 +15,10 @@ struct netback_ring_options {
     struct net_device *net; /* what the guest sends is delivered here */
     domid_t domid;
     grant_ref_t tx_grant, rx_grant;
-    evtchn_port_t port; /* the front end's */
-    bool can_sg;        /* the front end takes packets in several pages */
-    bool can_csum;      /* and blank checksums */
+    evtchn_port_t port;        /* the front end's */
+    bool can_sg;               /* the front end takes packets in several pages */
+    bool can_csum;             /* and blank checksums */
+    struct netback_rate *rate; /* of what the guest sends; outlives the connection */
     /* The front end broke the rules: nothing more is served. Called once, from a thread. */
     void (*broken)(void *context);
     void *context;

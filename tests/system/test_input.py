@@ -6,12 +6,14 @@ others by a message, nothing stays behind, and the guest that runs meanwhile doe
 import os
 import struct
 import sys
+import time
 
 import chain
 from chain import Chain, Report
 
 PROGRAM_LOAD = 1
 VIRT_BASE_NOTE = 3
+MIB = chain.boot.pattern(1 << 20, "input")
 RESERVED = 0xFFFF800000000000
 
 # Configurations by name; {kernel} and more lines are filled in.
@@ -116,6 +118,17 @@ def crash_preserved(c):
     assert "UNHANDLED EXCEPTION" in c.last_words("crash-preserve")
 
 
+def rate_kept(c):
+    """An interface with a name and a rate: 1 MiB at 512 KB/s cannot be there before 1.7 s."""
+    c.shell("xl destroy web")
+    text = c.text("""xl create -q web.cfg 'vif=["rate = 512KB/s, vifname=web0,mac=0:16:3e:0:0:10"]'""")
+    assert not text, text
+    c.fetch()
+    start = time.monotonic()
+    assert c.fetch("files/mib.bin") == MIB, "bytes differ"
+    assert time.monotonic() - start > 1.7, "faster than the rate"
+
+
 def bystander(c):
     assert "web" in c.fetch().decode()
 
@@ -124,7 +137,7 @@ def main():
     os.chdir(chain.boot.ROOT)
     report = Report("input")
     try:
-        with Chain("input", cpus=2, initrd=archive()) as c:
+        with Chain("input", cpus=2, initrd=archive(), files={"mib.bin": MIB}) as c:
             c.fetch()
             before = c.free_pages()
             for name, (_, word) in images().items():
@@ -137,6 +150,7 @@ def main():
             report.run("bystander", bystander, c)
             after = c.free_pages()
             report.case("memory", after == before, f"{before} pages free before, {after} after")
+            report.run("rate", rate_kept, c)
     except (chain.qemu.QemuTimeout, OSError) as error:
         report.case("machine", False, str(error))
     return report.result()

@@ -119,4 +119,6 @@ UNIT_virtio_queue_SRCS := tests/unit/test_virtio_queue.c dom0/virtio_queue.c
 # The network path.
 UNIT_TESTS += bridge netback
 UNIT_bridge_SRCS := tests/unit/test_bridge.c dom0/bridge.c pvguest/net.c pvguest/net_checksum.c
+UNIT_TESTS += netback_rate
+UNIT_netback_rate_SRCS := tests/unit/test_netback_rate.c dom0/netback_rate.c
 UNIT_netback_SRCS := tests/unit/test_netback.c dom0/netback_request.c
