@@ -19,6 +19,8 @@
 
 #include "hypervisor/lock.h"
 #include "hypervisor/refusal.h"
+#include "hypervisor/string.h"
+#include "hypervisor/types.h"
 #include <xen/grant_table.h>
 
 struct domain;
@@ -101,8 +103,50 @@ enum refusal grant_replace_begin(struct vcpu *v, const struct gnttab_unmap_and_r
                                  struct grant_unmap *unmap);
 void grant_unmap_finish(struct domain *d, const struct grant_unmap *unmap);
 
-// --- copying and the rest
-enum refusal grant_copy(struct domain *caller, const struct gnttab_copy *op);
+// --- copying: any number of copies by one domain, which keep what they have acquired until the end.
+struct grant_copy_side {
+    struct domain *owner; // referenced unless it is the caller; NULL: there is none
+    struct gnttab_copy_ptr name;
+    bool is_grant, write;
+    bool is_held; // the frame is
+    mfn_t mfn;
+    char *page; // in the hypervisor's mapping
+};
+struct grant_copier {
+    struct domain *caller;
+    bool are_held;  // both sides, named by the copy before this one,
+    uint16_t flags; // which had these GNTCOPY_*
+    struct grant_copy_side from, to;
+};
+#define GRANT_COPIER(d) ((struct grant_copier){.caller = (d), .to.write = true})
+enum refusal grant_copy_acquire(struct grant_copier *c, const struct gnttab_copy *op);
+
+// A grant's number is half of the word that is compared; if the other half changes, what is held is
+// acquired anew, for nothing.
+static inline bool grant_copy_names(const struct grant_copy_side *s,
+                                    const struct gnttab_copy_ptr *p)
+{
+    return s->name.u.gmfn == p->u.gmfn && s->name.domid == p->domid;
+}
+
+static inline enum refusal grant_copy(struct grant_copier *c, const struct gnttab_copy *op)
+{
+    bool is_ready = c->are_held && c->flags == op->flags &&
+                    grant_copy_names(&c->from, &op->source) && grant_copy_names(&c->to, &op->dest);
+    enum refusal r = __builtin_expect(is_ready, 1) ? REFUSE_NONE : grant_copy_acquire(c, op);
+
+    if (__builtin_expect(r != REFUSE_NONE, 0))
+        return r;
+    if (__builtin_expect((uint32_t)op->source.offset + op->len > PAGE_SIZE ||
+                             (uint32_t)op->dest.offset + op->len > PAGE_SIZE,
+                         0))
+        return REFUSE_GRANT_COPY_RANGE;
+    memmove(c->to.page + op->dest.offset, c->from.page + op->source.offset, op->len);
+    return REFUSE_NONE;
+}
+void grant_copy_end(struct grant_copier *c);
+
+// --- the rest
 // The frame goes to another domain for good (or is lost, when refused after it was given up).
 enum refusal grant_transfer(struct domain *d, const struct gnttab_transfer *op);
 enum refusal grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);

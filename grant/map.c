@@ -178,7 +178,8 @@ enum refusal grant_release_mappings(struct domain *d, unsigned budget)
     struct grant_domain *g = &d->grants;
 
     if (g->release_cursor == 0)
-        tlb_filter(tlb_stamp_now()); // it runs nowhere: after this no CPU has its translations
+        tlb_filter(tlb_stamp_now(),
+                   d->id); // it runs nowhere: after this no CPU has its translations
     for (; g->release_cursor < g->track_count && g->handles_used; g->release_cursor++) {
         struct grant_mapping m;
         if (budget-- == 0)

@@ -18,7 +18,8 @@ struct grant_active {
     uint32_t frame;
     domid_t user;
     uint16_t uses, writers; // writers are among the uses
-    uint16_t pad[3];
+    bool is_partial;        // GTF_sub_page, when the first use began
+    uint8_t pad[5];
 };
 _Static_assert(sizeof(struct grant_active) * GRANT_ACTIVE_PER_PAGE == PAGE_SIZE, "one page");
 _Static_assert(sizeof(grant_entry_v1_t) * GRANT_ENTRIES_PER_FRAME == PAGE_SIZE, "one page");
@@ -126,7 +127,9 @@ static struct grant_active *active_entry_make(struct grant_domain *g, grant_ref_
 }
 
 // Check type and domid and set our flags, in one step. With `is_first` no use has been checked yet.
-static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, unsigned use, bool is_first)
+// *flags is what the entry had.
+static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, unsigned use, bool is_first,
+                                uint16_t *flags)
 {
     const unsigned kind = GTF_type_mask | (use & GRANT_USE_MAP ? GTF_sub_page : 0u);
     const bool write = use & GRANT_USE_WRITE;
@@ -134,12 +137,12 @@ static enum refusal entry_claim(grant_entry_v1_t *entry, domid_t user, unsigned 
     uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < CLAIM_RETRIES; i++) {
-        uint16_t flags = (uint16_t)seen;
-        if (is_first && (flags & kind) != GTF_permit_access)
+        *flags = (uint16_t)seen;
+        if (is_first && (*flags & kind) != GTF_permit_access)
             return REFUSE_GRANT_NOT_OFFERED;
         if (is_first && (domid_t)(seen >> 16) != user)
             return REFUSE_GRANT_OTHER_DOMAIN;
-        if (write && (flags & GTF_readonly))
+        if (write && (*flags & GTF_readonly))
             return REFUSE_GRANT_READONLY;
         uint32_t claimed = seen | GTF_reading | (write ? GTF_writing : 0u);
         // Pairs with the owner, who looks at the flags before he takes the entry back.
@@ -156,7 +159,8 @@ static enum refusal frame_reference(struct domain *owner, mfn_t mfn, bool write)
 
     if (!f || frame_get(f, owner) != REFUSE_NONE)
         return REFUSE_GRANT_BAD_PAGE;
-    if (write && frame_get_type(f, PAGE_TYPE_WRITABLE, NULL) != REFUSE_NONE) {
+    if (write && !page_type_try_writable(f) &&
+        frame_get_type(f, PAGE_TYPE_WRITABLE, NULL) != REFUSE_NONE) {
         frame_put(f);
         return REFUSE_GRANT_BAD_FRAME;
     }
@@ -188,18 +192,22 @@ static enum refusal use_count(struct domain *owner, domid_t user, grant_ref_t re
     bool is_first = a->uses == 0;
     if (!is_first && a->user != user)
         return REFUSE_GRANT_OTHER_DOMAIN;
+    if (!is_first && a->is_partial && use & GRANT_USE_MAP)
+        return REFUSE_GRANT_NOT_OFFERED;
     if (a->uses >= USES_LIMIT)
         return REFUSE_GRANT_OVERFLOW;
 
     grant_entry_v1_t *entry = shared_entry(g, ref);
     enum refusal r = REFUSE_NONE;
+    uint16_t flags;
     if (is_first || (write && !a->writers))
-        r = entry_claim(entry, user, use, is_first);
+        r = entry_claim(entry, user, use, is_first, &flags);
     if (r != REFUSE_NONE)
         return r;
     if (is_first) {
         a->frame = __atomic_load_n(&entry->frame, __ATOMIC_ACQUIRE);
         a->user = user;
+        a->is_partial = flags & GTF_sub_page;
     }
     a->uses++;
     a->writers = (uint16_t)(a->writers + write);

@@ -46,8 +46,8 @@ static enum refusal accept(struct domain *to, domid_t from, grant_ref_t ref,
 
 static void assign(struct domain *to, struct frame *f)
 {
-    tlb_filter(
-        tlb_stamp_now()); // nobody can reach the frame: after this not by old translations either
+    // Nobody can reach the frame: after this not by old translations either.
+    tlb_filter(tlb_stamp_now(), TLB_ANY_DOMAIN);
     __atomic_store_n(&f->owner, NULL, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&f->count, 1, __ATOMIC_SEQ_CST); // as it comes from the allocator
     domain_assign_frames(to, f, 0);

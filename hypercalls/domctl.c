@@ -45,7 +45,8 @@ static enum refusal create(struct hypercall *c, struct domain *d, struct xen_dom
         for (unsigned tries = 0; r == REFUSE_DOMAIN_EXISTS && tries < DOMID_FIRST_RESERVED;
              tries++) {
             last = last + 1u < DOMID_FIRST_RESERVED ? (domid_t)(last + 1) : 1;
-            r = domain_create(last, config, false, &d);
+            if (!domain_table_has(last))
+                r = domain_create(last, config, false, &d);
         }
     }
     if (r == REFUSE_NONE) {

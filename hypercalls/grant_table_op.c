@@ -8,6 +8,7 @@
 #include <xen/grant_table.h>
 
 #define UNMAP_BATCH 16 // unmapped with one flush
+#define COPIES_AT_ONCE 16
 #define ELEMENT_MAX_SIZE 64
 
 // The status of a refusal for the element; leaves a reason record.
@@ -43,12 +44,6 @@ static void map_one(struct hypercall *c, void *element, unsigned index)
     op->status = status_of(c, grant_map(c->vcpu, op), index);
 }
 
-static void copy_one(struct hypercall *c, void *element, unsigned index)
-{
-    struct gnttab_copy *op = element;
-    op->status = status_of(c, grant_copy(c->domain, op), index);
-}
-
 static void swap_one(struct hypercall *c, void *element, unsigned index)
 {
     struct gnttab_swap_grant_ref *op = element;
@@ -59,6 +54,39 @@ static void transfer_one(struct hypercall *c, void *element, unsigned index)
 {
     struct gnttab_transfer *op = element;
     op->status = status_of(c, grant_transfer(c->domain, op), index);
+}
+
+// --- copying, which keeps frames from one element to the next
+
+static long copy_list(struct hypercall *c, struct grant_copier *copier)
+{
+    const unsigned count = (unsigned)c->arg[2];
+    struct gnttab_copy op;
+
+    if (!guest_range_ok(c->arg[1], count * sizeof(op)))
+        return refuse(c, REFUSE_BAD_POINTER, 0);
+    for (; c->arg[2]; c->arg[1] += sizeof(op), c->arg[2]--) {
+        unsigned i = count - (unsigned)c->arg[2];
+        if (c->arg[2] % COPIES_AT_ONCE == 0 && i && call_should_yield())
+            return CALL_CONTINUE;
+        if (!guest_read_within(&op, c->arg[1], sizeof(op)))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+        enum refusal r = grant_copy(copier, &op);
+        int16_t status = r == REFUSE_NONE ? GNTST_okay : status_of(c, r, i);
+        if (!guest_write16_within(c->arg[1] + offsetof(struct gnttab_copy, status),
+                                  (uint16_t)status))
+            return refuse(c, REFUSE_BAD_POINTER, i);
+    }
+    return 0;
+}
+
+static long copy_all(struct hypercall *c)
+{
+    struct grant_copier copier = GRANT_COPIER(c->domain);
+    long result = copy_list(c, &copier);
+
+    grant_copy_end(&copier);
+    return result;
 }
 
 // --- unmapping, in batches with one flush each
@@ -265,7 +293,7 @@ long hypercall_grant_table_op(struct hypercall *c)
     case GNTTABOP_map_grant_ref:
         return for_each(c, sizeof(struct gnttab_map_grant_ref), map_one);
     case GNTTABOP_copy:
-        return for_each(c, sizeof(struct gnttab_copy), copy_one);
+        return copy_all(c);
     case GNTTABOP_swap_grant_ref:
         return for_each(c, sizeof(struct gnttab_swap_grant_ref), swap_one);
     case GNTTABOP_transfer:

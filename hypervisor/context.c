@@ -135,7 +135,7 @@ static void idle_loop(void)
 static void idle_enter(struct vcpu *prev)
 {
     descriptors_unload();
-    tlb_load_root(idle_l4_maddr());
+    tlb_load_root(idle_l4_maddr(), DOMID_IDLE);
     sched_context_saved(prev);
     stack_reset_and_jump(guest_regs(), idle_loop);
 }

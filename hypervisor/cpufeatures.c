@@ -44,7 +44,7 @@ static void detect_standard(void)
     uint32_t r[4];
     cpuid(0, 0, r);
     uint32_t max_leaf = r[EAX];
-    f->is_amd = r[EBX] == 0x68747541; // "Auth"
+    f->is_amd = r[EBX] == 0x68747541 || r[EBX] == 0x6f677948; // "Auth", and their kin "Hygo"
     cpuid(1, 0, r);
     if (!bit(r[EDX], 24) || !bit(r[EDX], 13) || !bit(r[EDX], 9) || !bit(r[EDX], 7))
         panic("the CPU lacks FXSAVE, global pages, a local APIC or machine checks");

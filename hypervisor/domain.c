@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Domains: creation, lookup, references, pausing, shutdown. Death is in domain_kill.c.
+// Domains: creation, pausing, shutdown, the end of their memory. Look-ups are in domain_table.c, death is
+// in domain_kill.c.
 //
-// The list of domains holds one reference on each
-// until the last stage of death; a domain that others still refer to stays listed (a zombie).
-// References may be dropped anywhere; freeing is put off to a softirq.
+// The table of domains holds one reference on each until the last stage of death; a domain that others
+// still refer to stays in it (a zombie). References may be dropped anywhere; freeing is put off to a
+// softirq.
 #include "hypervisor/domain.h"
 #include "hypervisor/power.h"
 #include "hypervisor/page_alloc.h"
@@ -22,22 +23,13 @@ struct domain domain_idle = {
 struct domain domain_system = {.id = DOMID_XEN, .ref_count = 1, .lock = SPINLOCK_INIT(LOCK_DOMAIN)};
 struct domain domain_io = {.id = DOMID_IO, .ref_count = 1, .lock = SPINLOCK_INIT(LOCK_DOMAIN)};
 
-static struct spinlock list_lock = SPINLOCK_INIT(LOCK_DOMAIN_LIST);
-static struct domain *list;      // ascending ids
 static struct domain *reap_list; // atomic: domains without references
 
-// --- references and lookup
+// --- references
 
 bool domain_get(struct domain *d)
 {
-    unsigned n = __atomic_load_n(&d->ref_count, __ATOMIC_RELAXED);
-
-    do {
-        if (n == 0)
-            return false;
-    } while (!__atomic_compare_exchange_n(&d->ref_count, &n, n + 1, false, __ATOMIC_ACQUIRE,
-                                          __ATOMIC_RELAXED));
-    return true;
+    return domain_get_below(d, UINT32_MAX);
 }
 
 void domain_put(struct domain *d)
@@ -50,35 +42,6 @@ void domain_put(struct domain *d)
     } while (!__atomic_compare_exchange_n(&reap_list, &first, d, false, __ATOMIC_RELEASE,
                                           __ATOMIC_RELAXED));
     softirq_raise_here(SOFTIRQ_REAP);
-}
-
-static struct domain *list_find(domid_t id)
-{
-    struct domain *d = list;
-
-    while (d && d->id < id)
-        d = d->next;
-    return d && d->id == id ? d : NULL;
-}
-
-struct domain *domain_get_by_id(domid_t id)
-{
-    spin_lock(&list_lock);
-    struct domain *d = list_find(id);
-    if (d && !domain_get(d))
-        d = NULL;
-    spin_unlock(&list_lock);
-    return d;
-}
-
-struct domain *domain_get_next(domid_t first)
-{
-    spin_lock(&list_lock);
-    struct domain *d = list;
-    while (d && (d->id < first || !domain_get(d)))
-        d = d->next;
-    spin_unlock(&list_lock);
-    return d;
 }
 
 enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct domain **out)
@@ -98,34 +61,6 @@ enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct doma
 struct vcpu *domain_vcpu(struct domain *d, unsigned id)
 {
     return id < d->max_vcpus ? d->vcpu[id] : NULL;
-}
-
-static enum refusal list_insert(struct domain *d)
-{
-    enum refusal r = REFUSE_DOMAIN_EXISTS;
-
-    spin_lock(&list_lock);
-    if (!list_find(d->id)) {
-        struct domain **at = &list;
-        while (*at && (*at)->id < d->id)
-            at = &(*at)->next;
-        d->next = *at;
-        *at = d;
-        r = REFUSE_NONE;
-    }
-    spin_unlock(&list_lock);
-    return r;
-}
-
-// A dead domain, which nobody can look up any more.
-static void list_remove_domain(const struct domain *d)
-{
-    spin_lock(&list_lock);
-    struct domain **at = &list;
-    while (*at != d)
-        at = &(*at)->next;
-    *at = d->next;
-    spin_unlock(&list_lock);
 }
 
 // --- parts
@@ -176,7 +111,7 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     if (!d)
         return REFUSE_NO_MEMORY;
     d->id = id;
-    d->ref_count = 1; // the list's
+    d->ref_count = 1; // the table's
     d->is_privileged = privileged;
     d->controller_pause_count = 1;
     d->shutdown_code = (uint8_t)-1;
@@ -191,7 +126,7 @@ enum refusal domain_create(domid_t id, const struct xen_domctl_createdomain *con
     if (r == REFUSE_NONE)
         r = grant_domain_init(d, config->max_grant_frames, config->max_maptrack_frames);
     if (r == REFUSE_NONE)
-        r = list_insert(d);
+        r = domain_table_insert(d);
     if (r != REFUSE_NONE) {
         parts_destroy(d);
         page_free(d, 0);
@@ -255,7 +190,6 @@ static void domain_free(struct domain *d)
 {
     domid_t id = d->id;
 
-    list_remove_domain(d);
     parts_destroy(d);
     page_free(d, 0);
     log_debug("d%u is gone", id);
@@ -266,6 +200,9 @@ static void reap_softirq(void)
 {
     struct domain *d = __atomic_exchange_n(&reap_list, NULL, __ATOMIC_ACQUIRE);
 
+    for (const struct domain *dead = d; dead; dead = dead->next_reaped)
+        domain_table_remove(dead);
+    domain_table_wait();
     while (d) {
         struct domain *next = d->next_reaped;
         domain_free(d);

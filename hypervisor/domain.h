@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Domains and their virtual CPUs: the plain structures and their life cycle.
 //
-// Owns: the domain list, references, pausing, death. Each subsystem keeps its own part in a member
+// Owns: the table of domains, references, pausing, death. Each subsystem keeps its own part in a member
 // that only it touches (events, grants, sched, traps, memory).
 // Life: domain_create -> (domctl fills memory and vcpus) -> running -> domain_kill (restartable
 // stages of CORE.md) -> last reference dropped -> freed. A domain with foreign references to its
 // frames, or mappings of its grants, stays as a zombie until they go.
-// Lookup: domain_get_by_id takes a reference that fails on a domain whose destruction has ended.
-// Locks: LOCK_DOMAIN guards page lists, counts and flags of one domain; domain_list changes are
-// made under LOCK_DOMCTL.
+// Lookup: domain_get_by_id takes a reference that fails on a domain whose destruction has ended; it takes
+// no lock, and the number of domains does not matter (domain_table.c).
+// Locks: LOCK_DOMAIN guards page lists, counts and flags of one domain, LOCK_DOMAIN_LIST changes of the
+// table of domains.
 #pragma once
 
 // Whoever deals with domains gets all that these structures are made of, and the everyday helpers.
@@ -107,7 +108,6 @@ struct domain {
     struct refusal_ring refusals;
     char exit_reason[128]; // why domain_crash was called, "" = it was not
     unsigned kill_stage;
-    struct domain *next;        // domain list, ascending id
     struct domain *next_reaped; // list of what is to be freed
 };
 
@@ -133,6 +133,19 @@ extern struct domain domain_io;     // DOMID_IO: names device frames in foreign 
 
 // Take a reference to domain `id` (DOMID_SELF is not resolved here); NULL if there is none or it is dead.
 struct domain *domain_get_by_id(domid_t id);
+
+// A reference to a domain that has some, but fewer than `limit`.
+static inline bool domain_get_below(struct domain *d, unsigned limit)
+{
+    unsigned n = __atomic_load_n(&d->ref_count, __ATOMIC_RELAXED);
+
+    do {
+        if (n - 1 >= limit - 1) // none, or the limit
+            return false;
+    } while (!__atomic_compare_exchange_n(&d->ref_count, &n, n + 1, false, __ATOMIC_ACQUIRE,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
 bool domain_get(struct domain *d); // false when the last reference has already gone
 void domain_put(struct domain *d);
 
@@ -142,6 +155,13 @@ enum refusal domain_lookup_remote(struct domain *caller, domid_t id, struct doma
 
 // The first domain with an id of at least `first`, with a reference; NULL at the end.
 struct domain *domain_get_next(domid_t first);
+
+// --- Inside the life cycle: the table of domains. domain_table_wait() returns when no look-up that began
+// before can still be about to take a reference; interrupts on, no lock held.
+bool domain_table_has(domid_t id);
+enum refusal domain_table_insert(struct domain *d); // REFUSE_DOMAIN_EXISTS
+void domain_table_remove(const struct domain *d);   // without references
+void domain_table_wait(void);
 
 struct vcpu *domain_vcpu(struct domain *d, unsigned id); // NULL if out of range or not allocated
 

@@ -151,9 +151,10 @@ enum refusal domain_steal_frame(struct domain *d, mfn_t mfn)
     if (r)
         return r;
     // Every use has a reference: with the owner's and ours alone there are none, type or other.
-    uint32_t expected = FRAME_RAM | FRAME_ALLOCATED | 2;
-    if (!__atomic_compare_exchange_n(&f->count, &expected, FRAME_RAM, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED)) {
+    uint32_t foreign = __atomic_load_n(&f->count, __ATOMIC_RELAXED) & FRAME_FOREIGN;
+    uint32_t expected = FRAME_RAM | FRAME_ALLOCATED | foreign | 2;
+    if (!__atomic_compare_exchange_n(&f->count, &expected, FRAME_RAM | foreign, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         frame_put(f);
         return expected & FRAME_ALLOCATED ? REFUSE_FRAME_IN_USE : REFUSE_FRAME_NOT_OWNED;
     }
@@ -171,7 +172,7 @@ void domain_unsteal_frame(struct domain *d, mfn_t mfn)
     spin_lock(&d->lock);
     page_list_add(&d->pages, f);
     const bool is_late = d->is_dying;
-    __atomic_store_n(&f->count, FRAME_RAM | FRAME_ALLOCATED | (1u + is_late), __ATOMIC_RELEASE);
+    __atomic_fetch_add(&f->count, FRAME_ALLOCATED + 1u + is_late, __ATOMIC_RELEASE);
     spin_unlock(&d->lock);
     if (is_late)
         release_late(f);
@@ -195,9 +196,8 @@ void vcpu_load_root(struct vcpu *v)
     mfn_t root = v->in_kernel ? v->root_kernel : v->root_user;
 
     if (v->domain->is_idle || !mfn_is_valid(root))
-        tlb_load_root(idle_l4_maddr());
-    else
-        tlb_load_root(mfn_to_maddr(root));
+        root = maddr_to_mfn(idle_l4_maddr());
+    tlb_load_root(mfn_to_maddr(root), v->domain->id);
 }
 
 static void root_release(mfn_t mfn, struct type_work *w)

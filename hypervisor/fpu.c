@@ -17,7 +17,11 @@
 #define MXCSR_DEFAULT 0x1f80u
 #define MXCSR_MASK_DEFAULT 0xffbfu
 
+#define FXSAVE_POINTER 8 // FIP
+#define POINTER_PROBE 0x12345678u
+
 static uint32_t mxcsr_mask = MXCSR_MASK_DEFAULT;
+static bool keeps_pointers;
 
 // What MXCSR may hold on this machine is in a fresh FXSAVE image.
 static void mxcsr_mask_find(void)
@@ -31,14 +35,33 @@ static void mxcsr_mask_find(void)
         mxcsr_mask = mask;
 }
 
+// Does FXRSTOR leave the last instruction and data pointers alone when no exception is pending? Then
+// another guest's would show through. AMD's and Hygon's do so, and their newer ones not; so we try.
+static void pointers_probe(void)
+{
+    static uint8_t image[FXSAVE_BYTES] __attribute__((aligned(16)));
+    uint32_t pointer = POINTER_PROBE;
+
+    fxsave(image); // exceptions masked, none pending
+    memcpy(image + FXSAVE_POINTER, &pointer, sizeof(pointer));
+    fxrstor(image);
+    memset(image + FXSAVE_POINTER, 0, sizeof(pointer));
+    fxsave(image);
+    memcpy(&pointer, image + FXSAVE_POINTER, sizeof(pointer));
+    keeps_pointers = pointer != POINTER_PROBE;
+    fpu_forget_pointers();
+}
+
 void fpu_init_local(void)
 {
     write_cr0((read_cr0() & ~(uint64_t)(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (cpu_features.xsave ? CR4_OSXSAVE : 0));
     if (cpu_features.xsave)
         xsetbv(0, cpu_features.xcr0);
-    if (this_cpu_id() == 0)
+    if (this_cpu_id() == 0) {
         mxcsr_mask_find();
+        pointers_probe();
+    }
 }
 
 unsigned fpu_image_order(void)
@@ -61,9 +84,7 @@ void fpu_save(struct vcpu *v)
 // XCR0 holds cpu_features.xcr0 and TS is clear, as fpu_save() and fpu_init_local() leave them.
 void fpu_load(struct vcpu *v)
 {
-    // These processors restore the last instruction and data pointers only with an exception
-    // pending: another guest's would show through.
-    if (cpu_features.is_amd)
+    if (keeps_pointers)
         fpu_forget_pointers();
     if (cpu_features.xsave) {
         xrstor(v->traps.fpu, cpu_features.xcr0);

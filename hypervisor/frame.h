@@ -22,6 +22,7 @@ _Static_assert(sizeof(struct frame) == 32, "the frame table costs 1/128 of memor
 #define FRAME_ALLOCATED 0x20000000u // its owner holds the reference that came with the allocation
 #define FRAME_SHARED 0x10000000u    // of the hypervisor, shared with its owner; not in tot_pages
 #define FRAME_DIRTY 0x08000000u     // must be cleared before the next use
+#define FRAME_FOREIGN 0x04000000u   // somebody else has mapped it for writing (tlb.c)
 #define FRAME_REFS 0x03ffffffu
 #define FRAME_REFS_LIMIT 0x02000000u // a get beyond it is refused
 
@@ -110,6 +111,14 @@ static inline void frame_put(struct frame *f)
 
     if (__builtin_expect((old & FRAME_REFS) <= 1, 0))
         frame_free(f, old);
+}
+
+// A domain that is not its owner is about to have a level-1 entry for writing, for which there is a WRITABLE
+// use already.
+static inline void frame_note_foreign(struct frame *f)
+{
+    if (!(__atomic_load_n(&f->count, __ATOMIC_RELAXED) & FRAME_FOREIGN))
+        __atomic_fetch_or(&f->count, FRAME_FOREIGN, __ATOMIC_SEQ_CST);
 }
 
 static inline uint32_t frame_refs(const struct frame *f)

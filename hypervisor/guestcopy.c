@@ -45,6 +45,21 @@ bool guest_write(uint64_t guest_address, const void *from, size_t bytes)
     return copy((void *)guest_address, from, bytes);
 }
 
+bool guest_read_within(void *to, uint64_t guest_address, size_t bytes)
+{
+    return copy(to, (const void *)guest_address, bytes);
+}
+
+bool guest_write16_within(uint64_t guest_address, uint16_t value)
+{
+    if (!cpu_features.smap)
+        return recover_write16((void *)guest_address, value);
+    stac();
+    bool ok = recover_write16((void *)guest_address, value);
+    clac();
+    return ok;
+}
+
 bool guest_clear(uint64_t guest_address, size_t bytes)
 {
     if (!guest_range_ok(guest_address, bytes))

@@ -12,6 +12,10 @@ bool guest_read(void *to, uint64_t guest_address, size_t bytes);
 bool guest_write(uint64_t guest_address, const void *from, size_t bytes);
 bool guest_clear(uint64_t guest_address, size_t bytes);
 
+// For an element of a list for the whole of which guest_range_ok() has been asked.
+bool guest_read_within(void *to, uint64_t guest_address, size_t bytes);
+bool guest_write16_within(uint64_t guest_address, uint16_t value);
+
 // True when the whole range lies in the part of the address space that belongs to the guest.
 bool guest_range_ok(uint64_t guest_address, size_t bytes);
 

@@ -7,6 +7,7 @@
 #include "hypervisor/access.h"
 #include "hypervisor/acpi.h"
 #include "hypervisor/lock.h"
+#include "hypervisor/panic.h"
 #include "hypervisor/paging.h"
 #include "hypervisor/printk.h"
 
@@ -64,6 +65,8 @@ void ioapic_init(void)
         struct ioapic *io = &ioapics[ioapic_count];
         io->address = acpi_info.ioapic[i].address;
         io->first_gsi = acpi_info.ioapic[i].gsi_base;
+        // Before anything else, and whether we can use it or not: dom0 has access to all other device memory.
+        BUG_ON(access_protect_iomem(io->address >> PAGE_SHIFT, io->address >> PAGE_SHIFT));
         io->base = ioremap(MADDR(io->address), PAGE_SIZE);
         if (!io->base) {
             log_warn("IO-APIC at %#lx cannot be mapped", io->address);
@@ -72,7 +75,6 @@ void ioapic_init(void)
         io->lines = (reg_read(io, INDEX_VERSION) >> 16 & 0xff) + 1;
         for (unsigned line = 0; line < io->lines; line++)
             reg_write(io, INDEX_REDIRECTION + 2 * line, ENTRY_MASKED);
-        (void)access_protect_iomem(io->address >> PAGE_SHIFT, io->address >> PAGE_SHIFT);
         ioapic_count++;
     }
 }

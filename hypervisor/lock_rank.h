@@ -6,12 +6,12 @@
 #pragma once
 
 enum lock_rank {
-    LOCK_DOMCTL,      // domain control: one controlling operation at a time, domain list
+    LOCK_DOMCTL,      // domain control: one controlling operation at a time
     LOCK_DOMAIN,      // one domain: page lists, counts, flags
     LOCK_GRANT_TABLE, // one grant table; lower domid first
     LOCK_IRQ,         // device interrupts: IO-APIC, MSI-X, pirqs
     LOCK_ACCESS,      // changes of the sets of device memory, ports and pirqs
-    LOCK_DOMAIN_LIST, // list of domains
+    LOCK_DOMAIN_LIST, // changes of the table of domains
     LOCK_ALLOC,       // page and small-object allocators
     LOCK_REFUSALS,    // refused calls of one domain
     LOCK_EVENT,       // event ports of one domain; taken from interrupts, with interrupts off

@@ -154,7 +154,7 @@ static struct frame *frames_take(unsigned order, unsigned address_bits, bool cle
     // A CPU is stale for one of the frames iff it is stale for the greatest of their stamps.
     for (uint64_t i = 0; i < 1ull << order; i++)
         stamp = MAX(stamp, f[i].stamp);
-    tlb_filter(stamp);
+    tlb_filter(stamp, TLB_ANY_DOMAIN);
     for (uint64_t i = 0; i < 1ull << order; i++) {
         if (clear && f[i].count & FRAME_DIRTY)
             memset(frame_to_virt(&f[i]), 0, PAGE_SIZE);

@@ -72,7 +72,7 @@ static enum refusal acquire_device(const struct entry_context *c, uint64_t *e)
 }
 
 static __attribute__((always_inline)) inline enum refusal acquire_l1(const struct entry_context *c,
-                                                                     uint64_t *e)
+                                                                     uint64_t *e, bool is_foreign)
 {
     uint64_t value = *e;
     struct frame *f = frame_from_mfn(entry_mfn(value));
@@ -92,6 +92,8 @@ static __attribute__((always_inline)) inline enum refusal acquire_l1(const struc
             return r == REFUSE_TYPE_CONFLICT ? REFUSE_MAP_NOT_WRITABLE : r;
         }
     }
+    if (value & PTE_RW && is_foreign)
+        frame_note_foreign(f);
     *e = entry_adjust_l1(value);
     return REFUSE_NONE;
 }
@@ -114,7 +116,7 @@ enum refusal page_entry_acquire_l1(const struct entry_context *c, uint64_t *tabl
         uint64_t e = __atomic_load_n(&table[*index], __ATOMIC_RELAXED), adjusted = e;
         if (!(e & PTE_PRESENT))
             continue;
-        enum refusal r = acquire_l1(c, &adjusted);
+        enum refusal r = acquire_l1(c, &adjusted, false);
         if (r)
             return r;
         if (adjusted != e)
@@ -134,7 +136,7 @@ void page_entry_release_l1(const uint64_t *table, unsigned count)
 enum refusal page_entry_acquire(const struct entry_context *c, unsigned level, uint64_t *e)
 {
     if (level == PAGE_TYPE_L1)
-        return acquire_l1(c, e);
+        return acquire_l1(c, e, c->frame_owner != c->table_owner);
     if (*e & ENTRY_TABLE_FORBIDDEN)
         return REFUSE_ENTRY_BAD_FLAGS;
     struct frame *f = frame_from_mfn(entry_mfn(*e));
@@ -188,6 +190,8 @@ static bool change_writable(const struct entry_context *c, uint64_t *slot, uint6
         return false;
     if (!f || f->owner != c->frame_owner || (value & PTE_RW && !page_type_try_writable(f)))
         return false;
+    if (value & PTE_RW && c->frame_owner != c->table_owner)
+        frame_note_foreign(f);
     bool done = entry_exchange(slot, value, c->keep_ad, &old, &found);
     if (done == !(value & PTE_RW))
         frame_put_type(f, NULL);
@@ -343,6 +347,9 @@ enum refusal page_entry_map_grant(struct vcpu *v, const struct page_entry_grant 
     struct frame *table;
     unsigned index;
 
+    struct frame *f = frame_from_mfn(g->mfn);
+    if (g->flags & PTE_RW && f->owner != v->domain)
+        frame_note_foreign(f);
     enum refusal r = grant_entry_find(v, g, &table, &index);
     if (r == REFUSE_NONE)
         r = grant_entry_exchange(table, index, value, 0, 0, &old);

@@ -33,7 +33,7 @@ static inline bool page_entry_slot_is_ours(unsigned index)
     return index >= HV_SLOT_FIRST && index <= HV_SLOT_LAST;
 }
 
-// The same for a whole level-1 table: acquire from entry *index on, and set it to the entry at fault;
+// The same for a whole level-1 table, whose owner's the frames are: acquire from entry *index on, and set it to the entry at fault;
 // release entries [0, count).
 enum refusal page_entry_acquire_l1(const struct entry_context *c, uint64_t *table, unsigned *index);
 void page_entry_release_l1(const uint64_t *table, unsigned count);

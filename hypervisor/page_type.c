@@ -242,6 +242,16 @@ static enum refusal table_validate(struct frame *f, unsigned level, unsigned ind
     return r;
 }
 
+// Nobody holds translations of the frame's last type any more.
+static void forget_old_type(struct frame *f)
+{
+    bool is_foreign = __atomic_load_n(&f->count, __ATOMIC_ACQUIRE) & FRAME_FOREIGN;
+
+    tlb_filter(f->stamp, is_foreign ? TLB_ANY_DOMAIN : f->owner->id);
+    if (is_foreign)
+        __atomic_fetch_and(&f->count, ~FRAME_FOREIGN, __ATOMIC_RELEASE);
+}
+
 // The frame is claimed (busy): make it what the new type asks for.
 static enum refusal type_enter(struct frame *f, enum page_type type, uint64_t old,
                                struct type_work *w)
@@ -251,7 +261,7 @@ static enum refusal type_enter(struct frame *f, enum page_type type, uint64_t ol
     enum page_type before = page_type_of(old);
 
     if (!resumed && before != type && before != PAGE_TYPE_NONE)
-        tlb_filter(f->stamp);
+        forget_old_type(f);
     if (type_is_table(type))
         return table_validate(f, type, resumed ? type_index(old) : 0, resumed, w ? w : &unlimited);
     if (type == PAGE_TYPE_SEGDESC) {

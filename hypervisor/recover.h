@@ -9,6 +9,7 @@
 
 bool recover_copy(void *to, const void *from, size_t bytes); // may have copied a part
 bool recover_clear(void *to, size_t bytes);
+bool recover_write16(void *to, uint16_t value);
 
 // Load a segment register; the null selector after a fault. recover_load_gs loads GS without
 // touching the active GS base: its base goes to the inactive one.

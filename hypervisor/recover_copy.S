@@ -31,6 +31,13 @@ FUNCTION recover_copy
     RECOVER 1b, recover_failed
     RECOVER 2b, recover_failed
 
+// (to, value)
+FUNCTION recover_write16
+1:  movw %si, (%rdi)
+    movl $1, %eax
+    ret
+    RECOVER 1b, recover_failed
+
 // (to, bytes)
 FUNCTION recover_clear
     movq %rsi, %rcx

@@ -17,7 +17,7 @@ void *memmove(void *to, const void *from, size_t bytes)
 {
     char *d = to;
     const char *s = from;
-    if (d <= s || d >= s + bytes)
+    if ((size_t)(d - s) >= bytes) // lies below, which wraps, or behind
         return memcpy(to, from, bytes);
     while (bytes-- > 0)
         d[bytes] = s[bytes];

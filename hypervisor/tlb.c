@@ -22,6 +22,22 @@
 // unknown and c is flushed. This holds whatever c runs, for it counts flushes of CPUs, not of domains:
 // foreign and grant mappers are covered, and so are CPUs that idle on a guest's root.
 //
+// Whose translations. Loading a root is a complete flush, so a CPU holds only what it has found in the
+// tables of the domain whose root it is on; vcpus are put only on roots of their own domain, whose tables
+// are all its own. That domain is published beside the stamp, in one word. When the domain changes, "any"
+// is published before the load and the new one after it: who reads domain x reads of a CPU that has
+// flushed since it was on another one's root, and that will not be on one before it has said so. (Saying so
+// is a full barrier, and so is the removal of an entry: if tlb_filter() does not see the announcement, the
+// walks behind it do not see the entry.)
+// So when a frame changes its type but not its owner, CPUs matter that can hold the owner's translations,
+// for it alone has had the frame in its tables; and the others only if somebody else has mapped it, a
+// foreign or a grant mapper. What matters then is a mapping for writing: nobody else's walks go through it
+// as a table, and reading it is no conflict with any type. Each such mapping marks the frame
+// (FRAME_FOREIGN) while it holds the WRITABLE type, hence before it can be used and not while
+// the type changes; a marked frame is filtered for all CPUs, and the mark taken away: there is no such
+// mapping then, for the type has no use, nor a memory of one. Frames that change their owner are always
+// filtered for all CPUs.
+//
 // Tables. When the type of a table ends, its entries' references are dropped but the entries are still
 // in its memory, and a CPU with a stale partial walk may use them until it flushes. The frames they
 // name have stamps taken after the table was unhooked: a CPU that has flushed since cannot reach the
@@ -35,7 +51,8 @@
 //
 // The idle root maps nothing of a guest, so a CPU that is on it has nothing to flush: its stamp then is
 // TLB_NOTHING_CACHED, later than all others. It gets an ordinary one before it loads a guest's root:
-// that value was taken before anything could be cached, so every later stamp of a frame finds it.
+// that value was taken before anything could be cached, so every later stamp of a frame finds it, and the
+// domain is right at once.
 //
 // Wrap. The clock has 32 bits, stamps as well. When it wraps it stays 0: flushes at 0 publish 0, stamps
 // at 0 are 0, and tlb_filter() flushes all CPUs, after which it lets the clock go on at 1. A stamp from
@@ -66,25 +83,45 @@ static void stamp_publish(uint64_t stamp)
     __atomic_store_n(&this_cpu()->tlb_stamp, stamp, __ATOMIC_SEQ_CST);
 }
 
-void tlb_load_root(maddr_t root)
+void tlb_load_root(maddr_t root, domid_t domain)
 {
     uint64_t flags = irq_save();
-    uint32_t tick = clock_tick();
-    bool to_idle = root.v == idle_l4_maddr().v;
+    uint64_t before = this_cpu()->tlb_stamp;
+    uint64_t after = (uint64_t)domain << TLB_DOMAIN_SHIFT | clock_tick();
 
-    if (this_cpu()->tlb_stamp == TLB_NOTHING_CACHED && !to_idle)
-        stamp_publish(tick);
+    if (root.v == idle_l4_maddr().v)
+        after = TLB_NOTHING_CACHED; // until then the old one says what may be there
+    else if (before == TLB_NOTHING_CACHED)
+        stamp_publish(after);
+    else if ((before ^ after) >> TLB_DOMAIN_SHIFT)
+        stamp_publish((uint64_t)TLB_ANY_DOMAIN << TLB_DOMAIN_SHIFT | (uint32_t)before);
     write_cr3(root.v);
-    stamp_publish(to_idle ? TLB_NOTHING_CACHED : tick);
+    stamp_publish(after);
     irq_restore(flags);
 }
 
+// As loading the root once more; the domain stays what it is.
 void tlb_flush_local(void)
 {
-    tlb_load_root(MADDR(read_cr3()));
+    uint64_t flags = irq_save();
+    uint64_t published = this_cpu()->tlb_stamp;
+    uint32_t tick = clock_tick();
+
+    write_cr3(read_cr3());
+    if (published != TLB_NOTHING_CACHED)
+        stamp_publish((published & ~(uint64_t)UINT32_MAX) | tick);
+    irq_restore(flags);
 }
 
-struct cpumask tlb_stale_cpus(uint32_t stamp)
+static bool is_stale(uint64_t published, uint32_t stamp, unsigned domain)
+{
+    if ((uint32_t)published > stamp || published == TLB_NOTHING_CACHED)
+        return false;
+    uint64_t of = published >> TLB_DOMAIN_SHIFT;
+    return domain == TLB_ANY_DOMAIN || of == domain || of == TLB_ANY_DOMAIN;
+}
+
+struct cpumask tlb_stale_cpus(uint32_t stamp, unsigned domain)
 {
     struct cpumask stale = {0};
     bool all = __atomic_load_n(&tlb_clock, __ATOMIC_SEQ_CST) == 0;
@@ -92,7 +129,7 @@ struct cpumask tlb_stale_cpus(uint32_t stamp)
         const struct cpu *cpu = cpu_get(id);
         if (!cpu->is_online)
             continue;
-        if (all || __atomic_load_n(&cpu->tlb_stamp, __ATOMIC_ACQUIRE) <= stamp)
+        if (all || is_stale(__atomic_load_n(&cpu->tlb_stamp, __ATOMIC_SEQ_CST), stamp, domain))
             cpumask_add(&stale, id);
     }
     return stale;
@@ -109,10 +146,11 @@ void tlb_flush_mask(struct cpumask mask)
         tlb_flush_request(mask);
 }
 
-void tlb_filter(uint32_t stamp)
+void tlb_filter(uint32_t stamp, unsigned domain)
 {
     bool wrapped = __atomic_load_n(&tlb_clock, __ATOMIC_SEQ_CST) == 0;
-    struct cpumask stale = tlb_stale_cpus(wrapped ? UINT32_MAX : stamp);
+    struct cpumask stale = wrapped ? tlb_stale_cpus(UINT32_MAX, TLB_ANY_DOMAIN)
+                                   : tlb_stale_cpus(stamp, domain);
     if (!cpumask_empty(stale))
         tlb_flush_mask(stale);
     if (wrapped) {

@@ -102,6 +102,11 @@ UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wa
 UNIT_sched_CFLAGS := -Itests/unit/host
 UNIT_sched_LIBS := -Wl,--wrap=spin_trylock
 
+UNIT_TESTS += domain_table
+UNIT_domain_table_SRCS := tests/unit/test_domain_table.c hypervisor/domain_table.c tests/unit/host/host.c
+UNIT_domain_table_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
+UNIT_domain_table_LIBS := -lpthread
+
 UNIT_TESTS += grant
 UNIT_grant_SRCS := tests/unit/test_grant.c grant/table.c grant/track.c grant/map.c grant/copy.c grant/transfer.c \
 	$(MEMORY_CORE_SRCS)

@@ -112,6 +112,15 @@ static enum refusal map(unsigned by, unsigned of, grant_ref_t ref, uint32_t flag
     return r;
 }
 
+static enum refusal copy(unsigned by, const struct gnttab_copy *op)
+{
+    struct grant_copier c = GRANT_COPIER(dom[by]);
+    enum refusal r = grant_copy(&c, op);
+
+    grant_copy_end(&c);
+    return r;
+}
+
 static enum refusal unmap(unsigned by, grant_handle_t handle, uint64_t host, uint64_t device)
 {
     struct gnttab_unmap_grant_ref op = {
@@ -269,32 +278,139 @@ static void copies(void)
         .len = 300,
         .flags = GNTCOPY_source_gref
     };
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_NONE);
     CU_ASSERT_EQUAL(memcmp(b + 7, a + 100, 300), 0);
     CU_ASSERT_EQUAL(b[6], 0);
     op.dest.offset = PAGE_SIZE - 299;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_COPY_RANGE);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_COPY_RANGE);
     op.dest.offset = 0, op.source.offset = PAGE_SIZE - 299;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_COPY_RANGE);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_COPY_RANGE);
     op.source.offset = 0;
     op.dest.domid = 2;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_NOT_ALLOWED);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_NOT_ALLOWED);
     op.dest.domid = DOMID_SELF;
     op.dest.u.gmfn = frame_to_mfn(frames[2][0]).v;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_BAD_PAGE);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_BAD_PAGE);
     op.dest.u.gmfn = frame_to_mfn(l1[1]).v; // must not be written behind its back
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_BAD_FRAME);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_BAD_FRAME);
     // Both sides by grant; the source may only be read, so it cannot be the destination.
     op.flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
     op.dest = (struct gnttab_copy_ptr){.u.ref = 10, .domid = 1};
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_NONE);
     CU_ASSERT_EQUAL(memcmp(frame_to_virt(frames[0][1]), a, 300), 0);
     op.dest.u.ref = 9;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_READONLY);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_READONLY);
     op.source.u.ref = 4095;
-    CU_ASSERT_EQUAL(grant_copy(dom[1], &op), REFUSE_GRANT_BAD_REF);
+    CU_ASSERT_EQUAL(copy(1, &op), REFUSE_GRANT_BAD_REF);
     CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access | GTF_readonly);
     CU_ASSERT_EQUAL(entry(0, 10)->flags, GTF_permit_access);
+    teardown();
+}
+
+// What is kept between copies is what the next one names in the same way, and nothing is left at the end.
+static void copies_in_a_row(void)
+{
+    setup();
+    struct frame *own = frames[1][0];
+    struct grant_copier c = GRANT_COPIER(dom[1]);
+    const unsigned refs = dom[0]->ref_count, own_refs = dom[1]->ref_count;
+    offer(0, 9, 1, 0, GTF_readonly);
+    offer(0, 10, 1, 1, 0);
+    struct gnttab_copy op = {
+        .source = {.u.ref = 9,                    .domid = 1         },
+        .dest = {.u.gmfn = frame_to_mfn(own).v, .domid = DOMID_SELF},
+        .len = 8,
+        .flags = GNTCOPY_source_gref
+    };
+    for (unsigned i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(dom[0]->grants.uses, 1);
+    CU_ASSERT_EQUAL(frame_refs(own), 2);
+    CU_ASSERT_EQUAL(dom[0]->ref_count, refs + 1);
+    CU_ASSERT_EQUAL(dom[1]->ref_count, own_refs);
+    CU_ASSERT_EQUAL(entry(0, 9)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
+    // The owner takes it back in vain until the end, as during one copy.
+    entry(0, 9)->flags = 0;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    // The number of the grant is no frame's, and the other way round.
+    op.flags = 0;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_NOT_ALLOWED);
+    CU_ASSERT_EQUAL(dom[0]->grants.uses, 0);
+    op.flags = GNTCOPY_source_gref;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_NOT_OFFERED);
+    // Another grant of the same domain, then one that does not exist, then another domain.
+    op.source.u.ref = 10;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(dom[0]->ref_count, refs + 1);
+    op.source.u.ref = 4095;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_BAD_REF);
+    CU_ASSERT_EQUAL(entry(0, 10)->flags, GTF_permit_access);
+    op.source = (struct gnttab_copy_ptr){.u.ref = 10, .domid = 77};
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_NO_DOMAIN);
+    CU_ASSERT_EQUAL(dom[0]->ref_count, refs);
+    CU_ASSERT_EQUAL(frame_refs(own), 2); // the other side is held still
+    // Read on one side, written on the other; sizes are looked at each time.
+    op = (struct gnttab_copy){
+        .source = {.u.ref = 10, .domid = 1   },
+        .dest = { .u.ref = 10, .domid = 1, .offset = 100},
+        .len = 8,
+        .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref
+    };
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    CU_ASSERT_EQUAL(frame_refs(own), 1);
+    CU_ASSERT_EQUAL(dom[0]->grants.uses, 2);
+    op.dest.offset = PAGE_SIZE - 7;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_COPY_RANGE);
+    grant_copy_end(&c);
+    CU_ASSERT_EQUAL(dom[0]->grants.uses, 0);
+    CU_ASSERT_EQUAL(dom[0]->ref_count, refs);
+    CU_ASSERT_EQUAL(entry(0, 10)->flags, GTF_permit_access);
+    teardown();
+}
+
+// The owner dies meanwhile: what is held stays until the end, more there is not.
+static void copies_from_a_dying_domain(void)
+{
+    setup();
+    struct grant_copier c = GRANT_COPIER(dom[1]);
+    offer(0, 9, 1, 0, 0);
+    offer(0, 10, 1, 1, 0);
+    struct gnttab_copy op = {
+        .source = {.u.ref = 9,  .domid = 1},
+        .dest = {.u.ref = 10, .domid = 1},
+        .len = 8,
+        .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref
+    };
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    dom[0]->is_dying = true;
+    CU_ASSERT_EQUAL(grant_revoke(dom[0]), REFUSE_BUSY);
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_NONE);
+    op.source.u.ref = 10;
+    CU_ASSERT_EQUAL(grant_copy(&c, &op), REFUSE_GRANT_NO_DOMAIN);
+    grant_copy_end(&c);
+    CU_ASSERT_EQUAL(grant_revoke(dom[0]), REFUSE_NONE);
+    dom[0]->is_dying = false;
+    teardown();
+}
+
+// What is granted in part is not mapped because a copy of it is under way.
+static void part_of_a_page_in_use(void)
+{
+    grant_handle_t h;
+    mfn_t mfn;
+    setup();
+    offer(0, 11, 1, 0, GTF_sub_page);
+    CU_ASSERT_EQUAL(grant_use_begin(dom[0], 2, 11, 0, &mfn), REFUSE_NONE);
+    CU_ASSERT_EQUAL(map(1, 0, 11, GNTMAP_host_map | GNTMAP_readonly, 1, &h),
+                    REFUSE_GRANT_NOT_OFFERED);
+    CU_ASSERT_EQUAL(map(1, 0, 11, GNTMAP_host_map, 1, &h), REFUSE_GRANT_NOT_OFFERED);
+    entry(0, 11)->flags &= (uint16_t)~GTF_sub_page; // too late
+    CU_ASSERT_EQUAL(map(1, 0, 11, GNTMAP_host_map, 1, &h), REFUSE_GRANT_NOT_OFFERED);
+    CU_ASSERT_EQUAL(grant_use_begin(dom[0], 2, 11, GRANT_USE_WRITE, &mfn), REFUSE_NONE);
+    grant_use_end(dom[0], 11, true, mfn);
+    grant_use_end(dom[0], 11, false, mfn);
+    CU_ASSERT_EQUAL(map(1, 0, 11, GNTMAP_host_map, 1, &h), REFUSE_NONE); // a whole one by now
+    CU_ASSERT_EQUAL(unmap(1, h, slot_address(1, 1), 0), REFUSE_NONE);
     teardown();
 }
 
@@ -442,7 +558,7 @@ static void random_against_model(void)
                 .len = (uint16_t)pick(5000),
                 .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref
             };
-            grant_copy(dom[pick(DOMAINS)], &op);
+            copy(pick(DOMAINS), &op);
             check_flags(op.source.domid - 1u, op.source.u.ref);
             check_flags(op.dest.domid - 1u, op.dest.u.ref);
         }
@@ -500,11 +616,19 @@ static void scribbling_owner(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(map_and_unmap),    REPORT_CASE(two_parts),
-    REPORT_CASE(refusals_of_map),  REPORT_CASE(entry_is_overwritten),
-    REPORT_CASE(handles_run_out),  REPORT_CASE(owner_dies_first),
-    REPORT_CASE(copies),           REPORT_CASE(table_grows),
-    REPORT_CASE(transfers),        REPORT_CASE(random_against_model),
+    REPORT_CASE(map_and_unmap),
+    REPORT_CASE(two_parts),
+    REPORT_CASE(refusals_of_map),
+    REPORT_CASE(entry_is_overwritten),
+    REPORT_CASE(handles_run_out),
+    REPORT_CASE(owner_dies_first),
+    REPORT_CASE(copies),
+    REPORT_CASE(copies_in_a_row),
+    REPORT_CASE(copies_from_a_dying_domain),
+    REPORT_CASE(part_of_a_page_in_use),
+    REPORT_CASE(table_grows),
+    REPORT_CASE(transfers),
+    REPORT_CASE(random_against_model),
     REPORT_CASE(scribbling_owner),
 };
 

@@ -198,7 +198,7 @@ static void leave_dead_roots(void)
         if (alive)
             continue;
         host_cpu_current = cpu;
-        tlb_load_root(idle_l4_maddr());
+        tlb_load_root(idle_l4_maddr(), DOMID_IDLE);
     }
     host_cpu_current = 0;
 }
@@ -275,7 +275,7 @@ static void random_sequences(void)
             tlb_clock = i % 2 ? UINT32_MAX - 40 : tlb_clock; // and the clock wraps
             for (unsigned cpu = 0; cpu < host_cpu_count; cpu++) {
                 host_cpu_current = cpu;
-                tlb_load_root(idle_l4_maddr());
+                tlb_load_root(idle_l4_maddr(), DOMID_IDLE);
             }
             host_cpu_current = 0;
             memset(pool, 0, sizeof(pool));

@@ -4,10 +4,12 @@
  * printed: "BENCH name count". Under QEMU with -icount shift=0,sleep=off a count is the number of
  * instructions, the caller's few included; "empty" is what the measuring itself costs.
  */
+#define __XEN_TOOLS__ 1
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xen/domctl.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/version.h>
@@ -22,6 +24,7 @@
 
 #define SAMPLES 101U
 #define BATCH 512U
+#define COPIES 32
 #define MULTICALLS 64U
 #define ENTRY_FLAGS 0x63UL /* present, writable, accessed, dirty */
 
@@ -29,6 +32,7 @@ struct benchmark {
     const char *name;
     void (*run)(void);
     unsigned int divisor; /* operations in one run */
+    unsigned int others;  /* domains there are besides this one, at least */
 };
 
 static void fail(const char *what, long rc)
@@ -228,7 +232,7 @@ static void run_read_cr0(void)
 /* Grants -------------------------------------------------------------------------------------------- */
 
 static struct gnttab_map_grant_ref map_op;
-static struct gnttab_copy copy_op;
+static struct gnttab_copy copy_op, copy_ops[COPIES];
 static grant_ref_t own_ref;
 
 static void grants_prepare(void)
@@ -241,6 +245,10 @@ static void grants_prepare(void)
         .len = 64,
         .flags = GNTCOPY_dest_gref
     };
+    for (unsigned int i = 0; i < COPIES; i++) {
+        copy_ops[i] = copy_op;
+        copy_ops[i].source.offset = copy_ops[i].dest.offset = (uint16_t)(i * copy_op.len);
+    }
     map_op = (struct gnttab_map_grant_ref){.host_addr = (uint64_t)memory_reserve(1),
                                            .flags = GNTMAP_host_map,
                                            .ref = own_ref,
@@ -260,34 +268,74 @@ static void run_grant_copy(void)
     MUST(hypercall_grant_table_op(GNTTABOP_copy, &copy_op, 1));
 }
 
+static void run_grant_copies(void)
+{
+    MUST(hypercall_grant_table_op(GNTTABOP_copy, copy_ops, COPIES));
+}
+
 static void run_grant_copy_page(void)
 {
     copy_op.len = PAGE_SIZE;
     MUST(hypercall_grant_table_op(GNTTABOP_copy, &copy_op, 1));
 }
 
+/* Other domains -------------------------------------------------------------------------------------- */
+
+#ifndef OTHERS
+#define OTHERS 200U
+#endif
+
+static domid_t last_domain;
+
+static void others_make(unsigned int count)
+{
+    static unsigned int made;
+
+    for (; made < count; made++) {
+        struct xen_domctl op = {.cmd = XEN_DOMCTL_createdomain,
+                                .interface_version = XEN_DOMCTL_INTERFACE_VERSION};
+        op.u.createdomain.max_vcpus = 1;
+        op.u.createdomain.max_evtchn_port = -1;
+        op.u.createdomain.max_grant_frames = 1;
+        op.u.createdomain.max_maptrack_frames = 1;
+        op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+        MUST(hypercall_domctl(&op));
+        last_domain = op.domain;
+    }
+}
+
+static void run_query_size(void)
+{
+    struct gnttab_query_size query = {.dom = last_domain};
+    MUST(hypercall_grant_table_op(GNTTABOP_query_size, &query, 1));
+}
+
 /* Measuring ----------------------------------------------------------------------------------------- */
 
 static const struct benchmark benchmarks[] = {
-    {"empty",              run_empty,           1         },
-    {"hypercall",          run_null,            1         },
-    {"multicall-entry",    run_multicall,       MULTICALLS},
-    {"mmu-update",         run_update_one,      1         },
-    {"mmu-update-batched", run_update_batch,    BATCH     },
-    {"update-va-mapping",  run_update_va,       1         },
-    {"invlpg",             run_flush_page,      1         },
-    {"pin-unpin-l1",       run_pin,             1         },
-    {"decrease-populate",  run_reservation,     1         },
-    {"event-to-upcall",    run_event,           1         },
-    {"timer-to-upcall",    run_timer,           1         },
-    {"yield-alone",        run_yield,           1         },
-    {"thread-switch-pair", run_thread_switch,   1         },
-    {"trap-and-return",    run_trap,            1         },
-    {"cpuid-forced",       run_cpuid,           1         },
-    {"read-cr0",           run_read_cr0,        1         },
-    {"grant-map-unmap",    run_grant_map,       1         },
-    {"grant-copy-64",      run_grant_copy,      1         },
-    {"grant-copy-4096",    run_grant_copy_page, 1         },
+    {"empty",                   run_empty,           1,          0     },
+    {"hypercall",               run_null,            1,          0     },
+    {"multicall-entry",         run_multicall,       MULTICALLS, 0     },
+    {"mmu-update",              run_update_one,      1,          0     },
+    {"mmu-update-batched",      run_update_batch,    BATCH,      0     },
+    {"update-va-mapping",       run_update_va,       1,          0     },
+    {"invlpg",                  run_flush_page,      1,          0     },
+    {"pin-unpin-l1",            run_pin,             1,          0     },
+    {"decrease-populate",       run_reservation,     1,          0     },
+    {"event-to-upcall",         run_event,           1,          0     },
+    {"timer-to-upcall",         run_timer,           1,          0     },
+    {"yield-alone",             run_yield,           1,          0     },
+    {"thread-switch-pair",      run_thread_switch,   1,          0     },
+    {"trap-and-return",         run_trap,            1,          0     },
+    {"cpuid-forced",            run_cpuid,           1,          0     },
+    {"read-cr0",                run_read_cr0,        1,          0     },
+    {"grant-map-unmap",         run_grant_map,       1,          0     },
+    {"grant-copy-64",           run_grant_copy,      1,          0     },
+    {"grant-copy-32x64",        run_grant_copies,    1,          0     },
+    {"grant-copy-4096",         run_grant_copy_page, 1,          0     },
+    {"look-up-among-1",         run_query_size,      1,          1     },
+    {"look-up-among-many",      run_query_size,      1,          OTHERS},
+    {"grant-copies-among-many", run_grant_copies,    1,          OTHERS},
 };
 
 static int compare(const void *a, const void *b)
@@ -326,6 +374,7 @@ int main(void)
     trap_set_handler(6, skip_two);
     thread_create("partner", partner, NULL);
     for (size_t i = 0; i < sizeof(benchmarks) / sizeof(benchmarks[0]); i++) {
+        others_make(benchmarks[i].others);
         printf("BENCH %s %llu\n", benchmarks[i].name, (unsigned long long)measure(&benchmarks[i]));
     }
     printf("BENCH-END\n");

@@ -13,6 +13,7 @@ HOST_PER_THREAD unsigned host_cpu_current;
 unsigned host_cpu_count = 1;
 HOST_PER_THREAD struct vcpu *host_vcpu_current;
 bool host_has_threads;
+void (*host_irq_changed)(bool is_off);
 
 static void (*softirq_handlers[SOFTIRQ_COUNT])(void);
 

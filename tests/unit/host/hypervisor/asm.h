@@ -18,14 +18,21 @@ static inline bool irq_enabled(void)
     return true;
 }
 
+// Called when interrupts go off and on, unless NULL.
+extern void (*host_irq_changed)(bool is_off);
+
 static inline uint64_t irq_save(void)
 {
+    if (host_irq_changed)
+        host_irq_changed(true);
     return 0;
 }
 
 static inline void irq_restore(uint64_t flags)
 {
     (void)flags;
+    if (host_irq_changed)
+        host_irq_changed(false);
 }
 
 uint64_t read_cr3(void);

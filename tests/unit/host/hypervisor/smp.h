@@ -7,3 +7,4 @@
 void tlb_flush_request(struct cpumask mask);
 void tlb_flush_serve(void);
 void cpu_kick(unsigned cpu);
+void cpu_call(struct cpumask mask, void (*fn)(void)); // a test that needs it brings it along
