@@ -73,6 +73,18 @@ static void tables_place(struct guest_layout *layout)
     } while (needed != layout->table_count);
 }
 
+/* The list lies where the kernel wants it: on whole pages, in the guest's part of the addresses (it
+ * may not wrap around them), and not on anything else that is mapped. */
+static bool p2m_fits(const struct guest_layout *layout)
+{
+    uint64_t start = layout->p2m_virt, end = start + layout->p2m_pages * GUEST_PAGE_SIZE;
+    uint64_t mapped_end = layout->virt_base + layout->mapped_pages * GUEST_PAGE_SIZE;
+
+    return start % GUEST_PAGE_SIZE == 0 && start < end &&
+           (end <= 0x0000800000000000ULL || start >= GUEST_RESERVED_END) &&
+           (end <= layout->virt_base || start >= mapped_end);
+}
+
 int guest_layout_make(struct guest_layout *layout, const struct guest_image *image,
                       uint64_t page_count, uint64_t initrd_size, struct guest_error *error)
 {
@@ -96,14 +108,6 @@ int guest_layout_make(struct guest_layout *layout, const struct guest_image *ima
     }
     if (image->has_init_p2m) {
         layout->p2m_virt = image->init_p2m;
-        if (image->init_p2m % GUEST_PAGE_SIZE ||
-            (image->init_p2m < image->virt_end && image->init_p2m >= image->virt_base) ||
-            (image->init_p2m + layout->p2m_pages * GUEST_PAGE_SIZE > 0x0000800000000000ULL &&
-             image->init_p2m < GUEST_RESERVED_END)) {
-            snprintf(error->text, sizeof(error->text), "the p2m cannot lie at 0x%llx",
-                     (unsigned long long)image->init_p2m);
-            return -XEN_EINVAL;
-        }
     } else {
         layout->p2m_pfn = next;
         next += layout->p2m_pages;
@@ -115,6 +119,11 @@ int guest_layout_make(struct guest_layout *layout, const struct guest_image *ima
     tables_place(layout);
     next = layout->stack_pfn + 1;
     if (image->has_init_p2m) {
+        if (!p2m_fits(layout)) {
+            snprintf(error->text, sizeof(error->text), "the p2m cannot lie at 0x%llx",
+                     (unsigned long long)image->init_p2m);
+            return -XEN_EINVAL;
+        }
         layout->p2m_pfn = next;
         next += layout->p2m_pages;
     }

@@ -188,6 +188,8 @@ static void lay_out(struct builder *b)
         if (tables_for(b->start, b->end) + 1 <= b->table_pages)
             break;
     }
+    if (own_p2m && !elf_p2m_fits(&b->image, p2m_bytes, b->start, b->end))
+        panic("dom0: its list of pages cannot lie at %#lx (INIT_P2M)", b->p2m_at);
     b->next_pfn = region_pfn(b, b->end);
     if (b->initrd && b->image.mod_start_pfn) {
         b->initrd_at = b->next_pfn;

@@ -22,6 +22,7 @@
 #define SHT_NOTE 7
 #define SYMTAB_SECTIONS 3 // none, symbols, their names
 #define SYMTAB_ALIGN 8
+#define LOWER_HALF_END (1ull << 47)
 
 struct elf_header {
     uint32_t magic;
@@ -416,6 +417,15 @@ bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *
         return true;
     }
     return symtab_piece(image, index, piece);
+}
+
+bool elf_p2m_fits(const struct elf_image *image, uint64_t bytes, uint64_t start, uint64_t end)
+{
+    uint64_t first = image->init_p2m, behind;
+
+    return first % PAGE_SIZE == 0 && bytes - 1 < LOWER_HALF_END &&
+           !__builtin_add_overflow(first, (bytes + PAGE_SIZE - 1) & PAGE_MASK, &behind) &&
+           (behind <= LOWER_HALF_END || first >= HV_VIRT_END) && (behind <= start || first >= end);
 }
 
 const char *elf_parse(struct elf_image *image, const void *data, size_t size)

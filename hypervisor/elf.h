@@ -39,6 +39,10 @@ struct elf_image {
 };
 
 // NULL on success, else what is wrong with the file, for people.
+// May INIT_P2M's list of `bytes` lie where the kernel wants it, beside what is mapped at [start, end)? On
+// whole pages, in the guest's part of the addresses, without wrapping around them.
+bool elf_p2m_fits(const struct elf_image *image, uint64_t bytes, uint64_t start, uint64_t end);
+
 const char *elf_parse(struct elf_image *image, const void *data, size_t size);
 
 // One loadable piece: `file_bytes` from `source`, then zeroes up to `memory_bytes`, at linear

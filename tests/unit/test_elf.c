@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The ELF reader: a good image, each way in which one can be wrong, and random damage.
 #include "hypervisor/elf.h"
+#include "hypervisor/layout.h"
 #include "hypervisor/string.h"
 #include "tests/report.h"
 #include <CUnit/CUnit.h>
@@ -348,13 +349,39 @@ static void random_damage(void)
     }
 }
 
+static void place_of_the_list(void)
+{
+    struct elf_image image = {.init_p2m = 1ull << 39};
+    const uint64_t start = 0xffffffff80000000, end = start + (4 << 20), top = 1ull << 47;
+    static const uint64_t bad[] = {
+        0x8000000001,         1ull << 47,         (1ull << 47) - 0x1000, HV_VIRT_START,
+        HV_VIRT_END - 0x1000, 0xffffffffffffe000, 0xfffffffffffff000,    0xffffffff80001000,
+        0xffffffff7ffff000,   0xffffffff803ff000,
+    };
+
+    CU_ASSERT(elf_p2m_fits(&image, 0x2000, start, end));
+    CU_ASSERT(!elf_p2m_fits(&image, UINT64_MAX, start, end));
+    CU_ASSERT(!elf_p2m_fits(&image, 0, start, end));
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        image.init_p2m = bad[i];
+        CU_ASSERT(!elf_p2m_fits(&image, 0x1001, start, end));
+    }
+    image.init_p2m = HV_VIRT_END;
+    CU_ASSERT(elf_p2m_fits(&image, 0x1001, start, end));
+    image.init_p2m = top - 0x2000;
+    CU_ASSERT(elf_p2m_fits(&image, 0x1001, start, end));
+    image.init_p2m = end;
+    CU_ASSERT(elf_p2m_fits(&image, 0x1001, start, end));
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(guest_section),     REPORT_CASE(guest_section_refused),
-    REPORT_CASE(good_image),        REPORT_CASE(symbol_table),
-    REPORT_CASE(sparse_notes),      REPORT_CASE(not_elf),
-    REPORT_CASE(wrong_machine),     REPORT_CASE(no_notes),
-    REPORT_CASE(notes_that_refuse), REPORT_CASE(truncated),
-    REPORT_CASE(bad_layout),        REPORT_CASE(random_damage),
+    REPORT_CASE(place_of_the_list), REPORT_CASE(good_image),
+    REPORT_CASE(symbol_table),      REPORT_CASE(sparse_notes),
+    REPORT_CASE(not_elf),           REPORT_CASE(wrong_machine),
+    REPORT_CASE(no_notes),          REPORT_CASE(notes_that_refuse),
+    REPORT_CASE(truncated),         REPORT_CASE(bad_layout),
+    REPORT_CASE(random_damage),
 };
 
 int main(void)

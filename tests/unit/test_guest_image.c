@@ -344,6 +344,18 @@ static void layout_refused(void)
     note_number(XEN_ELFNOTE_INIT_P2M, 0xffff808000000000ULL);
     CU_ASSERT_EQUAL(parse(FILE_SIZE), 0);
     CU_ASSERT_EQUAL(guest_layout_make(&layout, &image, 1024, 0, &error), -XEN_EINVAL);
+    /* Two pages of list: at the end of the addresses, over it, over the hypervisor, where the stack is. */
+    static const uint64_t bad[] = {0xfffffffffffff000ULL, 0xffffffffffffe000ULL,
+                                   0x00007ffffffff000ULL, GUEST_RESERVED_END - 0x1000,
+                                   GUEST_RESERVED_END - 0x2000};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        image.init_p2m = bad[i];
+        CU_ASSERT_EQUAL(guest_layout_make(&layout, &image, 1024, 0, &error), -XEN_EINVAL);
+    }
+    image.init_p2m = image.virt_end + 0x3000;
+    CU_ASSERT_EQUAL(guest_layout_make(&layout, &image, 1024, 0, &error), -XEN_EINVAL);
+    image.init_p2m = GUEST_RESERVED_END;
+    CU_ASSERT_EQUAL(guest_layout_make(&layout, &image, 1024, 0, &error), 0);
 }
 
 static const struct report_case cases[] = {
