@@ -117,6 +117,14 @@ static int properties_write(const struct vbd *vbd)
     return 0;
 }
 
+/* More is not offered; a front end that sets it up all the same would wait for ever. */
+static bool one_ring_of_one_page(const char *peer)
+{
+    return xenbus_read_number_or(peer, "ring-page-order", 0) == 0 &&
+           xenbus_read_number_or(peer, "num-ring-pages", 1) == 1 &&
+           xenbus_read_number_or(peer, "multi-queue-num-queues", 1) == 1;
+}
+
 static int ring_connect(struct vbd *vbd)
 {
     const struct xenbus_device *device = vbd->device;
@@ -128,6 +136,9 @@ static int ring_connect(struct vbd *vbd)
         error = xenbus_read_number(XENBUS_NO_TRANSACTION, device->peer, "event-channel", &port);
     }
     if (error == 0 && (grant > UINT32_MAX || port > UINT32_MAX)) {
+        error = -XEN_EINVAL;
+    }
+    if (error == 0 && !one_ring_of_one_page(device->peer)) {
         error = -XEN_EINVAL;
     }
     if (error == 0 && xenbus_read_text(device->peer, "protocol", protocol, sizeof(protocol)) == 0 &&
@@ -183,7 +194,9 @@ static int features_write(const struct xenbus_device *device)
         {"feature-discard",               0                   },
         {"feature-persistent",            1                   },
         {"feature-max-indirect-segments", BLKBACK_SEGMENTS_MAX},
-        {"max-ring-page-order",           0                   }
+        {"max-ring-page-order",           0                   },
+        {"max-ring-pages",                1                   },
+        {"multi-queue-max-queues",        1                   }
     };
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
         int error = xenbus_printf(XENBUS_NO_TRANSACTION, device->node, nodes[i].name, "%u",

@@ -2,7 +2,8 @@
 /*
  * Mappings are kept in one window of addresses in the order in which they came and are found by a
  * hash of the reference. Nothing is ever taken out: the cache holds a full ring of full requests,
- * more pages than a front end that keeps to its promise can have in flight.
+ * more pages than a front end that keeps to its promise can have in flight. What the domain's budget
+ * (blkback_budget.h) has no room for is mapped for its request alone.
  *
  * A front end that ends such a grant finds it busy until the connection is closed; one that uses
  * the reference for another page gets its transfers from and to the old page. Both are its own loss.
@@ -22,6 +23,7 @@
 
 struct blkback_cache {
     domid_t domid;
+    struct blkback_account *account;
     char *window;
     unsigned int used;
     uint16_t buckets[BUCKETS];
@@ -30,13 +32,14 @@ struct blkback_cache {
     struct grant_mapping mappings[ENTRIES_MAX];
 };
 
-struct blkback_cache *blkback_cache_create(domid_t domid)
+struct blkback_cache *blkback_cache_create(domid_t domid, struct blkback_account *account)
 {
     struct blkback_cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL) {
         return NULL;
     }
     cache->domid = domid;
+    cache->account = account;
     memset(cache->buckets, 0xff, sizeof(cache->buckets));
     cache->window = memory_reserve(ENTRIES_MAX);
     if (cache->window == NULL) {
@@ -50,6 +53,7 @@ void blkback_cache_destroy(struct blkback_cache *cache)
 {
     if (cache != NULL) {
         grant_unmap_at(cache->mappings, cache->used);
+        blkback_handles_give(cache->account, BLKBACK_HANDLES_KEPT, cache->used);
         memory_release(cache->window, ENTRIES_MAX);
         free(cache);
     }
@@ -95,7 +99,8 @@ int blkback_cache_map(struct blkback_cache *cache, const grant_ref_t *refs, size
 {
     grant_ref_t missing[BLKBACK_SEGMENTS_MAX];
     size_t count = missing_collect(cache, refs, n, missing);
-    if (count > ENTRIES_MAX - cache->used) {
+    if (count > ENTRIES_MAX - cache->used ||
+        !blkback_handles_free(cache->account, BLKBACK_HANDLES_KEPT, (unsigned int)count)) {
         return -XEN_ENOSPC;
     }
     if (count != 0) {
@@ -105,6 +110,7 @@ int blkback_cache_map(struct blkback_cache *cache, const grant_ref_t *refs, size
             return error;
         }
     }
+    blkback_handles_take(cache->account, BLKBACK_HANDLES_KEPT, (unsigned int)count);
     for (size_t i = 0; i < count; i++) {
         insert(cache, missing[i]);
     }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/blkback_budget.h"
 #include "dom0/blkback_cache.h"
 #include "dom0/blkback_request.h"
 #include "pvguest/console.h"
@@ -56,6 +57,7 @@ struct blkback_ring {
     struct io *done;     /* completed by the disk: event context */
     struct io *deferred; /* mapped, but the disk's queue was full */
     char *windows;
+    struct blkback_account *account;        /* of the front end's domain */
     struct blkback_cache *cache;            /* NULL: the front end does not use pages again */
     struct blkif_request_segment *segments; /* scratch page for indirect requests */
     struct io ios[ENTRIES];
@@ -95,6 +97,7 @@ static void io_finish(struct io *io, int status)
 {
     struct blkback_ring *ring = io->ring;
     grant_unmap_at(io->mappings, io->mapped);
+    blkback_handles_give(ring->account, BLKBACK_HANDLES_MOVING, io->mapped);
     answer(ring, &io->request, status);
     io->next = ring->free;
     ring->free = io;
@@ -142,6 +145,7 @@ static int io_map(struct io *io, const struct grant_mapping **where)
                              request->write, io->mappings);
     if (error == 0) {
         io->mapped = request->segment_count;
+        blkback_handles_take(ring->account, BLKBACK_HANDLES_MOVING, io->mapped);
     }
     return error;
 }
@@ -246,6 +250,15 @@ static void entry_serve(struct blkback_ring *ring, const struct blkif_request *e
     io_submit(io);
 }
 
+/* Another request may be taken: there is a place for it and its pages, and each connection has at least
+ * one in flight. What does not fit waits on the ring until one of these ends. */
+static bool may_take(const struct blkback_ring *ring)
+{
+    return ring->free != NULL &&
+           (ring->in_flight == 0 ||
+            blkback_handles_free(ring->account, BLKBACK_HANDLES_MOVING, BLKBACK_SEGMENTS_MAX));
+}
+
 /* Takes what is on the ring now. The front end can keep us busy but not in here: it has at most
  * one ring's worth, less what is in flight. */
 static void entries_take(struct blkback_ring *ring)
@@ -256,7 +269,7 @@ static void entries_take(struct blkback_ring *ring)
         ring_break(ring, "producer index of the ring out of range");
         return;
     }
-    while (back->req_cons != producer && !ring->broken && ring->free != NULL) {
+    while (back->req_cons != producer && !ring->broken && may_take(ring)) {
         struct blkif_request entry;
         RING_COPY_REQUEST(back, back->req_cons, &entry);
         back->req_cons++;
@@ -299,6 +312,7 @@ static void ring_free(struct blkback_ring *ring)
         memory_release(ring->windows, ENTRIES * BLKBACK_SEGMENTS_MAX);
     }
     blkback_cache_destroy(ring->cache);
+    blkback_account_put(ring->account);
     page_free(ring->segments, 0);
     free(ring);
 }
@@ -307,7 +321,7 @@ static void ring_free(struct blkback_ring *ring)
 static bool work_waits(struct blkback_ring *ring)
 {
     int more = 0;
-    if (!ring->stopping && !ring->broken && ring->free != NULL) {
+    if (!ring->stopping && !ring->broken && may_take(ring)) {
         RING_FINAL_CHECK_FOR_REQUESTS(&ring->ring, more);
     }
     return more || ring->signalled || ring->done != NULL ||
@@ -349,10 +363,15 @@ static int ring_setup(struct blkback_ring *ring)
         return error;
     }
     BACK_RING_INIT(&ring->ring, (struct blkif_sring *)ring->ring_mapping.address, PAGE_SIZE);
+    ring->account = blkback_account_get(options->domid);
+    if (ring->account == NULL) {
+        return -XEN_ENOMEM;
+    }
     ring->segments = page_alloc(0);
     ring->windows = memory_reserve(ENTRIES * BLKBACK_SEGMENTS_MAX);
     if (options->persistent) {
-        ring->cache = blkback_cache_create(options->domid); /* without one it works too */
+        ring->cache = blkback_cache_create(options->domid,
+                                           ring->account); /* without one it works too */
     }
     if (ring->segments == NULL || ring->windows == NULL) {
         return -XEN_ENOMEM;

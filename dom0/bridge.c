@@ -2,12 +2,12 @@
 /*
  * The bridge. See bridge.h.
  *
- * Addresses are learnt into a direct-mapped table with an age; a collision replaces the older entry,
- * which costs a flood and nothing else. A frame to a known address goes out of one port, everything
- * else out of all others: the last port gets the packet itself, those before it copies.
- * Group addresses are never learnt, and dom0's own is not learnt from others. A guest can claim any
- * other address: what it gains is frames of its own bridge, as on a switch. Frames larger than a
- * port's MTU are not sent there, so that no guest can fill other ports' queues with huge ones.
+ * A frame to a known address goes out of one port, everything else out of all others: the last port
+ * gets the packet itself, those before it copies. Frames to addresses that nobody knows do not go to
+ * exclusive ports, whose one address is known. Group addresses are never learnt.
+ * Copies are work that one frame makes for all: each port but dom0's own may cause so many a second,
+ * and what it floods beyond that is dropped. Frames larger than a port's MTU are not sent there, so
+ * that no guest can fill other ports' queues with huge ones.
  */
 #include "dom0/bridge.h"
 
@@ -15,90 +15,81 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/bridge_stations.h"
 #include "pvguest/time.h"
 #include <xen/errno.h>
 
 #define PORTS_MAX 256U
-#define TABLE_SIZE 1024U /* a power of 2 */
-#define AGE_MAX (300 * NSEC_PER_SEC)
+#define LEARNT_MAX 128U /* addresses behind one port */
+#define COPY_NS 60000U  /* of a port's time for each copy that it causes: 16,000 a second */
+#define BURST_NS (NSEC_PER_SEC / 4) /* copies at once: 4,000 */
 #define GROUP_BIT 0x01U
 #define VLAN_TAG_LENGTH 4U
 
-struct station {
-    uint8_t mac[NET_ADDRESS_LENGTH];
-    struct net_device *device; /* NULL: empty */
-    uint64_t seen;
+struct port {
+    struct bridge *bridge;
+    struct net_device *device;
+    struct station_share share;
+    bool exclusive;      /* sends with its pinned address alone */
+    uint64_t flooded_to; /* the time that its copies have used up */
 };
 
 struct bridge {
     struct net_device local;
-    struct net_device *ports[PORTS_MAX]; /* ports[0] is the local one */
+    struct port *ports[PORTS_MAX]; /* ports[0] is the local one */
     unsigned int port_count;
-    struct station table[TABLE_SIZE];
+    struct station_table stations;
     struct bridge *next;
 };
 
 static struct bridge *bridges;
 
-static struct station *station_slot(struct bridge *bridge, const uint8_t *mac)
+static int deliver(struct net_device *to, struct net_packet *packet)
 {
-    unsigned int hash = 0;
-
-    for (unsigned int i = 0; i < NET_ADDRESS_LENGTH; i++) {
-        hash = hash * 31 + mac[i];
-    }
-    return &bridge->table[hash & (TABLE_SIZE - 1)];
-}
-
-static bool is_local(const struct bridge *bridge, const uint8_t *mac)
-{
-    return memcmp(mac, bridge->local.mac, NET_ADDRESS_LENGTH) == 0;
-}
-
-static void learn(struct bridge *bridge, const uint8_t *mac, struct net_device *from)
-{
-    if ((mac[0] & GROUP_BIT) != 0 || is_local(bridge, mac)) {
-        return;
-    }
-    struct station *s = station_slot(bridge, mac);
-    memcpy(s->mac, mac, NET_ADDRESS_LENGTH);
-    s->device = from;
-    s->seen = time_now();
-}
-
-static struct net_device *look_up(struct bridge *bridge, const uint8_t *mac)
-{
-    struct station *s = station_slot(bridge, mac);
-
-    if (is_local(bridge, mac)) {
-        return &bridge->local;
-    }
-    if (s->device == NULL || memcmp(s->mac, mac, NET_ADDRESS_LENGTH) != 0 ||
-        time_now() - s->seen > AGE_MAX) {
-        return NULL;
-    }
-    return s->device;
+    net_deliver(to, packet);
+    return 0;
 }
 
 static void port_send(struct bridge *bridge, struct net_device *to, struct net_packet *packet)
 {
-    if (packet->length > to->mtu + NET_HEADER_LENGTH + VLAN_TAG_LENGTH) {
+    if (net_packet_frame_length(packet) > to->mtu + NET_HEADER_LENGTH + VLAN_TAG_LENGTH) {
         to->tx_dropped++;
         net_packet_free(packet);
-    } else if (to == &bridge->local) {
-        net_deliver(to, packet);
-    } else {
+    } else if (to != &bridge->local) {
         net_transmit(to, packet);
+    } else if (packet->segment_size != 0) {
+        (void)net_segment(packet, deliver, to);
+    } else {
+        net_deliver(to, packet);
     }
 }
 
-static void flood(struct bridge *bridge, const struct net_device *from, struct net_packet *packet)
+/* Frames of dom0 are not counted: it does not attack itself. */
+static bool flood_allowed(struct port *from)
 {
-    struct net_device *last = NULL;
+    struct bridge *bridge = from->bridge;
+    uint64_t now = time_now();
+    uint64_t start = from->flooded_to > now ? from->flooded_to : now;
 
-    for (unsigned int i = 0; i < bridge->port_count; i++) {
-        struct net_device *port = bridge->ports[i];
-        if (port == from || !port->up) {
+    if (from->device == &bridge->local) {
+        return true;
+    }
+    if (start - now > BURST_NS) {
+        return false;
+    }
+    from->flooded_to = start + (uint64_t)(bridge->port_count - 1) * COPY_NS;
+    return true;
+}
+
+static void flood(struct port *from, struct net_packet *packet, bool group)
+{
+    struct bridge *bridge = from->bridge;
+    struct net_device *last = NULL;
+    unsigned int ports = flood_allowed(from) ? bridge->port_count : 0;
+
+    for (unsigned int i = 0; i < ports; i++) {
+        struct port *port = bridge->ports[i];
+        if (port == from || !port->device->up || (port->exclusive && !group)) {
             continue;
         }
         if (last != NULL) {
@@ -107,7 +98,7 @@ static void flood(struct bridge *bridge, const struct net_device *from, struct n
                 port_send(bridge, last, copy);
             }
         }
-        last = port;
+        last = port->device;
     }
     if (last != NULL) {
         port_send(bridge, last, packet);
@@ -116,35 +107,76 @@ static void flood(struct bridge *bridge, const struct net_device *from, struct n
     }
 }
 
-static void forward(struct bridge *bridge, struct net_device *from, struct net_packet *packet)
+/* Looks at a frame's source; false: the port may not send it. */
+static bool source_check(struct port *from, const uint8_t *source)
+{
+    if (from->exclusive) {
+        return memcmp(source, from->share.own.mac, NET_ADDRESS_LENGTH) == 0;
+    }
+    return (source[0] & GROUP_BIT) == 0 &&
+           station_learn(&from->bridge->stations, &from->share, source) != STATION_FORGED;
+}
+
+static void forward(struct port *from, struct net_packet *packet)
 {
     uint8_t addresses[2 * NET_ADDRESS_LENGTH]; /* destination, source */
 
-    if (!net_packet_read(packet, 0, addresses, sizeof(addresses))) {
+    if (!net_packet_read(packet, 0, addresses, sizeof(addresses)) ||
+        !source_check(from, addresses + NET_ADDRESS_LENGTH)) {
+        from->device->rx_dropped++;
         net_packet_free(packet);
         return;
     }
-    learn(bridge, addresses + NET_ADDRESS_LENGTH, from);
-    struct net_device *to = (addresses[0] & GROUP_BIT) != 0 ? NULL : look_up(bridge, addresses);
+    bool group = (addresses[0] & GROUP_BIT) != 0;
+    struct net_device *to = group ? NULL : station_find(&from->bridge->stations, addresses);
     if (to == NULL) {
-        flood(bridge, from, packet);
-    } else if (to == from || !to->up) {
+        flood(from, packet, group);
+    } else if (to == from->device || !to->up) {
         net_packet_free(packet);
     } else {
-        port_send(bridge, to, packet);
+        port_send(from->bridge, to, packet);
     }
 }
 
 static void port_receive(struct net_device *device, struct net_packet *packet)
 {
-    forward(device->receiver, device, packet);
+    forward(device->receiver, packet);
 }
 
 /* What dom0's stack sends enters the bridge through the local port. */
 static int local_transmit(struct net_device *device, struct net_packet *packet)
 {
-    forward(device->driver, device, packet);
+    struct bridge *bridge = device->driver;
+
+    forward(bridge->ports[0], packet);
     return 0;
+}
+
+static struct port *port_create(struct bridge *bridge, struct net_device *device)
+{
+    struct port *port = calloc(1, sizeof(*port));
+
+    if (port == NULL || !station_share_init(&port->share, device, LEARNT_MAX)) {
+        free(port);
+        return NULL;
+    }
+    port->bridge = bridge;
+    port->device = device;
+    bridge->ports[bridge->port_count++] = port;
+    return port;
+}
+
+static void local_describe(struct bridge *bridge, const char *name, const uint8_t *mac)
+{
+    struct net_device *local = &bridge->local;
+
+    snprintf(local->name, sizeof(local->name), "%s", name);
+    memcpy(local->mac, mac, NET_ADDRESS_LENGTH);
+    local->mtu = 1500;
+    local->features = NET_FEATURE_CSUM_TX | NET_FEATURE_CSUM_RX | NET_FEATURE_SG;
+    local->up = true;
+    local->transmit = local_transmit;
+    local->driver = bridge;
 }
 
 struct bridge *bridge_create(const char *name, const uint8_t mac[NET_ADDRESS_LENGTH])
@@ -154,19 +186,19 @@ struct bridge *bridge_create(const char *name, const uint8_t mac[NET_ADDRESS_LEN
     if (bridge == NULL) {
         return NULL;
     }
-    struct net_device *local = &bridge->local;
-    snprintf(local->name, sizeof(local->name), "%s", name);
-    memcpy(local->mac, mac, NET_ADDRESS_LENGTH);
-    local->mtu = 1500;
-    local->features = NET_FEATURE_CSUM_TX | NET_FEATURE_CSUM_RX | NET_FEATURE_SG;
-    local->up = true;
-    local->transmit = local_transmit;
-    local->driver = bridge;
-    if (net_register(local) != 0) {
+    local_describe(bridge, name, mac);
+    station_table_init(&bridge->stations);
+    struct port *port = port_create(bridge, &bridge->local);
+    if (port == NULL || net_register(&bridge->local) != 0) {
+        if (port != NULL) {
+            station_share_clear(&bridge->stations, &port->share);
+            free(port);
+        }
         free(bridge);
         return NULL;
     }
-    bridge->ports[bridge->port_count++] = local;
+    (void)station_pin(&bridge->stations, &port->share, mac); /* the table is empty */
+    port->exclusive = true;
     bridge->next = bridges;
     bridges = bridge;
     return bridge;
@@ -195,10 +227,24 @@ int bridge_add(struct bridge *bridge, struct net_device *device)
     if (bridge->port_count == PORTS_MAX) {
         return -XEN_ENOSPC;
     }
-    bridge->ports[bridge->port_count++] = device;
-    device->receiver = bridge;
+    struct port *port = port_create(bridge, device);
+    if (port == NULL) {
+        return -XEN_ENOMEM;
+    }
+    device->receiver = port;
     device->receive = port_receive;
     return 0;
+}
+
+int bridge_pin(struct net_device *device, const uint8_t mac[NET_ADDRESS_LENGTH], bool exclusive)
+{
+    if (device->receive != port_receive || (mac[0] & GROUP_BIT) != 0) {
+        return -XEN_EINVAL;
+    }
+    struct port *port = device->receiver;
+    int error = station_pin(&port->bridge->stations, &port->share, mac);
+    port->exclusive = error == 0 && exclusive;
+    return error;
 }
 
 void bridge_remove(struct net_device *device)
@@ -206,23 +252,22 @@ void bridge_remove(struct net_device *device)
     if (device->receive != port_receive) {
         return;
     }
-    struct bridge *bridge = device->receiver;
+    struct port *port = device->receiver;
+    struct bridge *bridge = port->bridge;
     device->receive = NULL;
     device->receiver = NULL;
     for (unsigned int i = 0; i < bridge->port_count; i++) {
-        if (bridge->ports[i] == device) {
+        if (bridge->ports[i] == port) {
             bridge->ports[i] = bridge->ports[--bridge->port_count];
             break;
         }
     }
-    for (unsigned int i = 0; i < TABLE_SIZE; i++) {
-        if (bridge->table[i].device == device) {
-            bridge->table[i].device = NULL;
-        }
-    }
+    station_share_clear(&bridge->stations, &port->share);
+    free(port);
 }
 
 const char *bridge_of(const struct net_device *device)
 {
-    return device->receive == port_receive ? ((struct bridge *)device->receiver)->local.name : NULL;
+    return device->receive == port_receive ? ((struct port *)device->receiver)->bridge->local.name
+                                           : NULL;
 }

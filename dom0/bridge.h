@@ -21,6 +21,10 @@ struct net_device *bridge_local(struct bridge *bridge);
 /* The device's frames go to the bridge from now on. -XEN_EBUSY: it has a listener, -XEN_ENOSPC: all
  * ports are in use. */
 int bridge_add(struct bridge *bridge, struct net_device *device);
+/* Ties an address to the device's port: nobody else can take it. An exclusive port sends with this
+ * source alone. -XEN_EEXIST: the address is another port's, -XEN_EINVAL: a group address, or the
+ * device is on no bridge. */
+int bridge_pin(struct net_device *device, const uint8_t mac[NET_ADDRESS_LENGTH], bool exclusive);
 /* Forgets the device and what was learnt from it. */
 void bridge_remove(struct net_device *device);
 

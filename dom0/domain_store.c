@@ -190,6 +190,9 @@ static void write_vif_options(struct writer *w, const struct xl_vif *vif)
     if (vif->name[0]) {
         put(w, "vifname", "%s", vif->name);
     }
+    if (vif->foreign_addresses) {
+        put(w, "antispoof", "0");
+    }
     if (vif->rate_bytes) {
         put(w, "rate", "%llu,%u", (unsigned long long)vif->rate_bytes,
             (unsigned int)vif->rate_usecs);

@@ -13,10 +13,12 @@
 #include "dom0/netback_ring.h"
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
+#include "pvguest/memory.h"
 #include "pvguest/time.h"
 #include "pvguest/xenbus_device.h"
 
 #define MTU 1500U
+#define WAITING_PART 8U /* of dom0's free memory may be packets that wait for front ends */
 
 struct vif {
     struct net_device net;
@@ -61,6 +63,28 @@ static void vif_disconnect(struct vif *vif)
     netback_ring_close(ring);
 }
 
+/* A guest sends with the address that it was given, unless its back end's node "antispoof" is 0. */
+static int vif_address(struct vif *vif)
+{
+    const char *node = vif->device->node;
+    uint8_t mac[NET_ADDRESS_LENGTH];
+    char text[24];
+    bool exclusive = xenbus_read_number_or(node, "antispoof", 1) != 0;
+    int error = xenbus_read_text(node, "mac", text, sizeof(text));
+
+    if (error == 0 && !net_address_parse(text, mac)) {
+        error = -XEN_EINVAL;
+    }
+    if (error == 0) {
+        error = bridge_pin(&vif->net, mac, exclusive);
+    }
+    if (error != 0) {
+        console_printf("%s: address: %s\n", node,
+                       error == -XEN_EEXIST ? "in use on this bridge" : errno_name(error));
+    }
+    return error;
+}
+
 static int vif_bridge(struct vif *vif)
 {
     char name[32];
@@ -73,43 +97,78 @@ static int vif_bridge(struct vif *vif)
         console_printf("%s: there is no bridge %s\n", vif->device->node, name);
         return -XEN_ENOENT;
     }
-    return bridge_add(bridge, &vif->net);
+    int error = bridge_add(bridge, &vif->net);
+    return error != 0 ? error : vif_address(vif);
+}
+
+/* A number of the front end's, of 32 bits. */
+static int number_read(const char *peer, const char *name, uint32_t *out)
+{
+    uint64_t value;
+    int error = xenbus_read_number(XENBUS_NO_TRANSACTION, peer, name, &value);
+
+    if (error == 0 && value > UINT32_MAX) {
+        error = -XEN_EINVAL;
+    }
+    *out = error == 0 ? (uint32_t)value : 0;
+    return error;
+}
+
+/* Two event channels, or one for both directions. */
+static int ports_read(const char *peer, struct netback_ring_options *options)
+{
+    int error = number_read(peer, "event-channel-tx", &options->tx_port);
+
+    if (error == 0) {
+        return number_read(peer, "event-channel-rx", &options->rx_port);
+    }
+    error = number_read(peer, "event-channel", &options->tx_port);
+    options->rx_port = options->tx_port;
+    return error;
+}
+
+static bool has(const char *peer, const char *feature)
+{
+    return xenbus_read_number_or(peer, feature, 0) != 0;
 }
 
 static int options_read(struct vif *vif, struct netback_ring_options *options)
 {
     const char *peer = vif->device->peer;
-    uint64_t tx, rx, port;
-    int error = xenbus_read_number(XENBUS_NO_TRANSACTION, peer, "tx-ring-ref", &tx);
 
-    if (error == 0) {
-        error = xenbus_read_number(XENBUS_NO_TRANSACTION, peer, "rx-ring-ref", &rx);
-    }
-    if (error == 0) {
-        error = xenbus_read_number(XENBUS_NO_TRANSACTION, peer, "event-channel", &port);
-    }
-    if (error != 0) {
-        return error;
-    }
-    if (tx > UINT32_MAX || rx > UINT32_MAX || port > UINT32_MAX) {
-        return -XEN_EINVAL;
-    }
-    if (xenbus_read_number_or(peer, "request-rx-copy", 0) == 0) {
-        return -XEN_EOPNOTSUPP;
-    }
     *options = (struct netback_ring_options){
         .net = &vif->net,
         .domid = vif->device->peer_domid,
-        .tx_grant = (grant_ref_t)tx,
-        .rx_grant = (grant_ref_t)rx,
-        .port = (evtchn_port_t)port,
-        .can_sg = xenbus_read_number_or(peer, "feature-sg", 0) != 0,
-        .can_csum = xenbus_read_number_or(peer, "feature-no-csum-offload", 0) == 0,
+        .can_sg = has(peer, "feature-sg"),
+        .can_csum = !has(peer, "feature-no-csum-offload"),
+        .can_csum_six = has(peer, "feature-ipv6-csum-offload"),
+        .can_wait = has(peer, "feature-rx-notify"),
+        .multicast_control = has(peer, "request-multicast-control"),
         .rate = &vif->rate,
         .broken = vif_broken,
         .context = vif,
     };
-    return 0;
+    int error = number_read(peer, "tx-ring-ref", &options->tx_grant);
+    if (error == 0) {
+        error = number_read(peer, "rx-ring-ref", &options->rx_grant);
+    }
+    if (error == 0) {
+        error = ports_read(peer, options);
+    }
+    if (error == 0 && xenbus_read_number_or(peer, "multi-queue-num-queues", 1) != 1) {
+        error = -XEN_EINVAL;
+    }
+    if (error == 0 && !has(peer, "request-rx-copy")) {
+        error = -XEN_EOPNOTSUPP;
+    }
+    vif->net.features = NET_FEATURE_CSUM_RX | NET_FEATURE_CSUM_TX | NET_FEATURE_SG;
+    if (options->can_sg && options->can_csum && has(peer, "feature-gso-tcpv4")) {
+        vif->net.features |= NET_FEATURE_TSO4;
+    }
+    if (options->can_sg && options->can_csum_six && has(peer, "feature-gso-tcpv6")) {
+        vif->net.features |= NET_FEATURE_TSO6;
+    }
+    return error;
 }
 
 static void vif_connect(struct vif *vif)
@@ -123,7 +182,6 @@ static void vif_connect(struct vif *vif)
     vif->violated = false;
     int error = options_read(vif, &options);
     if (error == 0) {
-        vif->net.features = NET_FEATURE_CSUM_RX | NET_FEATURE_CSUM_TX | NET_FEATURE_SG;
         error = netback_ring_open(&options, &vif->ring);
     }
     if (error == 0) {
@@ -141,10 +199,26 @@ static void vif_connect(struct vif *vif)
 /* States ------------------------------------------------------------------------------------------ */
 static int features_write(const struct xenbus_device *device)
 {
-    static const char *const names[] = {"feature-rx-copy", "feature-rx-notify", "feature-sg"};
+    static const struct {
+        const char *name;
+        unsigned int value;
+    } nodes[] = {
+        {"feature-rx-copy",              1},
+        {"feature-rx-flip",              0},
+        {"feature-rx-notify",            1},
+        {"feature-sg",                   1},
+        {"feature-gso-tcpv4",            1},
+        {"feature-gso-tcpv6",            1},
+        {"feature-ipv6-csum-offload",    1},
+        {"feature-split-event-channels", 1},
+        {"feature-multicast-control",    1},
+        {"feature-ctrl-ring",            0},
+        {"multi-queue-max-queues",       1}
+    };
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        int error = xenbus_printf(XENBUS_NO_TRANSACTION, device->node, names[i], "1");
+    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        int error = xenbus_printf(XENBUS_NO_TRANSACTION, device->node, nodes[i].name, "%u",
+                                  nodes[i].value);
         if (error != 0) {
             return error;
         }
@@ -256,5 +330,6 @@ int netback_init(const char *bridge)
                                           .peer_changed = vif_peer_changed,
                                           .remove = vif_remove};
     default_bridge = bridge;
+    netback_rx_budget(page_free_count() / WAITING_PART);
     return xenbus_driver_register(&driver);
 }

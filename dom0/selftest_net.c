@@ -34,7 +34,7 @@
 #define FRAME_MAX 1514U
 
 static const uint8_t bridge_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x07};
-static const uint8_t nobody_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x08}; /* to all ports */
+static const uint8_t everybody[NET_ADDRESS_LENGTH] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t card_mac[NET_ADDRESS_LENGTH] = {0x00, 0x16, 0x3e, 0, 0, 0x07};
 
 /* What the bridge's local port and the card have received. */
@@ -128,21 +128,22 @@ static const char *frames_send(struct net_device *net, const uint8_t *to, const 
 }
 
 /* Devices ------------------------------------------------------------------------------------------ */
-static int nodes_write(const char *back, const char *front)
+static int nodes_write(const char *back, const char *front, const char *mac)
 {
     const struct {
         const char *dir;
         const char *node;
         const char *value;
     } nodes[] = {
-        {back,  "frontend",    front              },
-        {back,  "frontend-id", "0"                },
-        {back,  "bridge",      BRIDGE             },
-        {back,  "state",       "1"                },
-        {front, "mac",         "00:16:3e:00:00:07"},
-        {front, "backend",     back               },
-        {front, "backend-id",  "0"                },
-        {front, "state",       "1"                }
+        {back,  "frontend",    front },
+        {back,  "frontend-id", "0"   },
+        {back,  "bridge",      BRIDGE},
+        {back,  "mac",         mac   },
+        {back,  "state",       "1"   },
+        {front, "mac",         mac   },
+        {front, "backend",     back  },
+        {front, "backend-id",  "0"   },
+        {front, "state",       "1"   }
     };
     uint32_t tx;
     int error = xenbus_transaction_start(&tx);
@@ -187,7 +188,7 @@ static const char *front_connects(void)
 {
     static bool started;
 
-    if (bridge_port() == NULL || nodes_write(FRONT_BACK, FRONT) != 0 ||
+    if (bridge_port() == NULL || nodes_write(FRONT_BACK, FRONT, "00:16:3e:00:00:07") != 0 ||
         (!started && netfront_init() != 0)) {
         return "no set-up";
     }
@@ -265,7 +266,8 @@ static bool hostile_start(struct hostile *hostile)
     hostile->port = (evtchn_port_t)port;
     XEN_FRONT_RING_INIT(&hostile->tx, (struct netif_tx_sring *)tx, PAGE_SIZE);
     XEN_FRONT_RING_INIT(&hostile->rx, (struct netif_rx_sring *)rx, PAGE_SIZE);
-    return nodes_write(BACK, HOSTILE) == 0 && selftest_net_state(BACK, XenbusStateInitWait);
+    return nodes_write(BACK, HOSTILE, "00:16:3e:00:00:09") == 0 &&
+           selftest_net_state(BACK, XenbusStateInitWait);
 }
 
 static bool hostile_connect(uint64_t tx, uint64_t rx, uint64_t port)
@@ -274,10 +276,11 @@ static bool hostile_connect(uint64_t tx, uint64_t rx, uint64_t port)
         const char *node;
         uint64_t value;
     } nodes[] = {
-        {"tx-ring-ref",     tx  },
-        {"rx-ring-ref",     rx  },
-        {"event-channel",   port},
-        {"request-rx-copy", 1   }
+        {"tx-ring-ref",       tx  },
+        {"rx-ring-ref",       rx  },
+        {"event-channel",     port},
+        {"request-rx-copy",   1   },
+        {"feature-rx-notify", 1   }
     };
 
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
@@ -345,17 +348,10 @@ static void spoil_offset(struct hostile *hostile)
     RING_PUSH_REQUESTS(&hostile->tx);
 }
 
-static void spoil_fragments(struct hostile *hostile)
-{
-    (void)request_add(hostile, 100, NETTXF_more_data);
-    (void)request_add(hostile, 400, 0);
-    RING_PUSH_REQUESTS(&hostile->tx);
-}
-
 static void spoil_extra(struct hostile *hostile)
 {
     (void)request_add(hostile, 100, NETTXF_extra_info);
-    (void)request_add(hostile, 100, 0);
+    request_add(hostile, 100, 0)->gref = XEN_NETIF_EXTRA_TYPE_MAX;
     RING_PUSH_REQUESTS(&hostile->tx);
 }
 
@@ -376,36 +372,67 @@ HOSTILE_CASE(index)
 HOSTILE_CASE(rx_index)
 HOSTILE_CASE(size)
 HOSTILE_CASE(offset)
-HOSTILE_CASE(fragments)
 HOSTILE_CASE(extra)
 HOSTILE_CASE(endless)
 
-/* A grant that does not exist and a frame too short or too large are errors of that packet alone; a
- * packet waits for its last entry for as long as it takes. */
-static const char *answers_check(struct hostile *hostile)
+static bool answered(const struct hostile *hostile, RING_IDX count)
 {
-    const struct netif_tx_sring *sring = hostile->tx.sring;
+    uint64_t deadline = time_now() + PATIENCE_NS;
 
-    request_add(hostile, 60, 0)->gref = 0xfffffff0U;
-    (void)request_add(hostile, 13, 0);
-    (void)request_add(hostile, 60, 0);
-    (void)request_add(hostile, 60, NETTXF_more_data);
+    while (__atomic_load_n(&hostile->tx.sring->rsp_prod, __ATOMIC_ACQUIRE) != count) {
+        if (time_now() > deadline) {
+            return false;
+        }
+        thread_sleep(NSEC_PER_MSEC);
+    }
+    return true;
+}
+
+static void requests_push(struct hostile *hostile)
+{
     RING_PUSH_REQUESTS(&hostile->tx);
     event_send(hostile->port);
-    thread_sleep(SETTLE_NS);
-    if (__atomic_load_n(&sring->rsp_prod, __ATOMIC_ACQUIRE) != 3) {
-        return "not three answers";
+}
+
+/* A packet of `count` pieces, the first of which tells `total`. */
+static void pieces_add(struct hostile *hostile, unsigned int count, uint16_t total)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        (void)request_add(hostile, i == 0 ? total : 100, i + 1 < count ? NETTXF_more_data : 0);
     }
-    if (sring->ring[0].rsp.status != NETIF_RSP_ERROR ||
-        sring->ring[1].rsp.status != NETIF_RSP_ERROR ||
-        sring->ring[2].rsp.status != NETIF_RSP_OKAY) {
+}
+
+static bool answers_are(const struct hostile *hostile, RING_IDX from, RING_IDX to, int16_t status)
+{
+    while (from != to && hostile->tx.sring->ring[from].rsp.status == status) {
+        from++;
+    }
+    return from == to;
+}
+
+/* Packets that are bad alone: a grant that does not exist, a frame too short, too many pieces, pieces that
+ * are more than the whole. A packet waits for its last entry for as long as it takes. */
+static const char *answers_check(struct hostile *hostile)
+{
+    request_add(hostile, 60, 0)->gref = 0xfffffff0U;
+    (void)request_add(hostile, 13, 0);
+    pieces_add(hostile, 19, 3000);
+    pieces_add(hostile, 21, 3000);
+    pieces_add(hostile, 3, 150);
+    pieces_add(hostile, 18, 3000);
+    (void)request_add(hostile, 60, 0);
+    (void)request_add(hostile, 60, NETTXF_more_data);
+    requests_push(hostile);
+    if (!answered(hostile, 64)) {
+        return "not 64 answers";
+    }
+    if (!answers_are(hostile, 0, 45, NETIF_RSP_ERROR) ||
+        !answers_are(hostile, 45, 64, NETIF_RSP_OKAY)) {
         return "wrong status";
     }
     (void)request_add(hostile, 20, 0);
-    RING_PUSH_REQUESTS(&hostile->tx);
-    event_send(hostile->port);
-    thread_sleep(SETTLE_NS);
-    if (__atomic_load_n(&sring->rsp_prod, __ATOMIC_ACQUIRE) != 5) {
+    requests_push(hostile);
+    if (!answered(hostile, 66)) {
         return "the rest is not answered";
     }
     return xenbus_read_state(BACK) == XenbusStateConnected ? NULL : "closed";
@@ -426,13 +453,17 @@ static const char *queue_check(struct hostile *hostile)
     size_t before = page_free_count();
 
     for (unsigned int i = 0; i < 5000; i++) {
-        struct net_packet *packet = frame_make(nobody_mac, bridge_mac, 60);
+        struct net_packet *packet = frame_make(everybody, bridge_mac, 60);
         if (packet != NULL) {
             (void)net_transmit(bridge_port(), packet);
         }
     }
     if (before > page_free_count() + 2048) { /* this card's queue and the other's */
         return "the queue has no end";
+    }
+    const char *why = front_transfers();
+    if (why != NULL) {
+        return why;
     }
     *RING_GET_REQUEST(&hostile->rx, 0) = (struct netif_rx_request){.id = 5, .gref = 0xfffffff0U};
     hostile->rx.req_prod_pvt = 1;
@@ -493,7 +524,6 @@ static const struct {
     {"hostile-rx-index",      hostile_rx_index         },
     {"hostile-size",          hostile_size             },
     {"hostile-offset",        hostile_offset           },
-    {"hostile-fragments",     hostile_fragments        },
     {"hostile-extra",         hostile_extra            },
     {"hostile-endless",       hostile_endless          },
     {"hostile-grant",         hostile_grant            },

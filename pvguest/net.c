@@ -3,6 +3,7 @@
  * Packets and the list of network devices. Our own packets are made of pages; the struct is in a
  * small cache, because one is needed for every frame that passes.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "pvguest/errno.h"
@@ -34,6 +35,7 @@ static struct net_packet *packet_new(void)
     packet->length = 0;
     packet->fragment_count = 0;
     packet->checksum = NET_CHECKSUM_NONE;
+    packet->segment_size = packet->header_length = 0;
     packet->context = NULL;
     return packet;
 }
@@ -121,6 +123,8 @@ struct net_packet *net_packet_copy(const struct net_packet *packet)
         offset += packet->fragments[i].length;
     }
     copy->checksum = packet->checksum;
+    copy->segment_size = packet->segment_size;
+    copy->header_length = packet->header_length;
     return copy;
 }
 
@@ -213,8 +217,18 @@ static struct net_packet *packet_prepare(const struct net_device *device, struct
     return flat;
 }
 
+static bool must_be_cut(const struct net_device *device, const struct net_packet *packet)
+{
+    uint32_t wanted = net_segment_is_six(packet) ? NET_FEATURE_TSO6 : NET_FEATURE_TSO4;
+
+    return packet->segment_size != 0 && (device->features & wanted) == 0;
+}
+
 int net_transmit(struct net_device *device, struct net_packet *packet)
 {
+    if (must_be_cut(device, packet)) {
+        return net_segment(packet, net_transmit, device);
+    }
     uint32_t length = packet->length;
     int rc = -XEN_ENOBUFS;
 
@@ -241,4 +255,20 @@ void net_deliver(struct net_device *device, struct net_packet *packet)
     device->rx_packets++;
     device->rx_bytes += packet->length;
     device->receive(device, packet);
+}
+
+bool net_address_parse(const char *text, uint8_t mac[NET_ADDRESS_LENGTH])
+{
+    unsigned int b[NET_ADDRESS_LENGTH];
+    int end = 0;
+
+    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) !=
+            NET_ADDRESS_LENGTH ||
+        text[end] != '\0') {
+        return false;
+    }
+    for (unsigned int i = 0; i < NET_ADDRESS_LENGTH; i++) {
+        mac[i] = (uint8_t)b[i];
+    }
+    return true;
 }

@@ -38,6 +38,8 @@ struct net_packet {
     uint16_t fragment_count; /* 1..NET_FRAGMENTS_MAX */
     uint16_t pending;        /* for the owner: fragments that are with a device */
     enum net_checksum checksum;
+    uint16_t segment_size;  /* 0, or a TCP packet to be cut so that each has so much payload */
+    uint16_t header_length; /* of such a packet: Ethernet to TCP. Its checksum is BLANK */
     struct net_fragment fragments[NET_FRAGMENTS_MAX];
     /* Gives back memory (pages, grants, the struct itself). */
     void (*release)(struct net_packet *packet);
@@ -64,10 +66,29 @@ bool net_checksum_locate(const struct net_packet *packet, uint16_t *start, uint1
 /* Computes and stores a blank checksum; the packet becomes VALID. False: malformed, untouched. */
 bool net_checksum_fill(struct net_packet *packet);
 
+struct net_device;
+
+/* Large TCP packets (net_segment.c). */
+#define NET_SEGMENTS_MAX 256U /* that one packet is cut into */
+/* Makes a packet one to be cut into segments of `size` bytes of payload, after a look at its headers:
+ * TCP over IPv6 if `six`, else over IPv4. False: it is none, or too much work. */
+bool net_segment_prepare(struct net_packet *packet, uint16_t size, bool six);
+/* Cuts the packet and gives each segment away; then frees it. 0, or the first error of `give`. */
+int net_segment(struct net_packet *packet,
+                int (*give)(struct net_device *device, struct net_packet *segment),
+                struct net_device *device);
+bool net_segment_is_six(const struct net_packet *packet);
+/* Length of the frame, or of the longest one that the packet will be cut into. */
+uint32_t net_packet_frame_length(const struct net_packet *packet);
+/* Sums a range of the packet as big-endian words: not complemented. */
+uint16_t net_checksum_range(const struct net_packet *packet, uint32_t start, uint32_t end);
+
 /* net_device.features */
 #define NET_FEATURE_CSUM_TX 0x1U /* transmit takes NET_CHECKSUM_BLANK */
 #define NET_FEATURE_CSUM_RX 0x2U /* receive may deliver NET_CHECKSUM_BLANK or VALID */
 #define NET_FEATURE_SG 0x4U      /* transmit takes several fragments */
+#define NET_FEATURE_TSO4 0x8U    /* transmit takes packets with segment_size: TCP over IPv4 */
+#define NET_FEATURE_TSO6 0x10U   /* and over IPv6 */
 
 struct net_device {
     char name[16]; /* unique: "eth0", "vif3.0" */
@@ -97,3 +118,6 @@ struct net_device *net_iterate(struct net_device *previous); /* first with NULL 
 int net_transmit(struct net_device *device, struct net_packet *packet);
 /* The driver's upcall: counts and hands the packet to device->receive, or frees it. */
 void net_deliver(struct net_device *device, struct net_packet *packet);
+
+/* "00:16:3e:01:02:03"; false: it is none. */
+bool net_address_parse(const char *text, uint8_t mac[NET_ADDRESS_LENGTH]);

@@ -117,7 +117,7 @@ static uint64_t sum_bytes(uint64_t sum, const uint8_t *bytes, uint32_t length, b
     return sum;
 }
 
-static uint16_t sum_range(const struct net_packet *packet, uint32_t start, uint32_t end)
+uint16_t net_checksum_range(const struct net_packet *packet, uint32_t start, uint32_t end)
 {
     uint64_t sum = 0;
     uint32_t at = 0;
@@ -147,7 +147,7 @@ bool net_checksum_fill(struct net_packet *packet)
     if (!transport_find(packet, &transport, &field)) {
         return false;
     }
-    uint16_t value = (uint16_t)~sum_range(packet, transport.start, transport.end);
+    uint16_t value = (uint16_t)~net_checksum_range(packet, transport.start, transport.end);
     if (value == 0 && transport.protocol == PROTOCOL_UDP) {
         value = 0xffff;
     }

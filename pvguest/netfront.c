@@ -139,22 +139,6 @@ static int rings_publish(struct netfront *front)
     return error;
 }
 
-static bool mac_parse(const char *text, uint8_t mac[NET_ADDRESS_LENGTH])
-{
-    unsigned int b[NET_ADDRESS_LENGTH];
-    int end = 0;
-
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) !=
-            NET_ADDRESS_LENGTH ||
-        text[end] != '\0') {
-        return false;
-    }
-    for (unsigned int i = 0; i < NET_ADDRESS_LENGTH; i++) {
-        mac[i] = (uint8_t)b[i];
-    }
-    return true;
-}
-
 static int card_describe(struct netfront *front)
 {
     const struct xenbus_device *device = front->device;
@@ -162,7 +146,7 @@ static int card_describe(struct netfront *front)
     char mac[24];
     int error = xenbus_read_text(device->node, "mac", mac, sizeof(mac));
 
-    if (error == 0 && !mac_parse(mac, net->mac)) {
+    if (error == 0 && !net_address_parse(mac, net->mac)) {
         error = -XEN_EINVAL;
     }
     if (error == 0 && xenbus_read_number_or(device->peer, "feature-rx-copy", 0) == 0) {

@@ -44,7 +44,7 @@ UNIT_acpi_CFLAGS := -Itests/unit/host
 UNIT_TESTS += iso9660 blkback
 UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c
 UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
-UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c
+UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c dom0/blkback_budget.c dom0/blkback_cache.c
 
 UNIT_TESTS += decode bounce descriptor
 UNIT_decode_SRCS := tests/unit/test_decode.c tests/unit/decode_oracle.c hypervisor/decode.c
@@ -81,7 +81,7 @@ UNIT_xenbus_CFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=0x00040e00
 # pvguest's memory and packets.
 UNIT_TESTS += page net
 UNIT_page_SRCS := tests/unit/test_page.c pvguest/page.c
-UNIT_net_SRCS := tests/unit/test_net.c pvguest/net.c pvguest/net_checksum.c
+UNIT_net_SRCS := tests/unit/test_net.c pvguest/net.c pvguest/net_checksum.c pvguest/net_segment.c
 # Timers, events, the scheduler.
 CORES_HOST := tests/unit/host/host.c tests/unit/host/cores.c
 UNIT_TESTS += timer event sched
@@ -123,7 +123,11 @@ UNIT_virtio_queue_SRCS := tests/unit/test_virtio_queue.c dom0/virtio_queue.c
 
 # The network path.
 UNIT_TESTS += bridge netback
-UNIT_bridge_SRCS := tests/unit/test_bridge.c dom0/bridge.c pvguest/net.c pvguest/net_checksum.c
 UNIT_TESTS += netback_rate
 UNIT_netback_rate_SRCS := tests/unit/test_netback_rate.c dom0/netback_rate.c
+UNIT_bridge_SRCS := tests/unit/test_bridge.c dom0/bridge.c dom0/bridge_stations.c pvguest/net.c \
+	pvguest/net_checksum.c pvguest/net_segment.c
+UNIT_TESTS += netback_ring
+UNIT_netback_ring_SRCS := tests/unit/test_netback_ring.c dom0/netback_tx.c dom0/netback_rx.c dom0/netback_rate.c \
+	dom0/netback_request.c pvguest/net.c pvguest/net_checksum.c pvguest/net_segment.c
 UNIT_netback_SRCS := tests/unit/test_netback.c dom0/netback_request.c

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/blkback_budget.h"
+#include "dom0/blkback_cache.h"
 #include "dom0/blkback_request.h"
+#include "pvguest/memory.h"
 #include "tests/report.h"
 
 #define SECTORS 1000U
@@ -153,9 +156,99 @@ static void random_entries(void)
     }
 }
 
+/* Grants: how many are mapped is all that counts. */
+static unsigned int mapped;
+
+void *memory_reserve(size_t pages)
+{
+    return (void *)(pages * PAGE_SIZE);
+}
+
+void memory_release(void *address, size_t pages)
+{
+    CU_ASSERT_EQUAL((size_t)address, pages * PAGE_SIZE);
+}
+
+int grant_map_at(void *address, domid_t domid, const grant_ref_t *refs, size_t n, bool readonly,
+                 struct grant_mapping *out)
+{
+    (void)domid, (void)refs, (void)readonly;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct grant_mapping){.address = (char *)address + i * PAGE_SIZE};
+    }
+    mapped += (unsigned int)n;
+    return 0;
+}
+
+void grant_unmap_at(struct grant_mapping *mappings, size_t n)
+{
+    (void)mappings;
+    mapped -= (unsigned int)n;
+}
+
+/* 64 disks whose front end promises to use the same pages again, and never does. */
+static void domain_keeps_pages(void)
+{
+    struct blkback_account *account = blkback_account_get(7), *other = blkback_account_get(8);
+    struct blkback_cache *caches[64], *of_other = blkback_cache_create(8, other);
+    const struct grant_mapping *where[BLKBACK_SEGMENTS_MAX];
+    grant_ref_t refs[BLKBACK_SEGMENTS_MAX], next = 8;
+    unsigned int refused = 0;
+
+    for (unsigned int disk = 0; disk < 64; disk++) {
+        CU_ASSERT_PTR_EQUAL(blkback_account_get(7), account);
+        caches[disk] = blkback_cache_create(7, account);
+        for (unsigned int turn = 0; turn < 40; turn++) {
+            for (unsigned int i = 0; i < BLKBACK_SEGMENTS_MAX; i++) {
+                refs[i] = next++;
+            }
+            refused += blkback_cache_map(caches[disk], refs, BLKBACK_SEGMENTS_MAX, where) != 0;
+        }
+    }
+    CU_ASSERT_EQUAL(mapped, BLKBACK_DOMAIN_HANDLES);
+    CU_ASSERT_EQUAL(refused, 64 * 40 - BLKBACK_DOMAIN_HANDLES / BLKBACK_SEGMENTS_MAX);
+    CU_ASSERT_TRUE(blkback_handles_free(account, BLKBACK_HANDLES_MOVING, 32)); /* still works */
+    CU_ASSERT_EQUAL(blkback_cache_map(of_other, refs, BLKBACK_SEGMENTS_MAX, where), 0);
+    CU_ASSERT_EQUAL(blkback_cache_map(of_other, refs, BLKBACK_SEGMENTS_MAX, where), 0);
+    CU_ASSERT_EQUAL(mapped, BLKBACK_DOMAIN_HANDLES + BLKBACK_SEGMENTS_MAX); /* kept */
+    for (unsigned int disk = 0; disk < 64; disk++) {
+        blkback_cache_destroy(caches[disk]);
+        blkback_account_put(account);
+    }
+    CU_ASSERT_TRUE(blkback_handles_free(account, BLKBACK_HANDLES_KEPT, BLKBACK_DOMAIN_HANDLES));
+    blkback_cache_destroy(of_other);
+    blkback_account_put(other);
+    blkback_account_put(account);
+    CU_ASSERT_EQUAL(mapped, 0);
+}
+
+static void all_domains_together(void)
+{
+    struct blkback_account *accounts[100];
+    unsigned int taken = 0;
+
+    for (unsigned int i = 0; i < 100; i++) {
+        accounts[i] = blkback_account_get((domid_t)(i + 1));
+        while (blkback_handles_free(accounts[i], BLKBACK_HANDLES_MOVING, 32)) {
+            blkback_handles_take(accounts[i], BLKBACK_HANDLES_MOVING, 32);
+            taken += 32;
+        }
+    }
+    CU_ASSERT_EQUAL(taken, BLKBACK_ALL_HANDLES);
+    blkback_handles_give(accounts[0], BLKBACK_HANDLES_MOVING, BLKBACK_DOMAIN_HANDLES);
+    CU_ASSERT_TRUE(blkback_handles_free(accounts[99], BLKBACK_HANDLES_MOVING, 32));
+    for (unsigned int i = 0; i < 100; i++) {
+        unsigned int held = i >= 1 && i < 32 ? BLKBACK_DOMAIN_HANDLES : 0;
+        blkback_handles_give(accounts[i], BLKBACK_HANDLES_MOVING, held);
+        blkback_account_put(accounts[i]);
+    }
+}
+
 static const struct report_case cases[] = {
-    REPORT_CASE(good_requests),    REPORT_CASE(bad_segments), REPORT_CASE(bad_sectors),
-    REPORT_CASE(other_operations), REPORT_CASE(indirect),     REPORT_CASE(random_entries),
+    REPORT_CASE(good_requests),      REPORT_CASE(bad_segments),
+    REPORT_CASE(bad_sectors),        REPORT_CASE(other_operations),
+    REPORT_CASE(indirect),           REPORT_CASE(random_entries),
+    REPORT_CASE(domain_keeps_pages), REPORT_CASE(all_domains_together),
 };
 
 int main(void)

@@ -66,47 +66,101 @@ static enum netback_verdict two(uint16_t offset0, uint16_t size0, uint16_t offse
     entry_set(0, offset0, size0, NETTXF_more_data);
     entry_set(1, offset1, size1, 0);
     enum netback_verdict verdict = netback_request_take(&ring, 2, &request);
-    CU_ASSERT_TRUE(verdict != NETBACK_NONSENSE || (request.why != NULL && ring.req_cons == 0));
+    CU_ASSERT_EQUAL(ring.req_cons, verdict == NETBACK_NONSENSE ? 0 : 2);
+    CU_ASSERT_TRUE(verdict != NETBACK_NONSENSE || request.why != NULL);
     return verdict;
 }
 
+/* What Linux drops is dropped, what leaves its page closes the card. */
 static void bad_lengths(void)
 {
     CU_ASSERT_EQUAL(two(0, 100, 0, 50), NETBACK_GO);
-    CU_ASSERT_EQUAL(two(0, 100, 0, 100), NETBACK_NONSENSE);   /* nothing left for the first */
-    CU_ASSERT_EQUAL(two(0, 100, 0, 65535), NETBACK_NONSENSE); /* more than the packet */
-    CU_ASSERT_EQUAL(two(0, 100, 0, 0), NETBACK_NONSENSE);
+    CU_ASSERT_EQUAL(two(0, 100, 0, 0), NETBACK_GO);
+    CU_ASSERT_EQUAL(two(0, 100, 0, 100), NETBACK_GO); /* nothing left for the first */
+    CU_ASSERT_EQUAL(request.lengths[0], 0);
+    CU_ASSERT_EQUAL(two(0, 100, 0, 101), NETBACK_DROP); /* more than the packet */
+    CU_ASSERT_EQUAL(two(0, 100, 0, 4096), NETBACK_DROP);
+    CU_ASSERT_EQUAL(two(0, 100, 0, 65535), NETBACK_NONSENSE);
     CU_ASSERT_EQUAL(two(0, 5000, 0, 900), NETBACK_NONSENSE);  /* the first beyond a page */
     CU_ASSERT_EQUAL(two(4090, 100, 0, 50), NETBACK_NONSENSE); /* out of its page */
     CU_ASSERT_EQUAL(two(65535, 100, 0, 50), NETBACK_NONSENSE);
     CU_ASSERT_EQUAL(two(0, 100, 4047, 50), NETBACK_NONSENSE);
     CU_ASSERT_EQUAL(two(0, 65535, 0, 65000), NETBACK_NONSENSE);
     CU_ASSERT_EQUAL(two(0, 13, 0, 5), NETBACK_DROP);
-    CU_ASSERT_EQUAL(ring.req_cons, 2);
+    CU_ASSERT_EQUAL(two(0, 0, 0, 0), NETBACK_DROP);
 }
 
-static void too_many_fragments(void)
+static enum netback_verdict pieces(unsigned int count)
 {
     ring_reset(0);
-    for (unsigned int i = 0; i < 30; i++) {
-        entry_set(i, 0, i == 0 ? 3000 : 100, NETTXF_more_data);
+    for (unsigned int i = 0; i < count; i++) {
+        entry_set(i, 0, i == 0 ? 3000 : 100, i + 1 < count ? NETTXF_more_data : 0);
     }
-    CU_ASSERT_EQUAL(netback_request_take(&ring, NET_FRAGMENTS_MAX, &request), NETBACK_PARTIAL);
-    CU_ASSERT_EQUAL(netback_request_take(&ring, 30, &request), NETBACK_NONSENSE);
-    entry_set(NET_FRAGMENTS_MAX - 1, 0, 100, 0);
-    CU_ASSERT_EQUAL(netback_request_take(&ring, 30, &request), NETBACK_GO);
-    CU_ASSERT_EQUAL(request.lengths[0], 3000 - 100 * (NET_FRAGMENTS_MAX - 1));
+    return netback_request_take(&ring, count, &request);
+}
+
+static void numbers_of_pieces(void)
+{
+    for (unsigned int count = 1; count <= 30; count++) {
+        enum netback_verdict verdict = pieces(count);
+        CU_ASSERT_EQUAL(verdict, count <= 18   ? NETBACK_GO
+                                 : count <= 21 ? NETBACK_DROP
+                                               : NETBACK_NONSENSE);
+        CU_ASSERT_EQUAL(ring.req_cons, verdict == NETBACK_NONSENSE ? 0 : count);
+        CU_ASSERT_TRUE(verdict == NETBACK_NONSENSE || request.count == count);
+    }
+    (void)pieces(18);
+    CU_ASSERT_EQUAL(request.lengths[0], 3000 - 100 * 17);
+}
+
+static void extra_set(RING_IDX at, uint8_t type, uint8_t flags)
+{
+    struct netif_extra_info extra = {
+        .type = type, .flags = flags, .u.gso = {.size = 1448, .type = 1}
+    };
+    memcpy(RING_GET_REQUEST(&ring, at), &extra, sizeof(extra));
 }
 
 static void extra_information(void)
 {
     ring_reset(0);
-    entry_set(0, 0, 100, NETTXF_extra_info);
-    CU_ASSERT_EQUAL(netback_request_take(&ring, 2, &request), NETBACK_NONSENSE);
-    ring_reset(0);
-    entry_set(0, 0, 100, NETTXF_more_data);
-    entry_set(1, 0, 50, NETTXF_extra_info);
-    CU_ASSERT_EQUAL(netback_request_take(&ring, 2, &request), NETBACK_NONSENSE);
+    entry_set(0, 0, 200, NETTXF_extra_info | NETTXF_more_data);
+    extra_set(1, XEN_NETIF_EXTRA_TYPE_HASH, XEN_NETIF_EXTRA_FLAG_MORE);
+    extra_set(2, XEN_NETIF_EXTRA_TYPE_GSO, 0);
+    entry_set(3, 0, 150, NETTXF_extra_info); /* means nothing here */
+    for (RING_IDX producer = 1; producer < 4; producer++) {
+        CU_ASSERT_EQUAL(netback_request_take(&ring, producer, &request), NETBACK_PARTIAL);
+        CU_ASSERT_EQUAL(ring.req_cons, 0);
+    }
+    CU_ASSERT_EQUAL(netback_request_take(&ring, 4, &request), NETBACK_GO);
+    CU_ASSERT_EQUAL(ring.req_cons, 4);
+    CU_ASSERT_EQUAL(request.count, 2);
+    CU_ASSERT_EQUAL(request.extra_count, 2);
+    CU_ASSERT_EQUAL(request.gso.u.gso.size, 1448);
+    CU_ASSERT_EQUAL(request.multicast.type, 0);
+
+    ring_reset(0); /* group addresses: a request without a packet, whatever its flags say */
+    entry_set(0, 0, 0, NETTXF_extra_info | NETTXF_more_data);
+    extra_set(1, XEN_NETIF_EXTRA_TYPE_MCAST_ADD, 0);
+    CU_ASSERT_EQUAL(netback_request_take(&ring, 2, &request), NETBACK_MULTICAST);
+    CU_ASSERT_EQUAL(ring.req_cons, 2);
+}
+
+static void bad_extra_information(void)
+{
+    static const uint8_t types[] = {0, XEN_NETIF_EXTRA_TYPE_MAX, 255};
+    for (unsigned int i = 0; i < sizeof(types); i++) {
+        ring_reset(0);
+        entry_set(0, 0, 200, NETTXF_extra_info);
+        extra_set(1, types[i], 0);
+        CU_ASSERT_EQUAL(netback_request_take(&ring, 2, &request), NETBACK_NONSENSE);
+    }
+    ring_reset(0xffffff00U); /* a chain without end */
+    entry_set(0xffffff00U, 0, 200, NETTXF_extra_info);
+    for (RING_IDX i = 1; i < 256; i++) {
+        extra_set(0xffffff00U + i, XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_EXTRA_FLAG_MORE);
+    }
+    CU_ASSERT_EQUAL(netback_request_take(&ring, 0, &request), NETBACK_NONSENSE);
 }
 
 /* Whatever is accepted stays within its pages and adds up. */
@@ -126,10 +180,9 @@ static void random_rings(void)
             continue;
         }
         uint32_t total = 0;
-        CU_ASSERT_TRUE_FATAL(request.count >= 1 && request.count <= NET_FRAGMENTS_MAX);
-        CU_ASSERT_EQUAL(ring.req_cons - start, request.count);
+        CU_ASSERT_TRUE_FATAL(request.count >= 1 && request.count <= NETBACK_SLOTS_MAX);
+        CU_ASSERT_EQUAL(ring.req_cons - start, request.count + request.extra_count);
         for (unsigned int i = 0; i < request.count; i++) {
-            CU_ASSERT_TRUE(request.lengths[i] >= 1);
             CU_ASSERT_TRUE(request.entries[i].offset + request.lengths[i] <= PAGE);
             total += request.lengths[i];
         }
@@ -140,8 +193,10 @@ static void random_rings(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(one_entry),          REPORT_CASE(several_entries),   REPORT_CASE(bad_lengths),
-    REPORT_CASE(too_many_fragments), REPORT_CASE(extra_information), REPORT_CASE(random_rings),
+    REPORT_CASE(one_entry),         REPORT_CASE(several_entries),
+    REPORT_CASE(bad_lengths),       REPORT_CASE(numbers_of_pieces),
+    REPORT_CASE(extra_information), REPORT_CASE(bad_extra_information),
+    REPORT_CASE(random_rings),
 };
 
 int main(void)

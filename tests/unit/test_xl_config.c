@@ -388,6 +388,7 @@ static void vifs(void)
                                       "vifname=a/b",
                                       "vifname=sixteen-letters-",
                                       "rate=1",
+                                      "antispoof=off",
                                       "mtu=9000",
                                       "mtu=x",
                                       "devid=-1",
@@ -412,6 +413,11 @@ static void vifs(void)
     CU_ASSERT_EQUAL(vif.mtu, 1400);
     CU_ASSERT_EQUAL(vif.id, 7);
     CU_ASSERT_TRUE(vif.untrusted);
+    CU_ASSERT_FALSE(vif.foreign_addresses);
+    CU_ASSERT_TRUE(xl_vif_parse(config.memory, &vif, "antispoof = 1", &why) &&
+                   !vif.foreign_addresses);
+    CU_ASSERT_TRUE(xl_vif_parse(config.memory, &vif, "mac=0:16:3E:1:2:31,antispoof=0", &why) &&
+                   vif.foreign_addresses);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         bool parsed = xl_vif_parse(config.memory, &vif, bad[i], &why);
         CU_ASSERT_FALSE(parsed);

@@ -43,8 +43,9 @@ struct xl_vif {
     uint8_t mac[6];
     bool has_mac;
     bool untrusted;
-    uint32_t id;        /* as in the node's name; XL_VIF_ANY: none was asked for */
-    const char *bridge; /* "": the default */
+    bool foreign_addresses; /* it may send with addresses that are not its own */
+    uint32_t id;            /* as in the node's name; XL_VIF_ANY: none was asked for */
+    const char *bridge;     /* "": the default */
     const char *ip, *script;
     const char *name;    /* in dom0; "": vifDOMID.ID */
     unsigned int mtu;    /* what the guest is told */

@@ -118,6 +118,14 @@ static bool set_mtu(struct words *w, const char *value)
     return true;
 }
 
+/* Ours: may the guest send with addresses that are not its own? */
+static bool set_antispoof(struct words *w, const char *value)
+{
+    w->vif->foreign_addresses = strcmp(value, "0") == 0;
+    return w->vif->foreign_addresses || strcmp(value, "1") == 0 ||
+           xl_because(w->why, "antispoof is 0 or 1, not \"%.60s\"", value);
+}
+
 static bool set_nothing(struct words *w, const char *value)
 {
     (void)w, (void)value;
@@ -128,20 +136,21 @@ static const struct {
     const char *key;
     bool (*set)(struct words *w, const char *value);
 } valued[] = {
-    {"accel",      set_nothing}, /* xl gives a warning */
-    {"backend",    set_backend},
-    {"bridge",     set_bridge },
-    {"devid",      set_id     },
-    {"gatewaydev", set_nothing}, /* of vif-route and vif-nat, which are refused */
-    {"ip",         set_ip     },
-    {"mac",        set_mac    },
-    {"model",      set_nothing}, /* of emulated cards */
-    {"mtu",        set_mtu    },
-    {"netdev",     set_nothing},
-    {"rate",       set_rate   },
-    {"script",     set_script },
-    {"type",       set_type   },
-    {"vifname",    set_name   },
+    {"accel",      set_nothing  }, /* xl gives a warning */
+    {"antispoof",  set_antispoof},
+    {"backend",    set_backend  },
+    {"bridge",     set_bridge   },
+    {"devid",      set_id       },
+    {"gatewaydev", set_nothing  }, /* of vif-route and vif-nat, which are refused */
+    {"ip",         set_ip       },
+    {"mac",        set_mac      },
+    {"model",      set_nothing  }, /* of emulated cards */
+    {"mtu",        set_mtu      },
+    {"netdev",     set_nothing  },
+    {"rate",       set_rate     },
+    {"script",     set_script   },
+    {"type",       set_type     },
+    {"vifname",    set_name     },
 };
 
 /* `word` without blanks around it. */
