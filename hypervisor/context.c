@@ -13,7 +13,11 @@
 #include "hypervisor/tlb.h"
 #include "hypervisor/traps.h"
 
-#define CR4_GUEST_BITS (uint64_t)(CR4_TSD | CR4_DE) // of the guest's CR4, those that are in force
+// CR4 as a guest has it: what it may switch, what of that is in force while it runs, and what it sees of
+// our own. With FSGSBASE in force behind its back its user mode could give it any GS base (XSA-293).
+#define CR4_SWITCHED (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
+#define CR4_IN_FORCE (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE)
+#define CR4_SEEN (uint64_t)(CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 // --- segments ---------------------------------------------------------------------------------------------
 
@@ -22,12 +26,19 @@ static uint64_t *gs_base_active(struct vcpu_traps *t, bool in_kernel)
     return in_kernel ? &t->gs_base_kernel : &t->gs_base_user;
 }
 
+// The instructions are there where the vcpu that is loaded has them; the MSRs always are.
+static bool base_instructions_work(void)
+{
+    return read_cr4() & CR4_FSGSBASE;
+}
+
 void vcpu_save_segments(struct vcpu *v)
 {
     struct vcpu_traps *t = &v->traps;
+    bool direct = base_instructions_work();
 
-    t->fs_base = cpu_features.fsgsbase ? rdfsbase() : rdmsr(MSR_FS_BASE);
-    *gs_base_active(t, v->in_kernel) = cpu_features.fsgsbase ? rdgsbase() : rdmsr(MSR_GS_BASE);
+    t->fs_base = direct ? rdfsbase() : rdmsr(MSR_FS_BASE);
+    *gs_base_active(t, v->in_kernel) = direct ? rdgsbase() : rdmsr(MSR_GS_BASE);
     *gs_base_active(t, !v->in_kernel) = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
@@ -56,13 +67,13 @@ static bool selectors_load(const struct cpu_user_regs *regs)
     return ok;
 }
 
-// After the selectors, whose loads change the bases.
+// After CR4, and after the selectors, whose loads change the bases.
 static void segment_bases_load(struct vcpu *v)
 {
     struct vcpu_traps *t = &v->traps;
     uint64_t gs_base = *gs_base_active(t, v->in_kernel);
 
-    if (cpu_features.fsgsbase) {
+    if (base_instructions_work()) {
         wrfsbase(t->fs_base);
         wrgsbase(gs_base);
     } else {
@@ -85,9 +96,17 @@ void toggle_guest_mode(struct vcpu *v)
 
 // --- control and debug registers ------------------------------------------------------------------------
 
+uint64_t context_guest_cr4(uint64_t wanted)
+{
+    uint64_t offered = CR4_SWITCHED & ~(cpu_features.fsgsbase ? 0 : (uint64_t)CR4_FSGSBASE) &
+                       ~(cpu_features.xsave ? 0 : (uint64_t)CR4_OSXSAVE);
+
+    return (wanted & offered) | (cpu_features.cr4 & CR4_SEEN);
+}
+
 void context_load_cr4(const struct vcpu *v)
 {
-    uint64_t cr4 = cpu_features.cr4 | (v->traps.cr4 & CR4_GUEST_BITS);
+    uint64_t cr4 = cpu_features.cr4 | (v->traps.cr4 & CR4_IN_FORCE);
 
     if (read_cr4() != cr4)
         write_cr4(cr4);
@@ -197,6 +216,7 @@ enum refusal vcpu_traps_create(struct vcpu *v)
     memset(t->ldt_frame, 0xff, sizeof(t->ldt_frame));
     t->debugreg[6] = DR6_DEFAULT;
     t->debugreg[7] = DR7_DEFAULT;
+    t->cr4 = context_guest_cr4(0);
     t->xcr0 = cpu_features.xcr0 & (XCR0_X87 | XCR0_SSE);
     if (v->domain->is_idle)
         return REFUSE_NONE;

@@ -26,6 +26,9 @@ void selectors_save(struct cpu_user_regs *regs);
 // Read the segment bases back from the CPU into v->traps. The running vcpu only.
 void vcpu_save_segments(struct vcpu *v);
 
+// CR4 as a guest sees it that has asked for `wanted`: bits that are not its own are dropped.
+uint64_t context_guest_cr4(uint64_t wanted);
+
 // Load CR4 as the running vcpu's virtual register asks for; the same for enabled breakpoints.
 void context_load_cr4(const struct vcpu *v);
 void context_load_debugregs(const struct vcpu *v);

@@ -87,7 +87,7 @@ void cpu_features_init(void)
     detect_extended();
     f->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_PGE | CR4_MCE |
              (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0);
-    f->cr4 |= (f->fsgsbase ? CR4_FSGSBASE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
+    f->cr4 |= f->xsave ? CR4_OSXSAVE : 0;
     detect_xsave();
     cpu_features_apply();
 }

@@ -15,8 +15,6 @@
 #define DESCRIPTOR_LONG (1ull << 53)
 #define SELECTOR_LDT 4u
 #define DR6_STEP 0x4000ull
-#define CR4_GUEST_OWNED (uint64_t)(CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
-#define CR4_GUEST_HIDDEN (uint64_t)(CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
 
 uint64_t *emulate_register(struct cpu_user_regs *regs, unsigned number)
 {
@@ -143,10 +141,7 @@ static enum emulated cr3_write(struct vcpu *v, uint64_t value)
 // Bits that a guest does not own are ignored, so that it may write back what it has read elsewhere.
 static enum emulated cr4_write(struct vcpu *v, uint64_t value)
 {
-    uint64_t offered = CR4_TSD | CR4_DE | (cpu_features.fsgsbase ? CR4_FSGSBASE : 0) |
-                       (cpu_features.xsave ? CR4_OSXSAVE : 0);
-
-    v->traps.cr4 = value & offered;
+    v->traps.cr4 = context_guest_cr4(value);
     context_load_cr4(v);
     return EMULATED_DONE;
 }
@@ -167,8 +162,7 @@ static enum emulated mov_from_cr(struct emulation *e)
         *to = xen_pfn_to_cr3(v->root_kernel.v);
         return EMULATED_DONE;
     case 4:
-        *to = (cpu_features.cr4 & ~(CR4_GUEST_OWNED | CR4_GUEST_HIDDEN)) |
-              (v->traps.cr4 & CR4_GUEST_OWNED);
+        *to = v->traps.cr4;
         return EMULATED_DONE;
     default:
         return EMULATED_REFUSED;

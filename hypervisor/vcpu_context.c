@@ -104,7 +104,7 @@ static void traps_set(struct vcpu *v, const struct vcpu_guest_context *c)
     t->gs_base_kernel = c->gs_base_kernel;
     t->gs_base_user = c->gs_base_user;
     t->cr0 = c->ctrlreg[0] & CR0_TS;
-    t->cr4 = c->ctrlreg[4] & (CR4_TSD | CR4_DE);
+    t->cr4 = context_guest_cr4(c->ctrlreg[4]);
     // Values that may not stand there are left out, as on a processor that ignores them.
     for (unsigned i = 0; i < ARRAY_SIZE(c->debugreg); i++) {
         if (i != 4 && i != 5)
@@ -179,7 +179,7 @@ void vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     descriptors_get(t, c);
     c->kernel_ss = t->kernel_ss;
     c->kernel_sp = t->kernel_sp;
-    c->ctrlreg[0] = t->cr0;
+    c->ctrlreg[0] = (read_cr0() & ~(uint64_t)CR0_TS) | (t->cr0 & CR0_TS);
     c->ctrlreg[1] = root_to_cr3(v->root_user);
     c->ctrlreg[3] = root_to_cr3(v->root_kernel);
     c->ctrlreg[4] = t->cr4;

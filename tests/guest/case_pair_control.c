@@ -154,6 +154,29 @@ static long context_op(uint32_t command, domid_t domid, uint32_t vcpu)
     return domctl(command, domid);
 }
 
+// A toolstack can set the bits that the guest could have set itself, and sees what it sees.
+#define CR4_TSD 0x4UL
+#define CR4_DE 0x8UL
+#define CR4_ALWAYS 0x660UL      // PAE, MCE, OSFXSR, OSXMMEXCPT
+#define CR4_SOMETIMES 0x50000UL // FSGSBASE, OSXSAVE, where the processor has them
+static void cr4_of_a_context(struct peer *peer)
+{
+    uint64_t cr0, before = context.ctrlreg[4];
+
+    __asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
+    EXPECT(context.ctrlreg[0], cr0);
+    EXPECT(before & CR4_ALWAYS, CR4_ALWAYS);
+    context.ctrlreg[4] = ~0UL;
+    EXPECT(context_op(XEN_DOMCTL_setvcpucontext, peer->domid, 0), 0);
+    EXPECT(context_op(XEN_DOMCTL_getvcpucontext, peer->domid, 0), 0);
+    EXPECT(context.ctrlreg[4] & ~CR4_SOMETIMES, CR4_ALWAYS | CR4_TSD | CR4_DE);
+    context.ctrlreg[4] = 0;
+    EXPECT(context_op(XEN_DOMCTL_setvcpucontext, peer->domid, 0), 0);
+    EXPECT(context_op(XEN_DOMCTL_getvcpucontext, peer->domid, 0), 0);
+    EXPECT(context.ctrlreg[4], CR4_ALWAYS);
+    context.ctrlreg[4] = before;
+}
+
 static void context_of_a_running_vcpu(void)
 {
     struct peer *peer = peer_get(0);
@@ -175,6 +198,7 @@ static void context_of_a_running_vcpu(void)
     EXPECT(context.trap_ctxt[14].cs & ~3, FLAT_KERNEL_CS & ~3);
     EXPECT(context.gdt_ents, 0);
     EXPECT(context.ldt_ents, 0);
+    cr4_of_a_context(peer);
     context.user_regs.rbx = 4711;
     EXPECT(context_op(XEN_DOMCTL_setvcpucontext, peer->domid, 0), 0);
     EXPECT(simple(XEN_DOMCTL_unpausedomain, peer->domid), 0);

@@ -116,6 +116,7 @@ bool probe_write(void *address, uint64_t value);
     X(types) \
     X(segments) \
     X(traps) \
+    X(registers) \
     X(callbacks) \
     X(entries) \
     X(assists) \
