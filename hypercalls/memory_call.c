@@ -66,23 +66,23 @@ void memory_batch_begin(const struct hypercall *c, struct memory_batch *b)
         b->done = 0;
 }
 
-// A call that ends with an error may have a table on its way down. It would go on with the next memory
-// call of the vcpu; if nothing else is waiting, it does so now.
-static void leftovers_finish(struct type_work *w)
-{
-    while (type_work_is_pending(w) && !call_should_yield())
-        type_work_begin(w, MEMORY_CALL_BUDGET);
-}
-
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result)
 {
-    if (result < 0 && result != CALL_CONTINUE)
-        leftovers_finish(&c->vcpu->type_work);
+    bool is_over = result != CALL_CONTINUE;
+
     if (b->done_address) // where nothing can be written, nobody wants to know
         (void)guest_write(b->done_address, &b->done, sizeof(b->done));
-    if (result == CALL_CONTINUE) {
-        c->arg[0] = b->list;
-        c->arg[1] = b->count | CALL_CONTINUED;
-    }
-    return result;
+    if (is_over && !type_work_is_pending(&c->vcpu->type_work))
+        return result;
+    c->arg[0] = is_over ? 0 : b->list;
+    c->arg[1] = (is_over ? 0 : b->count) | CALL_CONTINUED;
+    if (is_over)
+        c->arg[3] = (uint32_t)result;
+    return CALL_CONTINUE;
+}
+
+bool memory_batch_is_over(const struct hypercall *c, long *result)
+{
+    *result = (int32_t)c->arg[3];
+    return c->arg[0] == 0 && (uint32_t)c->arg[1] == CALL_CONTINUED;
 }

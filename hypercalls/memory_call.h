@@ -30,7 +30,11 @@ struct memory_batch {
 };
 void memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
 // Stores the count and, when the call is to be continued, the arguments. Returns `result` for the guest.
+// When all is done but a table is still on its way down, the call goes on with that alone: as on Xen it then
+// has no list, and the result in place of the foreign domain, which may be gone by then.
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result);
+// Such a call: when nothing is pending any more, *result is what is left of it.
+bool memory_batch_is_over(const struct hypercall *c, long *result);
 
 // --- The parts of memory_op: handlers of its sub-op table in memory_op.c, and what they share.
 

@@ -117,7 +117,7 @@ static long update_some(struct update_state *s, struct memory_batch *b)
         b->count--;
         b->done++;
         if (__builtin_expect(type_work_is_pending(s->entry.work), 0))
-            return CALL_CONTINUE;
+            return b->count ? CALL_CONTINUE : 0;
     }
     return 0;
 }
@@ -147,16 +147,18 @@ long hypercall_mmu_update(struct hypercall *c)
     struct type_work *work = &c->vcpu->type_work;
     struct update_state s = {.call = c};
     struct memory_batch b;
-    long result = 0;
+    long result;
 
     memory_batch_begin(c, &b);
     if (type_work_begin(work, MEMORY_CALL_BUDGET))
         return memory_batch_end(c, &b, CALL_CONTINUE);
+    if (memory_batch_is_over(c, &result))
+        return result;
     enum refusal r = update_owners_get(&s, (uint32_t)c->arg[3]);
     if (r)
         return refuse(c, r, 3);
     s.entry = (struct entry_context){s.table_owner, s.frame_owner, work, false};
-    while (b.count && result == 0) {
+    for (result = 0; b.count && result == 0;) {
         result = update_some(&s, &b);
         if (result == 0 && b.count && call_should_yield())
             result = CALL_CONTINUE;

@@ -182,7 +182,7 @@ static long ext_all(struct ext_state *s, struct memory_batch *b)
         b->list += sizeof(op);
         b->count--;
         b->done++;
-        if (type_work_is_pending(s->work) || (b->count && call_should_yield()))
+        if (b->count && (type_work_is_pending(s->work) || call_should_yield()))
             return CALL_CONTINUE;
     }
     return 0;
@@ -192,15 +192,18 @@ long hypercall_mmuext_op(struct hypercall *c)
 {
     struct ext_state s = {.call = c, .work = &c->vcpu->type_work};
     struct memory_batch b;
+    long result;
 
     memory_batch_begin(c, &b);
     if (type_work_begin(s.work, MEMORY_CALL_BUDGET))
         return memory_batch_end(c, &b, CALL_CONTINUE);
+    if (memory_batch_is_over(c, &result))
+        return result;
     enum refusal r = memory_owner_get(c->domain, (domid_t)c->arg[3], &s.owner);
     if (r)
         return refuse(c, r, 3);
     s.is_foreign = s.owner != c->domain;
-    long result = ext_all(&s, &b);
+    result = ext_all(&s, &b);
     domain_put(s.owner);
     return memory_batch_end(c, &b, result);
 }

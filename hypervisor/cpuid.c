@@ -30,6 +30,8 @@
     (F(LAHF_LM) | F(CMP_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | F(3DNOWPREFETCH) | F(XOP) | \
      F(FMA4) | F(TBM) | F(DBEXT))
 #define LEAF_E1_REPEATED 0x0183f3ffu
+#define LEAF_E8_ECX 0x0003f0ffu // numbers of cores
+#define LEAF_E21_LFENCE_SERIALISES 4u
 #define LEAF_E8_EBX (F(CLZERO) | F(RSTR_FP_ERR_PTRS))
 #define LEAF_XSTATE_EAX (F(XSAVEOPT) | F(XGETBV1))
 
@@ -37,7 +39,6 @@
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF_MAX_EXTENDED 0x80000021u
 #define LINEAR_ADDRESS_BITS 48u
-#define APIC_ID_SHIFT 25 // vcpu n has APIC id 2n
 #define HYPERCALL_PAGES 1
 #define HYPERCALL_MSR 0x40000000
 #define TSC_RDTSCP 4
@@ -74,7 +75,9 @@ static struct cpuid_result leaf_hypervisor(uint32_t leaf, uint32_t subleaf)
             r.a = (uint32_t)time_tsc_khz();
         break;
     case 5:
-        r.b = PAGE_SHIFT + 64 - (uint32_t)__builtin_clzll(frame_max_mfn | 1); // address bits of RAM
+        if (subleaf == 0)
+            r.b = PAGE_SHIFT + 64 -
+                  (uint32_t)__builtin_clzll(frame_max_mfn | 1); // address bits of RAM
         break;
     }
     return r;
@@ -84,13 +87,13 @@ static struct cpuid_result leaf_1(struct vcpu *v)
 {
     struct cpuid_result r = machine(1, 0);
 
-    r.b = (r.b & 0x00ffff00) | v->id << APIC_ID_SHIFT;
+    r.b &= 0x00ffff00; // every vcpu is said to have APIC 0
     r.c = (r.c & LEAF_1_ECX) | F(HYPERVISOR);
     // A kernel that has not enabled it yet finds it enabled: it may use it.
     if (r.c & F(XSAVE) && (v->in_kernel || v->traps.cr4 & CR4_OSXSAVE))
         r.c |= F(OSXSAVE);
     r.d &= LEAF_1_EDX & (cpu_features.sysenter ? ~0u : ~F(SEP));
-    if (v->domain->is_privileged)
+    if (v->domain->is_privileged && v->in_kernel)
         r.d |= machine(1, 0).d & F(MTRR);
     return r;
 }
@@ -165,7 +168,11 @@ static struct cpuid_result leaf_extended(struct vcpu *v, uint32_t leaf)
     case LEAF_EXTENDED + 8:
         r.a = (r.a & 0xff) | LINEAR_ADDRESS_BITS << 8;
         r.b &= LEAF_E8_EBX;
-        r.c = r.d = 0;
+        r.c = cpu_features.is_amd ? r.c & LEAF_E8_ECX : 0;
+        r.d = 0;
+        break;
+    case LEAF_MAX_EXTENDED:
+        r = (struct cpuid_result){.a = cpu_features.is_amd ? LEAF_E21_LFENCE_SERIALISES : 0};
         break;
     default:
         r = (struct cpuid_result){0};

@@ -54,10 +54,11 @@ enum refusal domain_kill(struct domain *d)
         enum refusal r = stage_run(d);
         if (r != REFUSE_NONE)
             return r;
-        if (++d->kill_stage == GONE)
-            domain_send_global_virq(VIRQ_DOM_EXC); // again when the last frame is back
-        if (softirq_is_pending())
+        // What goes on is looked up anew, and after the last stage there is nobody to be found.
+        if (++d->kill_stage != GONE && softirq_is_pending())
             return REFUSE_CONTINUE;
+        if (d->kill_stage == GONE)
+            domain_send_global_virq(VIRQ_DOM_EXC); // again when the last frame is back
     }
     return REFUSE_NONE;
 }

@@ -6,12 +6,15 @@
 //   TLB still had the old ones. The processor has dropped the entry with the fault; the walk below
 //   decides by the tables in memory whether to retry. Only faults on present pages are looked at: the
 //   TLB never holds absent ones.
+//   One that stays all the same is not retried for ever: it goes to the guest, whatever its cause.
 // And one kind is emulated: stores into page tables (emulate_store.c). Everything else goes to the
 // guest.
 #include "hypervisor/descriptors.h"
 #include "hypervisor/emulate.h"
 #include "hypervisor/traps.h"
 
+#define RETRIES_MAX 1000       // of one fault in a row
+#define RETRY_WINDOW 100000000 // ns from one to the next; a busy host may delay us
 #define LEVELS 4
 #define INDEX_BITS 9
 
@@ -38,14 +41,42 @@ static bool tables_allow(uint64_t address, uint32_t access)
     return true;
 }
 
-static bool is_spurious(uint64_t address, uint32_t error_code)
+// What SMEP and SMAP forbid, whatever the tables say: all that a guest can reach is a user page. Accesses of the
+// supervisor that an instruction of user mode makes are implicit ones, which AC does not allow.
+static bool is_supervisor_kept_out(const struct cpu_user_regs *regs)
 {
-    uint32_t kind = error_code & (PFEC_PRESENT | PFEC_WRITE | PFEC_USER | PFEC_FETCH);
+    bool implicit = regs->cs & 3;
+
+    if (regs->error_code & PFEC_USER)
+        return false;
+    return (regs->error_code & PFEC_FETCH && cpu_features.smep) ||
+           (cpu_features.smap && (implicit || !(regs->rflags & EFLAGS_AC)));
+}
+
+static bool is_spurious(const struct cpu_user_regs *regs, uint64_t address)
+{
+    uint32_t access = regs->error_code;
+    uint32_t kind = access & (PFEC_PRESENT | PFEC_WRITE | PFEC_USER | PFEC_FETCH);
 
     // Other bits (reserved bits set, protection keys) are no matter of stale rights.
-    if (!(error_code & PFEC_PRESENT) || kind != error_code)
+    if (!(access & PFEC_PRESENT) || kind != access || is_supervisor_kept_out(regs))
         return false;
-    return tables_allow(address, error_code);
+    return tables_allow(address, access);
+}
+
+// A fault that comes back at once with all registers as they were is not cured by trying again.
+static bool may_retry(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t address)
+{
+    struct fault_retry *last = &v->traps.retry;
+    uint64_t now = time_now();
+    bool again = last->address == address && now - last->time < RETRY_WINDOW &&
+                 !memcmp(&last->regs, regs, offsetof(struct cpu_user_regs, es));
+
+    last->count = again ? last->count + 1 : 0;
+    last->regs = *regs;
+    last->address = address;
+    last->time = now;
+    return last->count < RETRIES_MAX;
 }
 
 // Byte offset into the running CPU's LDT window, or ~0.
@@ -75,7 +106,7 @@ void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t addre
             // As if the processor had looked at the table where the guest has it.
             address = v->traps.ldt_base + offset;
         }
-    } else if (is_spurious(address, regs->error_code)) {
+    } else if (is_spurious(regs, address) && may_retry(v, regs, address)) {
         return;
     } else if (v->in_kernel && is_store && emulate_table_store(v, regs, address)) {
         return; // into one of its page tables: as on Xen, it need not have asked for it by vm_assist
@@ -93,8 +124,5 @@ bool hypervisor_page_fault(const struct cpu_user_regs *regs, uint64_t address)
         uint64_t offset = ldt_window_offset(address);
         return offset != ~0ull && ldt_map_page(v, offset);
     }
-    // With SMAP and AC clear the tables do not tell; that would be our own fault.
-    if (cpu_features.smap && !(regs->rflags & EFLAGS_AC))
-        return false;
-    return is_spurious(address, regs->error_code);
+    return is_spurious(regs, address) && may_retry(v, regs, address);
 }

@@ -21,6 +21,13 @@ struct guest_callback {
     bool masks_events; // upcalls are masked on entry
 };
 
+// The last page fault that was retried: page_fault.c.
+struct fault_retry {
+    struct cpu_user_regs regs;
+    uint64_t address, time;
+    unsigned count; // that were like it, in a row
+};
+
 struct vcpu_traps {
     struct trap_info table[256]; // the virtual IDT; address 0: no handler. NMIs use entry 2
     uint64_t kernel_ss, kernel_sp;
@@ -39,9 +46,11 @@ struct vcpu_traps {
     unsigned ldt_mapped; // number of valid frames in ldt_frame
 
     uint64_t fs_base, gs_base_kernel, gs_base_user;
+    struct fault_retry retry;
     uint64_t cr0, cr4;    // as the guest sees them; CR0.TS here is the virtual TS
     uint64_t debugreg[8]; // 0..3 addresses, 6 status, 7 control
     uint64_t xcr0;        // enabled extended states
+    uint64_t mcg_status;  // of its machine checks: what it wrote
     uint32_t tsc_aux;     // what RDTSCP gives in RCX
     uint8_t iopl;         // 0..3
     uint64_t io_bitmap;   // guest address of the port bitmap, one bit a port; 0 = none

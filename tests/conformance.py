@@ -21,6 +21,13 @@ import qemu  # noqa: E402
 KERNEL = "build/guests/conformance.elf"
 CASE = re.compile(r"(PASS|FAIL) ([\w-]+/[\w-]+)(?:: (.*))?$")
 WHY = re.compile(r"WHY ([\w-]+/[\w-]+) (\w+) (\d+) (\w+)$")  # case, call, sub-operation, refusal
+SEEN = re.compile(r"SEEN ([\w-]+/[\w-]+) (\S+) (\S+)$")  # case, key, value: the same on both
+# Keys of such lines that may differ, with the reason.
+SEEN_DIFFERS = {
+    "features/every_leaf_forced 40000003.0": "the measured frequency of the TSC",
+    "features/every_leaf_forced 40000003.1": "scale of a TSC that is not emulated",
+    "features/every_leaf_forced 40000003.2": "the measured frequency of the TSC",
+}
 CPUS = 2
 VCPUS = 16  # more than CPUs, so that they take turns
 # Xen's default scheduler now and then leaves vcpu 0 of so many waiting until the next timer.
@@ -50,9 +57,9 @@ FATAL = {
 FATAL["fatal/old_shutdown"] = FATAL["fatal/shutdown_poweroff"]
 
 
-def boot_suite(hv, only, cpu, why):
+def boot_suite(hv, only, cpu, why, seen):
     """Runs all cases that survive; returns {case: None or reason} and the console's last lines. Reasons of
-    refusals go to the list `why`."""
+    refusals go to the list `why`, what cases print for comparison to `seen`."""
     iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "", initrd=KERNEL,
                         options=f"noreboot dom0_max_vcpus={VCPUS} {SCHEDULER[hv]}", bios_only=True)
     results, note = {}, ""
@@ -67,6 +74,9 @@ def boot_suite(hv, only, cpu, why):
                 note = f"QEMU ended; {machine.tail()}"
                 break
             why += [(case, call, int(number), refusal) for case, call, number, refusal in WHY.findall(line)]
+            match = SEEN.search(line)
+            if match:
+                seen[f"{match.group(1)} {match.group(2)}"] = match.group(3)
             match = CASE.search(line)
             if match:
                 results[match.group(2)] = None if match.group(1) == "PASS" else match.group(3)
@@ -91,13 +101,26 @@ def boot_fatal(hv, case, cpu):
     return None
 
 
-def run_hypervisor(hv, only, cpu, why):
+def run_hypervisor(hv, only, cpu, why, seen):
     """All cases on one hypervisor."""
-    results, note = boot_suite(hv, only, cpu, why) if not (only or "").startswith("fatal") else ({}, "")
+    results, note = boot_suite(hv, only, cpu, why, seen) if not (only or "").startswith("fatal") else ({}, "")
     for case in FATAL:
         if not only or only in case:
             results[case] = boot_fatal(hv, case, cpu)
     return results, note
+
+
+def judge_seen(seen, runs):
+    """Makes failures of the cases that printed different things on the two hypervisors."""
+    ours, theirs = seen["paravane"], seen["xen"]
+    differences = {}
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key) and key not in SEEN_DIFFERS:
+            case, name = key.split()
+            differences.setdefault(case, []).append(
+                f"{name} is {ours.get(key, '-')} here and {theirs.get(key, '-')} there")
+    for case, texts in differences.items():
+        runs["paravane"][0][case] = "; ".join(texts)
 
 
 def judge_errors(why, results, whole, write):
@@ -134,7 +157,10 @@ def main():
             print(f"FAIL conformance/{hv}: {boot.HYPERVISORS[hv]} is not built\nRESULT 0 passed, 1 failed")
             return 1
     why = []
-    runs = {hv: run_hypervisor(hv, args.only, args.cpu, why) for hv in hosts}
+    seen = {hv: {} for hv in hosts}
+    runs = {hv: run_hypervisor(hv, args.only, args.cpu, why, seen[hv]) for hv in hosts}
+    if len(hosts) == len(boot.HYPERVISORS):
+        judge_seen(seen, runs)
     cases = sorted({case for results, _ in runs.values() for case in results})
     width = max([len(c) for c in cases] + [20])
     print(f"{'case':{width}} | " + " | ".join(f"{hv:8}" for hv in hosts) + " | verdict")

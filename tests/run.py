@@ -69,7 +69,7 @@ SUITES = {
 }
 # What `make test` runs, in this order: suite and name; every one passes as a whole.
 DEFAULT = [("unit", None), ("conformance", None), ("conformance", "--cpu=qemu64"),
-           ("conformance", "--cpu=intel --only=entry/"),
+           ("conformance", "--cpu=intel --only=entry/"), ("conformance", "--cpu=max-smap --only=far_return"),
            ("fuzz", None), ("hostile", None), ("demo", "xen"), ("demo", "paravane"), ("system", None)]
 
 

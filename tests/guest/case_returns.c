@@ -168,6 +168,39 @@ static void in_a_multicall(void)
     user_end();
 }
 
+// --- far returns
+
+void returns_far(void *arg);
+void returns_user_far(void);
+__asm__(".globl returns_far, returns_user_far\n"
+        "returns_far:\n"
+        "    movl %cs, %eax\n"
+        "    pushq %rax\n"
+        "    leaq 1f(%rip), %rax\n"
+        "    pushq %rax\n"
+        "    lretq\n"
+        "1:  ret\n"
+        "returns_user_far:\n"
+        "    call returns_far\n"
+        "    syscall\n");
+
+// With SMAP some emulated processors fault there, as if the stack were the supervisor's matter. Then the guest gets
+// that fault; nobody may try again for ever.
+static void far_return(void)
+{
+    struct user_frame frame = user_frame_at((uint64_t)returns_user_far);
+    uint32_t a = 7, b, c = 0, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    bool has_smap = b >> 20 & 1;
+    user_begin();
+    unsigned int end = user_visit(&frame, 0);
+    EXPECT_TRUE(end == USER_SYSCALL || (has_smap && end == PROBE_TRAP + 14));
+    end = probe_run(returns_far, NULL);
+    EXPECT_TRUE(end == 0 || (has_smap && end == PROBE_TRAP + 14));
+    user_end();
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(code_selectors),
     REPORT_CASE(stack_selectors),
@@ -175,6 +208,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(stack_pointers),
     REPORT_CASE(into_an_absent_table),
     REPORT_CASE(in_a_multicall),
+    REPORT_CASE(far_return),
 };
 
 GUEST_FAMILY(returns, REPORT_SUITE("returns", cases));

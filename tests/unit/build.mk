@@ -131,3 +131,6 @@ UNIT_TESTS += netback_ring
 UNIT_netback_ring_SRCS := tests/unit/test_netback_ring.c dom0/netback_tx.c dom0/netback_rx.c dom0/netback_rate.c \
 	dom0/netback_request.c pvguest/net.c pvguest/net_checksum.c pvguest/net_segment.c
 UNIT_netback_SRCS := tests/unit/test_netback.c dom0/netback_request.c
+UNIT_TESTS += domain_kill
+UNIT_domain_kill_SRCS := tests/unit/test_domain_kill.c hypervisor/domain_kill.c tests/unit/host/host.c
+UNIT_domain_kill_CFLAGS := -Itests/unit/host
