@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Binding: what a port can stand for. Each operation claims a free port, checks everything with the
-// locks held, and only then fills it in.
+// locks held, and only then fills it in under the lock of the port.
 #include "event/port.h"
 
 const struct event_pirq_hooks *event_pirq_hooks;
@@ -10,43 +10,66 @@ void event_set_pirq_hooks(const struct event_pirq_hooks *hooks)
     event_pirq_hooks = hooks;
 }
 
-enum refusal event_alloc_unbound(struct domain *d, domid_t remote_domid, evtchn_port_t *port)
+// Take the port that was claimed for something without a peer, whose number is `what`, and end the claim.
+static enum refusal claim_use(const struct event_claim *c, enum event_state state, unsigned vcpu,
+                              uint16_t what, evtchn_port_t *port)
 {
-    struct event_claim c;
-    enum refusal r = event_claim_port(&c, d, NULL);
-    if (r != REFUSE_NONE)
-        return r;
-    event_port_use(d, &c, EVENT_UNBOUND, 0);
-    c.port->remote_domid = remote_domid;
-    *port = c.number;
-    event_lock_drop(&c.lock);
+    uint64_t flags = event_port_lock(c->port);
+    event_port_use(c, state, vcpu);
+    c->port->remote_domid = what; // or virq, or pirq
+    c->port->is_changing = state == EVENT_PIRQ;
+    event_port_unlock(c->port, flags);
+    event_claim_end(c);
+    *port = c->number;
     return REFUSE_NONE;
 }
 
+enum refusal event_alloc_unbound(struct domain *d, domid_t remote_domid, evtchn_port_t *port)
+{
+    struct event_claim c;
+    enum refusal r = event_claim_port(&c, d);
+    return r == REFUSE_NONE ? claim_use(&c, EVENT_UNBOUND, 0, remote_domid, port) : r;
+}
+
+// Both locked, and one of them has been claimed.
+static enum refusal connect(const struct event_claim *c, struct domain *remote,
+                            evtchn_port_t remote_port, struct event_port *peer)
+{
+    struct domain *d = c->d;
+
+    if (peer->state != EVENT_UNBOUND || peer->remote_domid != d->id || peer->is_changing)
+        return REFUSE_EVENT_NOT_OFFERED;
+    event_port_use(c, EVENT_INTERDOMAIN, 0);
+    c->port->remote = remote;
+    c->port->remote_port = remote_port;
+    event_port_set_state(peer, EVENT_INTERDOMAIN);
+    peer->remote = d;
+    peer->remote_port = c->number;
+    // What the peer sent before it was connected is lost: one event makes up for it.
+    event_port_set_pending(d, c->number, c->port);
+    return REFUSE_NONE;
+}
+
+// The search for a free port, which may be long, holds nothing of the remote domain. That may be dying:
+// as long as the port there is offered it has not been closed, and its closing will see the pair.
 enum refusal event_bind_interdomain(struct domain *d, struct domain *remote,
                                     evtchn_port_t remote_port, evtchn_port_t *port)
 {
     struct event_claim c;
-    enum refusal r = event_claim_port(&c, d, remote);
+    enum refusal r = event_claim_port(&c, d);
     if (r != REFUSE_NONE)
         return r;
     struct event_port *peer = event_port_get(remote, remote_port);
-    if (!peer) {
-        r = REFUSE_EVENT_BAD_PORT;
-    } else if (peer->state != EVENT_UNBOUND || peer->remote_domid != d->id) {
-        r = REFUSE_EVENT_NOT_OFFERED;
+    if (peer) {
+        uint64_t flags = event_ports_lock(c.port, peer); // a caller may name the very port it gets
+        r = connect(&c, remote, remote_port, peer);
+        event_ports_unlock(c.port, peer, flags);
     } else {
-        event_port_use(d, &c, EVENT_INTERDOMAIN, 0);
-        c.port->remote = remote;
-        c.port->remote_port = remote_port;
-        peer->state = EVENT_INTERDOMAIN;
-        peer->remote = d;
-        peer->remote_port = c.number;
-        *port = c.number;
-        // What the peer sent before it was connected is lost: one event makes up for it.
-        event_port_set_pending(d, c.number, c.port);
+        r = REFUSE_EVENT_BAD_PORT;
     }
-    event_lock_drop(&c.lock);
+    event_claim_end(&c);
+    if (r == REFUSE_NONE)
+        *port = c.number;
     return r;
 }
 
@@ -61,19 +84,16 @@ enum refusal event_bind_virq(struct domain *d, unsigned vcpu, unsigned virq, evt
         return REFUSE_NO_VCPU;
 
     struct event_claim c;
-    enum refusal r = event_claim_port(&c, d, NULL);
+    enum refusal r = event_claim_port(&c, d);
     if (r != REFUSE_NONE)
         return r;
     if (v->events.virq_port[virq]) {
-        r = REFUSE_EVENT_VIRQ_BOUND;
-    } else {
-        event_port_use(d, &c, EVENT_VIRQ, vcpu);
-        c.port->virq = (uint16_t)virq;
-        v->events.virq_port[virq] = c.number;
-        *port = c.number;
+        event_claim_end(&c);
+        return REFUSE_EVENT_VIRQ_BOUND;
     }
-    event_lock_drop(&c.lock);
-    return r;
+    // It may be raised from here on; who finds the port still free does so before it is bound.
+    __atomic_store_n(&v->events.virq_port[virq], c.number, __ATOMIC_RELEASE);
+    return claim_use(&c, EVENT_VIRQ, vcpu, (uint16_t)virq, port);
 }
 
 enum refusal event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port)
@@ -81,13 +101,8 @@ enum refusal event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port
     if (!domain_vcpu(d, vcpu))
         return REFUSE_NO_VCPU;
     struct event_claim c;
-    enum refusal r = event_claim_port(&c, d, NULL);
-    if (r != REFUSE_NONE)
-        return r;
-    event_port_use(d, &c, EVENT_IPI, vcpu);
-    *port = c.number;
-    event_lock_drop(&c.lock);
-    return REFUSE_NONE;
+    enum refusal r = event_claim_port(&c, d);
+    return r == REFUSE_NONE ? claim_use(&c, EVENT_IPI, vcpu, 0, port) : r;
 }
 
 enum refusal event_bind_pirq(struct domain *d, unsigned pirq, evtchn_port_t *port)
@@ -95,57 +110,58 @@ enum refusal event_bind_pirq(struct domain *d, unsigned pirq, evtchn_port_t *por
     if (!event_pirq_hooks || pirq > UINT16_MAX)
         return REFUSE_EVENT_BAD_PIRQ;
     struct event_claim c;
-    enum refusal r = event_claim_port(&c, d, NULL);
+    enum refusal r = event_claim_port(&c, d);
     if (r != REFUSE_NONE)
         return r;
     // The interrupt may come as soon as it is connected, so the port is ready before; nobody else
     // can close it until this is over.
-    event_port_use(d, &c, EVENT_PIRQ, 0);
-    c.port->pirq = (uint16_t)pirq;
-    c.port->is_changing = true;
-    event_lock_drop(&c.lock);
+    evtchn_port_t number;
+    claim_use(&c, EVENT_PIRQ, 0, (uint16_t)pirq, &number);
 
-    r = event_pirq_hooks->bind(d, pirq, c.number);
+    r = event_pirq_hooks->bind(d, pirq, number);
 
-    event_lock_take(&c.lock, d, NULL);
+    spin_lock(&d->events.lock);
+    uint64_t flags = event_port_lock(c.port);
     c.port->is_changing = false;
     if (r == REFUSE_NONE)
-        *port = c.number;
+        *port = number;
     else
-        event_port_free(d, c.number, c.port);
-    event_lock_drop(&c.lock);
+        event_port_free(d, number, c.port);
+    event_port_unlock(c.port, flags);
+    spin_unlock(&d->events.lock);
     return r;
+}
+
+static enum refusal bind_vcpu_locked(struct event_port *port, unsigned vcpu)
+{
+    if (port->state == EVENT_FREE)
+        return REFUSE_EVENT_BAD_PORT;
+    if (port->state == EVENT_IPI ||
+        (port->state == EVENT_VIRQ && !event_virq_is_global(port->virq)))
+        return REFUSE_EVENT_WRONG_KIND;                             // these belong to their vcpu
+    __atomic_store_n(&port->vcpu, (uint8_t)vcpu, __ATOMIC_RELAXED); // a peer's sender only reads it
+    return REFUSE_NONE;
 }
 
 enum refusal event_bind_vcpu(struct domain *d, evtchn_port_t number, unsigned vcpu)
 {
     if (!domain_vcpu(d, vcpu))
         return REFUSE_NO_VCPU;
-    struct event_lock lock;
-    enum refusal r = REFUSE_NONE;
-
-    event_lock_take(&lock, d, NULL);
     struct event_port *port = event_port_get(d, number);
-    if (!port || port->state == EVENT_FREE)
-        r = REFUSE_EVENT_BAD_PORT;
-    else if (port->state == EVENT_IPI ||
-             (port->state == EVENT_VIRQ && !event_virq_is_global(port->virq)))
-        r = REFUSE_EVENT_WRONG_KIND; // these belong to their vcpu
-    else
-        __atomic_store_n(&port->vcpu, (uint16_t)vcpu, __ATOMIC_RELAXED); // senders only read it
-    event_lock_drop(&lock);
+    if (!port)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
+    enum refusal r = bind_vcpu_locked(port, vcpu);
+    event_port_unlock(port, flags);
     return r;
 }
 
 enum refusal event_status(struct domain *d, struct evtchn_status *out)
 {
-    struct event_lock lock;
-    event_lock_take(&lock, d, NULL);
-    const struct event_port *port = event_port_get(d, out->port);
-    if (!port) {
-        event_lock_drop(&lock);
+    struct event_port *port = event_port_get(d, out->port);
+    if (!port)
         return REFUSE_EVENT_BAD_PORT;
-    }
+    uint64_t flags = event_port_lock(port);
     out->vcpu = port->vcpu;
     switch (port->state) {
     case EVENT_UNBOUND:
@@ -171,6 +187,6 @@ enum refusal event_status(struct domain *d, struct evtchn_status *out)
     default:
         out->status = EVTCHNSTAT_closed;
     }
-    event_lock_drop(&lock);
+    event_port_unlock(port, flags);
     return REFUSE_NONE;
 }

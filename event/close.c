@@ -1,74 +1,88 @@
 // SPDX-License-Identifier: MIT
 // Closing ports: one, all of a domain on its own wish, all of a dying one.
 //
-// An interdomain port is closed with both domains' locks. Which domain that is, is known only with
-// the first lock held, so the peer is referenced, both locks are taken in order, and the port is
-// looked at again.
+// A pair is cut with both its locks held, which have an order. The peer is known only under the lock of
+// the port that is to be closed; if the peer's comes first that lock is dropped for a moment. Meanwhile
+// `is_changing` lets nobody connect to the port, so all that can happen is that the peer closes its own end.
 #include "event/port.h"
 
-// The domain whose lock is missing to close the port, NULL if none.
-static struct domain *lock_missing(const struct event_lock *held, const struct event_port *port)
+// Lock the port and its peer, NULL if there is none. *remote: a reference that is to be put when no lock is
+// held. LOCK_EVENT held.
+static struct event_port *lock_pair(struct event_port *port, struct domain **remote,
+                                    uint64_t *flags)
 {
-    if (port->state != EVENT_INTERDOMAIN || port->remote == held->first ||
-        port->remote == held->second)
+    struct event_port *peer = NULL;
+
+    *flags = event_port_lock(port);
+    port->is_changing = true;
+    if (port->state != EVENT_INTERDOMAIN)
         return NULL;
-    return port->remote;
+    peer = event_port_get(port->remote, port->remote_port);
+    if (peer > port) {
+        spin_lock_second(&peer->lock);
+        return peer;
+    }
+    *remote = port->remote;
+    domain_get(*remote); // its port is bound to ours, so it has not been freed
+    event_port_unlock(port, *flags);
+    *flags = event_ports_lock(port, peer);
+    if (port->state == EVENT_INTERDOMAIN)
+        return peer;
+    spin_unlock(&peer->lock);
+    return NULL;
 }
 
-// All locks that are needed are held, and the port is in use.
-static void close_locked(struct domain *d, evtchn_port_t number, struct event_port *port)
+static void close_pair(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
-    if (port->state == EVENT_INTERDOMAIN) {
-        struct event_port *peer = event_port_get(port->remote, port->remote_port);
-        peer->state = EVENT_UNBOUND;
+    struct domain *remote = NULL;
+    uint64_t flags;
+    struct event_port *peer = lock_pair(port, &remote, &flags);
+
+    if (peer) {
+        event_port_set_state(peer, EVENT_UNBOUND);
         peer->remote_domid = d->id;
         peer->remote = NULL;
-        peer->remote_port = 0;
     } else if (port->state == EVENT_VIRQ) {
         unsigned vcpu = event_virq_is_global(port->virq) ? 0 : port->vcpu;
-        d->vcpu[vcpu]->events.virq_port[port->virq] = 0;
+        __atomic_store_n(&d->vcpu[vcpu]->events.virq_port[port->virq], 0, __ATOMIC_RELAXED);
     }
     event_port_free(d, number, port);
+    event_ports_unlock(port, peer, flags);
+    spin_unlock(&d->events.lock);
+    if (remote)
+        domain_put(remote);
 }
 
 // Disconnect the interrupt, which is done without locks, then free the port.
-static void close_pirq(struct event_lock *lock, struct domain *d, evtchn_port_t number,
-                       struct event_port *port)
+static void close_pirq(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
     port->is_changing = true;
-    event_lock_drop(lock);
+    spin_unlock(&d->events.lock);
     event_pirq_hooks->unbind(d, port->pirq);
-    event_lock_take(lock, d, NULL);
+    spin_lock(&d->events.lock);
+    uint64_t flags = event_port_lock(port);
     event_port_free(d, number, port);
+    event_port_unlock(port, flags);
+    spin_unlock(&d->events.lock);
 }
 
 enum refusal event_close(struct domain *d, evtchn_port_t number)
 {
-    struct domain *peer = NULL;
     enum refusal r = REFUSE_NONE;
+    struct event_port *port = event_port_get(d, number);
 
-    for (;;) {
-        struct event_lock lock;
-        event_lock_take(&lock, d, peer);
-        struct event_port *port = event_port_get(d, number);
-        struct domain *missing = NULL;
-        if (!port || port->state == EVENT_FREE)
-            r = REFUSE_EVENT_BAD_PORT;
-        else if (port->is_changing)
-            r = REFUSE_BUSY;
-        else if ((missing = lock_missing(&lock, port)) != NULL)
-            domain_get(missing); // its port is bound to ours, so it has not been freed
-        else if (port->state == EVENT_PIRQ)
-            close_pirq(&lock, d, number, port);
-        else
-            close_locked(d, number, port);
-        event_lock_drop(&lock);
-        if (peer)
-            domain_put(peer);
-        peer = missing;
-        if (!peer)
-            return r;
-    }
+    spin_lock(&d->events.lock);
+    if (!port || event_port_is_free(port))
+        r = REFUSE_EVENT_BAD_PORT;
+    else if (port->is_changing)
+        r = REFUSE_BUSY;
+    if (r != REFUSE_NONE)
+        spin_unlock(&d->events.lock);
+    else if (__atomic_load_n(&port->state, __ATOMIC_RELAXED) == EVENT_PIRQ)
+        close_pirq(d, number, port);
+    else
+        close_pair(d, number, port);
+    return r;
 }
 
 // Close the ports from *next on. REFUSE_CONTINUE when the budget is used up: *next is where to go on.
@@ -96,25 +110,24 @@ enum refusal event_reset(struct domain *d, bool resuming, unsigned budget)
 {
     struct event_domain *e = &d->events;
     struct event_fifo *fifo = NULL;
-    struct event_lock lock;
 
-    event_lock_take(&lock, d, NULL);
+    spin_lock(&d->events.lock);
     evtchn_port_t next = resuming ? e->reset_next : !e->reset_next;
     if (next > e->reset_next)
         e->reset_next = next;
-    event_lock_drop(&lock);
+    spin_unlock(&d->events.lock);
     if (!next)
         return REFUSE_BUSY;
 
     enum refusal r = close_all(d, &next, budget);
 
-    event_lock_take(&lock, d, NULL);
+    spin_lock(&d->events.lock);
     e->reset_next = r == REFUSE_CONTINUE ? next : 0;
     if (r == REFUSE_NONE && e->in_use)
         r = REFUSE_EVENT_STILL_OPEN;
     if (r == REFUSE_NONE)
         fifo = turn_to_two_levels(d);
-    event_lock_drop(&lock);
+    spin_unlock(&d->events.lock);
     event_fifo_free(fifo);
     return r;
 }
@@ -122,24 +135,23 @@ enum refusal event_reset(struct domain *d, bool resuming, unsigned budget)
 enum refusal event_domain_close(struct domain *d, unsigned budget)
 {
     struct event_fifo *fifo = NULL;
-    struct event_lock lock;
 
     // Whoever saw the domain alive has finished when we have had the lock once.
     if (d->events.close_next == 0) {
-        event_lock_take(&lock, d, NULL);
-        event_lock_drop(&lock);
+        spin_lock(&d->events.lock);
+        spin_unlock(&d->events.lock);
     }
     enum refusal r = close_all(d, &d->events.close_next, budget);
     if (r != REFUSE_NONE)
         return r;
-    event_lock_take(&lock, d, NULL);
+    spin_lock(&d->events.lock);
     if (d->events.in_use) { // a control domain is about to reset one of them
         d->events.close_next = 1;
         r = REFUSE_CONTINUE;
     } else {
         fifo = turn_to_two_levels(d);
     }
-    event_lock_drop(&lock);
+    spin_unlock(&d->events.lock);
     event_fifo_free(fifo);
     return r;
 }

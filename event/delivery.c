@@ -67,28 +67,34 @@ void event_port_set_pending(struct domain *d, evtchn_port_t number, struct event
 
 void event_port_clear_pending(struct domain *d, evtchn_port_t number)
 {
-    if (d->events.fifo)
-        event_fifo_clear_pending(d->events.fifo, number);
+    struct event_fifo *fifo = __atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE);
+    if (fifo)
+        event_fifo_clear_pending(fifo, number);
     else
         clear_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD], number % BITS_PER_WORD);
 }
 
-bool event_port_is_pending(const struct domain *d, evtchn_port_t number)
+bool event_two_level_is_pending(const struct domain *d, evtchn_port_t number)
 {
-    if (d->events.fifo)
-        return event_fifo_is_pending(d->events.fifo, number);
     return test_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD],
                     number % BITS_PER_WORD);
 }
 
+bool event_port_is_pending(const struct domain *d, evtchn_port_t number)
+{
+    const struct event_fifo *fifo = __atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE);
+    return fifo ? event_fifo_is_pending(fifo, number) : event_two_level_is_pending(d, number);
+}
+
 enum refusal event_poll(struct domain *d, evtchn_port_t number, bool *is_pending)
 {
-    struct event_lock lock;
-    event_lock_take(&lock, d, NULL);
-    const struct event_port *port = event_port_get(d, number);
-    bool is_bound = port && port->state != EVENT_FREE;
+    struct event_port *port = event_port_get(d, number);
+    if (!port)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
+    bool is_bound = port->state != EVENT_FREE;
     *is_pending = is_bound && event_port_is_pending(d, number);
-    event_lock_drop(&lock);
+    event_port_unlock(port, flags);
     return is_bound ? REFUSE_NONE : REFUSE_EVENT_BAD_PORT;
 }
 
@@ -114,33 +120,35 @@ static void unmask_bit(struct domain *d, evtchn_port_t number, const struct even
     unsigned word = number / BITS_PER_WORD, bit = number % BITS_PER_WORD;
 
     if (clear_bit(&s->evtchn_mask[word], bit) && test_bit(&s->evtchn_pending[word], bit))
-        notify(d, word, port->vcpu); // it became pending while masked
+        notify(d, word,
+               __atomic_load_n(&port->vcpu, __ATOMIC_RELAXED)); // it became pending while masked
 }
 
 enum refusal event_unmask(struct domain *d, evtchn_port_t number)
 {
-    struct event_lock lock;
-    event_lock_take(&lock, d, NULL);
     struct event_port *port = event_port_get(d, number);
-    if (port && port->state != EVENT_FREE) {
-        if (d->events.fifo)
+    if (!port)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
+    if (port->state != EVENT_FREE) {
+        if (__atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE))
             event_fifo_unmask(d, number, port);
         else
             unmask_bit(d, number, port);
     }
-    event_lock_drop(&lock);
-    return port ? REFUSE_NONE : REFUSE_EVENT_BAD_PORT;
+    event_port_unlock(port, flags);
+    return REFUSE_NONE;
 }
 
 enum refusal event_send(struct domain *d, evtchn_port_t number)
 {
     enum refusal r = REFUSE_NONE;
-    uint64_t flags = spin_lock_irqsave(&d->events.lock);
     struct event_port *port = event_port_get(d, number);
+    if (!port)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
 
-    if (!port) {
-        r = REFUSE_EVENT_BAD_PORT;
-    } else if (port->state == EVENT_INTERDOMAIN) {
+    if (port->state == EVENT_INTERDOMAIN) {
         // Our lock keeps the pair together: the peer's port stays bound to ours. Its vcpu may be
         // changed under our feet, and either is right then.
         struct event_port *peer = event_port_get(port->remote, port->remote_port);
@@ -150,7 +158,7 @@ enum refusal event_send(struct domain *d, evtchn_port_t number)
     } else if (port->state != EVENT_UNBOUND) { // nobody listens yet: the event is dropped
         r = port->state == EVENT_FREE ? REFUSE_EVENT_BAD_PORT : REFUSE_EVENT_WRONG_KIND;
     }
-    spin_unlock_irqrestore(&d->events.lock, flags);
+    event_port_unlock(port, flags);
     return r;
 }
 
@@ -162,11 +170,16 @@ bool event_virq_is_global(unsigned virq)
 void event_raise_virq(struct vcpu *v, unsigned virq)
 {
     struct domain *d = v->domain;
-    uint64_t flags = spin_lock_irqsave(&d->events.lock);
-    evtchn_port_t number = v->events.virq_port[virq];
-    if (number)
-        event_port_set_pending(d, number, event_port_get(d, number));
-    spin_unlock_irqrestore(&d->events.lock, flags);
+    evtchn_port_t number = __atomic_load_n(&v->events.virq_port[virq], __ATOMIC_ACQUIRE);
+    if (!number)
+        return;
+    struct event_port *port = event_port_get(d, number);
+    uint64_t flags = event_port_lock(port);
+    // It may have been closed since, and stand for something else. A virq with a vcpu of its own keeps it.
+    if (port->state == EVENT_VIRQ && port->virq == virq &&
+        (port->vcpu == v->id || event_virq_is_global(virq)))
+        event_port_set_pending(d, number, port);
+    event_port_unlock(port, flags);
 }
 
 void event_raise_global_virq(struct domain *d, unsigned virq)
@@ -178,9 +191,11 @@ void event_raise_global_virq(struct domain *d, unsigned virq)
 
 void event_raise_pirq(struct domain *d, evtchn_port_t number)
 {
-    uint64_t flags = spin_lock_irqsave(&d->events.lock);
     struct event_port *port = event_port_get(d, number);
-    if (port && port->state == EVENT_PIRQ)
+    if (!port)
+        return;
+    uint64_t flags = event_port_lock(port);
+    if (port->state == EVENT_PIRQ)
         event_port_set_pending(d, number, port);
-    spin_unlock_irqrestore(&d->events.lock, flags);
+    event_port_unlock(port, flags);
 }

@@ -9,10 +9,16 @@
 // Delivery order: pending bit, selector bit, upcall flag, then the vcpu is kicked; the guest clears
 // them in the opposite order. The words in shared pages are written by the guest at any time: only
 // atomic operations touch them, and nothing here depends on what they hold.
-// Locks: LOCK_EVENT of a domain (interrupts off) guards its ports; both domains' locks, lower domain
-// id first, to change an interdomain pair. A sender holds its own domain's lock only: as long as its
-// port is interdomain, the peer can neither close nor die. LOCK_EVENT_QUEUE and the scheduler's locks
-// nest inside.
+// Locks. LOCK_EVENT of a domain guards which of its ports are in use, memory for ports, virq tables, the set-up
+// of queues and where a reset stands; it is never taken in an interrupt, and never two of them.
+// LOCK_EVENT_PORT of a port (interrupts off) guards what the port stands for. A port enters and leaves
+// EVENT_FREE with both, so either keeps it as it is; every other change takes the lock of the port, and
+// both locks of a pair, lower address first. Delivery takes one: a sender holds its own port's lock, and
+// as long as that port is interdomain the peer can neither be closed nor lose its memory, nor can its
+// domain die. So operations on different ports share no lock. LOCK_EVENT_FIFO, LOCK_EVENT_QUEUE (fifo.c)
+// and the scheduler's locks nest inside.
+// Memory: ports get theirs a bucket at a time and keep it for the life of the domain; a port number
+// below valid_ports may be looked up by whoever has a reference to the domain, or the lock of a peer.
 #pragma once
 
 #include "hypervisor/lock.h"
@@ -36,43 +42,43 @@ enum event_state {
 };
 
 struct event_port {
-    uint8_t state;    // enum event_state
-    uint8_t priority; // its queue; EVTCHN_FIFO_PRIORITY_DEFAULT unless set
-    uint16_t vcpu;    // whom it notifies
+    struct spinlock lock;
+    struct domain *remote;     // by state: EVENT_INTERDOMAIN
+    evtchn_port_t remote_port; // the same
+    uint8_t state;             // enum event_state
+    bool is_changing; // it is being closed, or its pirq is being connected, outside the lock
     union {           // by state
         uint16_t virq, pirq;
         domid_t remote_domid;
     };
-    bool is_changing; // a pirq is being connected or disconnected outside the lock
+    uint8_t vcpu;     // atomic: whom it notifies
+    uint8_t priority; // atomic: its queue; EVTCHN_FIFO_PRIORITY_DEFAULT unless set
     // The queue that it was last put into, kept while the port is free. Of fifo.c, like `is_saved`:
     // it became pending before the guest gave the page with its word.
-    uint8_t last_priority;
-    uint16_t last_vcpu;
+    uint8_t last_vcpu, last_priority;
     bool is_saved;
-    evtchn_port_t remote_port; // by state: EVENT_INTERDOMAIN
-    struct domain *remote;
 };
 
-struct event_bucket { // a page, allocated when first needed
-    unsigned in_use;
-    struct event_port port[EVENT_BUCKET_PORTS];
+struct event_bucket {
+    struct event_port *port; // a page with EVENT_BUCKET_PORTS, allocated when first needed
+    unsigned in_use;         // of them
 };
 
 struct event_domain {
     struct spinlock lock;
-    unsigned port_limit;          // ports below this number are allowed, by createdomain
-    unsigned valid_ports;         // ports below it have memory; grows only
-    unsigned in_use;              // ports that are not free
-    unsigned first_free;          // no port below it is free
-    evtchn_port_t reset_next;     // where a reset that has stopped goes on, 0 = there is none
-    evtchn_port_t close_next;     // the same for the death of the domain
-    struct event_bucket **bucket; // by port / EVENT_BUCKET_PORTS: `first`, or EVENT_BUCKETS of them
-    struct event_bucket *first[EVENT_FIRST_BUCKETS];
+    unsigned port_limit;         // ports below this number are allowed, by createdomain
+    unsigned valid_ports;        // ports below it have memory; grows only
+    unsigned in_use;             // ports that are not free
+    unsigned first_free;         // no port below it is free
+    evtchn_port_t reset_next;    // where a reset that has stopped goes on, 0 = there is none
+    evtchn_port_t close_next;    // the same for the death of the domain
+    struct event_bucket *bucket; // by port / EVENT_BUCKET_PORTS: `first`, or EVENT_BUCKETS of them
+    struct event_bucket first[EVENT_FIRST_BUCKETS];
     struct event_fifo *fifo; // NULL: two levels
 };
 
 struct event_vcpu {
-    evtchn_port_t virq_port[NR_VIRQS]; // 0 = not bound
+    evtchn_port_t virq_port[NR_VIRQS]; // atomic; 0 = not bound
 };
 
 // --- life cycle
@@ -106,7 +112,7 @@ enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn,
 // Words for the next 1024 ports.
 enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn);
 
-// --- for the hypervisor; callable from interrupts, with no lock of LOCK_EVENT's rank or later held
+// --- for the hypervisor; callable from interrupts, with no lock of LOCK_EVENT_PORT's rank or later held
 void event_raise_virq(struct vcpu *v, unsigned virq);          // at this vcpu
 void event_raise_global_virq(struct domain *d, unsigned virq); // where `d` has bound it
 void event_raise_pirq(struct domain *d, evtchn_port_t port);

@@ -7,7 +7,8 @@
 // and the `ready` word with a bit for each queue that is not empty.
 //
 // The protocol. We are the only one who appends, the guest is the only one who takes off. To raise a
-// port: set PENDING; if it is not MASKED, set LINKED; if LINKED was clear, append it. Appending writes
+// port: set PENDING; if it is neither MASKED nor LINKED, set LINKED; if that was clear, append it. Who
+// takes it off clears LINKED before he looks at PENDING, so a LINKED port needs no more. Appending writes
 // its number into the LINK of the tail, but only while the tail is LINKED: the guest clears LINKED and
 // LINK of what it takes off in one step, and a tail that it has taken off leaves an empty queue. Then
 // the number becomes the head, the ready bit is set, and if that was clear the vcpu gets its upcall.
@@ -23,7 +24,8 @@
 // A queue whose last port was taken off still has that port as its tail here. When the port is linked
 // again, into whatever queue, the old tail is forgotten first: else the old queue would be
 // continued behind it. Hence last_vcpu and last_priority of a port. Invariant, under the lock: if the tail
-// of a queue is port n, then n was last put into this queue.
+// of a queue is port n, then n was last put into this queue. LINKED is set under the lock of that queue, too:
+// else who appends there could find its old tail linked again, and go on behind it.
 //
 // Closed ports may still be LINKED; such a port is not given out (find_free in port.c), or the first
 // event of its next life would come in the queue of its last one.
@@ -37,8 +39,11 @@
 // a lock that keeps its port in use. So words and blocks, once there, stay while anybody is here.
 // The pages are held by a WRITABLE reference each: they cannot become tables, nor go to somebody else.
 //
-// Locks: LOCK_EVENT_QUEUE guards the queues of the whole domain: senders of several peers come here
-// with only their own LOCK_EVENT. Blocks and pages are added with LOCK_EVENT of the domain as well.
+// Locks. One LOCK_EVENT_QUEUE for the queues of each vcpu: senders to different vcpus do not meet. A port is
+// put into a queue with the lock of that vcpu and of the one where it was last (lower number first); which
+// that is changes only under LOCK_EVENT_FIFO as well. So most events, whose port stays with its vcpu, take
+// one lock, and a port that moves takes three. LOCK_EVENT_FIFO also decides between an event that is
+// to be saved and the page with its word. Blocks and pages are added with LOCK_EVENT of the domain held.
 #include "event/port.h"
 #include "hypervisor/page_alloc.h"
 
@@ -51,11 +56,14 @@
 #define BUSY (1u << EVTCHN_FIFO_BUSY)
 
 struct event_fifo {
-    struct spinlock lock;
-    unsigned pages;
+    struct spinlock lock; // LOCK_EVENT_FIFO
+    unsigned pages;       // atomic, grows only
     event_word_t *page[ARRAY_PAGES];
-    struct evtchn_fifo_control_block *block[DOMAIN_MAX_VCPUS];
-    evtchn_port_t tail[DOMAIN_MAX_VCPUS][EVTCHN_FIFO_MAX_QUEUES]; // 0 = none
+    struct evtchn_fifo_control_block *block[DOMAIN_MAX_VCPUS]; // atomic
+    struct fifo_queues {
+        struct spinlock lock;
+        evtchn_port_t tail[EVTCHN_FIFO_MAX_QUEUES]; // 0 = none
+    } vcpu[DOMAIN_MAX_VCPUS];
 };
 _Static_assert(sizeof(struct event_fifo) <= PAGE_SIZE, "the queues of a domain are one page");
 
@@ -63,8 +71,9 @@ _Static_assert(sizeof(struct event_fifo) <= PAGE_SIZE, "the queues of a domain a
 static event_word_t *word_of(const struct event_fifo *fifo, evtchn_port_t number)
 {
     unsigned page = number / WORDS_PER_PAGE;
-    // Polls and searches for free ports come with LOCK_EVENT only, and that is enough.
-    return page < fifo->pages ? &fifo->page[page][number % WORDS_PER_PAGE] : NULL;
+    return page < __atomic_load_n(&fifo->pages, __ATOMIC_ACQUIRE) // pairs with publish_page()
+               ? &fifo->page[page][number % WORDS_PER_PAGE]
+               : NULL;
 }
 
 static bool set_bits(uint32_t *word, uint32_t bits)
@@ -94,17 +103,19 @@ static bool link_behind(event_word_t *tail, evtchn_port_t number)
     return false;
 }
 
-// Append a port that has just become LINKED. Queue lock held.
-static void enqueue(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port,
-                    struct vcpu *v, unsigned priority)
+// Append a port that has just become LINKED. Locks of its last vcpu and of this one held.
+static void append(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port,
+                   struct vcpu *v)
 {
+    // Senders of other domains do not keep it from changing; either value is right then.
+    unsigned priority = __atomic_load_n(&port->priority, __ATOMIC_RELAXED);
     struct evtchn_fifo_control_block *block = fifo->block[v->id];
-    evtchn_port_t *last = &fifo->tail[port->last_vcpu][port->last_priority];
-    evtchn_port_t *tail = &fifo->tail[v->id][priority], before;
+    evtchn_port_t *last = &fifo->vcpu[port->last_vcpu].tail[port->last_priority];
+    evtchn_port_t *tail = &fifo->vcpu[v->id].tail[priority], before;
 
     if (*last == number)
         *last = 0;
-    port->last_vcpu = (uint16_t)v->id;
+    __atomic_store_n(&port->last_vcpu, (uint8_t)v->id, __ATOMIC_RELAXED);
     port->last_priority = (uint8_t)priority;
     before = *tail;
     *tail = number;
@@ -115,35 +126,70 @@ static void enqueue(struct event_fifo *fifo, evtchn_port_t number, struct event_
         event_mark_pending(v);
 }
 
-// Queue lock held.
-static void deliver(struct domain *d, struct event_fifo *fifo, evtchn_port_t number,
-                    struct event_port *port)
+// The port was last in a queue of another vcpu: move it. No lock of queues held.
+static void enqueue_moved(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port,
+                          struct vcpu *v)
 {
-    // Senders of other domains do not keep these two from changing; either value is right then.
-    struct vcpu *v = d->vcpu[__atomic_load_n(&port->vcpu, __ATOMIC_RELAXED)];
-    unsigned priority = __atomic_load_n(&port->priority, __ATOMIC_RELAXED);
-    event_word_t *word = word_of(fifo, number);
+    spin_lock(&fifo->lock);
+    unsigned last = port->last_vcpu;
+    struct spinlock *low = &fifo->vcpu[MIN(last, v->id)].lock;
+    struct spinlock *high = &fifo->vcpu[MAX(last, v->id)].lock;
+    spin_lock(low);
+    if (low != high)
+        spin_lock_second(high);
+    if (!set_bits(word_of(fifo, number), LINKED))
+        append(fifo, number, port, v);
+    if (low != high)
+        spin_unlock(high);
+    spin_unlock(low);
+    spin_unlock(&fifo->lock);
+}
 
-    if (!word) {
+static void enqueue(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port,
+                    struct vcpu *v)
+{
+    struct fifo_queues *q = &fifo->vcpu[v->id];
+
+    spin_lock(&q->lock);
+    // If it is ours it stays so: to move it needs this lock.
+    bool is_ours = __atomic_load_n(&port->last_vcpu, __ATOMIC_RELAXED) == v->id;
+    if (is_ours && !set_bits(word_of(fifo, number), LINKED))
+        append(fifo, number, port, v);
+    spin_unlock(&q->lock);
+    if (!is_ours)
+        enqueue_moved(fifo, number, port, v);
+}
+
+// The word does not exist yet: the event waits for it. False when it has come meanwhile.
+static bool save(struct event_fifo *fifo, evtchn_port_t number, struct event_port *port)
+{
+    spin_lock(&fifo->lock);
+    bool is_missing = !word_of(fifo, number);
+    if (is_missing)
         port->is_saved = true;
-        return;
-    }
-    if (!fifo->block[v->id])
-        return;
-    bool was_pending = set_bits(word, PENDING);
-    if (!has_bits(word, MASKED) && !set_bits(word, LINKED))
-        enqueue(fifo, number, port, v, priority);
-    // Polls look at masked ports too. The look pairs with the fence in sched_poll().
-    if (!was_pending && __atomic_load_n(&d->sched.poll_mask, __ATOMIC_SEQ_CST))
-        sched_poll_notify(d, number);
+    spin_unlock(&fifo->lock);
+    return is_missing;
 }
 
 void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
     struct event_fifo *fifo = d->events.fifo;
-    spin_lock(&fifo->lock);
-    deliver(d, fifo, number, port);
-    spin_unlock(&fifo->lock);
+    struct vcpu *v = d->vcpu[__atomic_load_n(&port->vcpu, __ATOMIC_RELAXED)]; // like the priority
+    event_word_t *word = word_of(fifo, number);
+
+    if (!word) {
+        if (save(fifo, number, port))
+            return;
+        word = word_of(fifo, number);
+    }
+    if (!__atomic_load_n(&fifo->block[v->id], __ATOMIC_ACQUIRE))
+        return;
+    bool was_pending = set_bits(word, PENDING);
+    if (!has_bits(word, MASKED | LINKED))
+        enqueue(fifo, number, port, v);
+    // Polls look at masked ports too. The look pairs with the fence in sched_poll().
+    if (!was_pending && __atomic_load_n(&d->sched.poll_mask, __ATOMIC_SEQ_CST))
+        sched_poll_notify(d, number);
 }
 
 void event_fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port)
@@ -191,38 +237,50 @@ static void page_release(void *page)
         frame_put_writable(frame_from_mfn(virt_to_mfn(page)));
 }
 
-// From two levels to queues: what is pending waits for its word. LOCK_EVENT held.
+static struct event_fifo *fifo_alloc(void)
+{
+    struct event_fifo *fifo = page_alloc(0);
+
+    if (fifo)
+        spin_lock_init(&fifo->lock, LOCK_EVENT_FIFO);
+    for (unsigned i = 0; fifo && i < DOMAIN_MAX_VCPUS; i++)
+        spin_lock_init(&fifo->vcpu[i].lock, LOCK_EVENT_QUEUE);
+    return fifo;
+}
+
+// From two levels to queues: what is pending waits for its word. It is looked for behind the turn, with the
+// lock of each port, so that no sender of our own still sets a bit of the old kind. LOCK_EVENT held.
 static void turn_to_queues(struct domain *d, struct event_fifo *fifo)
 {
+    __atomic_store_n(&d->events.fifo, fifo, __ATOMIC_RELEASE);
     for (evtchn_port_t n = 1; n < MIN(d->events.valid_ports, EVTCHN_2L_NR_CHANNELS); n++) {
         struct event_port *port = event_port_get(d, n);
-        port->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-        port->is_saved = port->state != EVENT_FREE && event_port_is_pending(d, n);
+        if (event_port_is_free(port))
+            continue;
+        uint64_t flags = event_port_lock(port);
+        if (event_two_level_is_pending(d, n))
+            save(fifo, n, port);
+        event_port_unlock(port, flags);
     }
-    __atomic_store_n(&d->events.fifo, fifo, __ATOMIC_RELEASE);
 }
 
 // Install a control block; the first one takes *fresh, and leaves NULL there.
 static enum refusal add_block(struct domain *d, unsigned vcpu, void *block,
                               struct event_fifo **fresh)
 {
-    struct event_lock lock;
     enum refusal r = REFUSE_NONE;
 
-    event_lock_take(&lock, d, NULL);
+    spin_lock(&d->events.lock);
     if (!d->events.fifo) {
         turn_to_queues(d, *fresh);
         *fresh = NULL;
     }
     struct event_fifo *fifo = d->events.fifo;
-    if (fifo->block[vcpu]) {
+    if (fifo->block[vcpu])
         r = REFUSE_EVENT_BLOCK_SET;
-    } else {
-        spin_lock(&fifo->lock);
-        fifo->block[vcpu] = block;
-        spin_unlock(&fifo->lock);
-    }
-    event_lock_drop(&lock);
+    else
+        __atomic_store_n(&fifo->block[vcpu], block, __ATOMIC_RELEASE);
+    spin_unlock(&d->events.lock);
     return r;
 }
 
@@ -236,10 +294,9 @@ enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn,
     enum refusal r = page_hold(d, mfn, &page);
     if (r != REFUSE_NONE)
         return r;
-    struct event_fifo *fresh = page_alloc(0); // most calls find the queues there and need none
+    struct event_fifo *fresh = fifo_alloc(); // most calls find the queues there and need none
     r = REFUSE_NO_MEMORY;
     if (fresh) {
-        spin_lock_init(&fresh->lock, LOCK_EVENT_QUEUE);
         r = add_block(d, vcpu, (char *)page + offset, &fresh);
         page_free(fresh, 0);
     }
@@ -248,19 +305,28 @@ enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn,
     return r;
 }
 
-// Locks of the domain and its queues held.
-static void add_page(struct domain *d, struct event_fifo *fifo, event_word_t *page)
+// From here on nothing is saved for the ports of this page. LOCK_EVENT held.
+static void publish_page(struct event_fifo *fifo, event_word_t *page)
 {
-    evtchn_port_t number = fifo->pages * WORDS_PER_PAGE;
+    uint64_t flags = spin_lock_irqsave(&fifo->lock);
+    fifo->page[fifo->pages] = page;
+    __atomic_store_n(&fifo->pages, fifo->pages + 1, __ATOMIC_RELEASE);
+    spin_unlock_irqrestore(&fifo->lock, flags);
+}
 
-    fifo->page[fifo->pages++] = page;
+// What has been saved for the ports from `number` on. LOCK_EVENT held: none of them is freed.
+static void deliver_saved(struct domain *d, evtchn_port_t number)
+{
     for (unsigned i = 0; i < WORDS_PER_PAGE; i++, number++) {
         struct event_port *port = event_port_get(d, number);
         if (!port)
             break;
-        if (port->is_saved)
-            deliver(d, fifo, number, port);
+        if (!port->is_saved)
+            continue;
+        uint64_t flags = event_port_lock(port);
         port->is_saved = false;
+        event_fifo_set_pending(d, number, port);
+        event_port_unlock(port, flags);
     }
 }
 
@@ -272,19 +338,17 @@ enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn)
     enum refusal r = page_hold(d, mfn, &page);
     if (r != REFUSE_NONE)
         return r;
-    struct event_lock lock;
-    event_lock_take(&lock, d, NULL);
+    spin_lock(&d->events.lock);
     struct event_fifo *fifo = d->events.fifo;
     if (!fifo) {
         r = REFUSE_EVENT_NO_CONTROL; // reset meanwhile
     } else if (fifo->pages == ARRAY_PAGES) {
         r = REFUSE_EVENT_ARRAY_FULL;
     } else {
-        spin_lock(&fifo->lock);
-        add_page(d, fifo, page);
-        spin_unlock(&fifo->lock);
+        publish_page(fifo, page);
+        deliver_saved(d, (fifo->pages - 1) * WORDS_PER_PAGE);
     }
-    event_lock_drop(&lock);
+    spin_unlock(&d->events.lock);
     if (r != REFUSE_NONE)
         page_release(page);
     return r;
@@ -292,14 +356,12 @@ enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn)
 
 enum refusal event_set_priority(struct domain *d, evtchn_port_t number, unsigned priority)
 {
-    struct event_lock lock;
     enum refusal r = REFUSE_NONE;
-
-    event_lock_take(&lock, d, NULL);
     struct event_port *port = event_port_get(d, number);
     if (!port)
-        r = REFUSE_EVENT_BAD_PORT;
-    else if (!d->events.fifo)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
+    if (!__atomic_load_n(&d->events.fifo, __ATOMIC_RELAXED))
         r = REFUSE_EVENT_NO_PRIORITY;
     else if (port->state == EVENT_FREE)
         r = REFUSE_EVENT_CLOSED;
@@ -307,7 +369,7 @@ enum refusal event_set_priority(struct domain *d, evtchn_port_t number, unsigned
         r = REFUSE_BAD_ARGUMENT;
     else // what is in a queue stays there
         __atomic_store_n(&port->priority, (uint8_t)priority, __ATOMIC_RELAXED);
-    event_lock_drop(&lock);
+    event_port_unlock(port, flags);
     return r;
 }
 

@@ -3,13 +3,23 @@
 #include "event/port.h"
 #include "hypervisor/page_alloc.h"
 
-_Static_assert(sizeof(struct event_bucket) <= PAGE_SIZE, "a bucket is one page");
+_Static_assert(EVENT_BUCKET_PORTS * sizeof(struct event_port) == PAGE_SIZE, "a bucket is a page");
+_Static_assert(DOMAIN_MAX_VCPUS <= UINT8_MAX, "a vcpu fits into its field");
 
-#define DIRECTORY_ORDER 1
-_Static_assert(EVENT_BUCKETS * sizeof(void *) == PAGE_SIZE << DIRECTORY_ORDER, "all buckets");
+#define DIRECTORY_ORDER 2
+_Static_assert(EVENT_BUCKETS * sizeof(struct event_bucket) == PAGE_SIZE << DIRECTORY_ORDER,
+               "all buckets");
 #define VALID_STEP 64 // ports that become valid at once: what Xen has, so that errors are the same
 #define SEARCH_LOOKS                                                                               \
     8192u // more than any search takes but among closed ports that are still in queues
+
+static struct event_port *ports_alloc(void)
+{
+    struct event_port *ports = page_alloc(0);
+    for (unsigned i = 0; ports && i < EVENT_BUCKET_PORTS; i++)
+        spin_lock_init(&ports[i].lock, LOCK_EVENT_PORT);
+    return ports;
+}
 
 enum refusal event_domain_init(struct domain *d, int max_port)
 {
@@ -19,8 +29,8 @@ enum refusal event_domain_init(struct domain *d, int max_port)
     if (max_port >= 0 && max_port < INT32_MAX)
         e->port_limit = (unsigned)max_port + 1;
     e->bucket = e->first;
-    e->first[0] = page_alloc(0);
-    return e->first[0] ? REFUSE_NONE : REFUSE_NO_MEMORY;
+    e->first[0].port = ports_alloc();
+    return e->first[0].port ? REFUSE_NONE : REFUSE_NO_MEMORY;
 }
 
 void event_vcpu_init(struct vcpu *v)
@@ -32,29 +42,25 @@ void event_domain_free(struct domain *d)
 {
     struct event_domain *e = &d->events;
     for (unsigned i = 0; i * EVENT_BUCKET_PORTS < e->valid_ports; i++)
-        page_free(e->bucket[i], 0);
+        page_free(e->bucket[i].port, 0);
     if (e->bucket != e->first)
         page_free(e->bucket, DIRECTORY_ORDER);
 }
 
-void event_lock_take(struct event_lock *lock, struct domain *a, struct domain *b)
+uint64_t event_ports_lock(struct event_port *a, struct event_port *b)
 {
-    lock->first = a;
-    lock->second = b == a ? NULL : b;
-    if (lock->second && lock->second->id < a->id) {
-        lock->first = lock->second;
-        lock->second = a;
-    }
-    lock->flags = spin_lock_irqsave(&lock->first->events.lock);
-    if (lock->second)
-        spin_lock_second(&lock->second->events.lock);
+    if (!b || a == b)
+        return event_port_lock(a);
+    uint64_t flags = event_port_lock(MIN(a, b));
+    spin_lock_second(&MAX(a, b)->lock);
+    return flags;
 }
 
-void event_lock_drop(struct event_lock *lock)
+void event_ports_unlock(struct event_port *a, struct event_port *b, uint64_t flags)
 {
-    if (lock->second)
-        spin_unlock(&lock->second->events.lock);
-    spin_unlock_irqrestore(&lock->first->events.lock, lock->flags);
+    if (b && a != b)
+        spin_unlock(&b->lock);
+    event_port_unlock(a, flags);
 }
 
 // The lowest free port from *number on into *number, after so many looks at most. EVENT_NO_PORT, or
@@ -70,12 +76,12 @@ static enum refusal find_free(struct domain *d, evtchn_port_t *number, unsigned 
         *number = n;
         if (n >= e->valid_ports)
             return REFUSE_CONTINUE;
-        const struct event_bucket *bucket = e->bucket[n / EVENT_BUCKET_PORTS];
+        const struct event_bucket *bucket = &e->bucket[n / EVENT_BUCKET_PORTS];
         if (bucket->in_use == EVENT_BUCKET_PORTS) {
             n |= EVENT_BUCKET_PORTS - 1;
             continue;
         }
-        if (bucket->port[n % EVENT_BUCKET_PORTS].state != EVENT_FREE)
+        if (!event_port_is_free(&bucket->port[n % EVENT_BUCKET_PORTS]))
             continue;
         if (!found)
             e->first_free = n;
@@ -86,54 +92,53 @@ static enum refusal find_free(struct domain *d, evtchn_port_t *number, unsigned 
     return REFUSE_EVENT_NO_PORT;
 }
 
-// Room for all buckets in place of the first ones, where senders of other domains may be reading.
-static void grow_directory(struct event_domain *e, struct event_bucket **all)
+// Room for all buckets in place of the first ones, where others may be looking ports up.
+static void grow_directory(struct event_domain *e, struct event_bucket *all)
 {
     memcpy(all, e->first, sizeof(e->first));
     __atomic_store_n(&e->bucket, all, __ATOMIC_RELEASE);
 }
 
-// Memory for port `number`, the first one that has none. Without locks: the allocator is not for
-// interrupts. Somebody else may be faster; then what is left over is freed.
+// Memory for port `number`, the first one that has none. Without locks: the allocator's rank is lower.
+// Somebody else may be faster; then what is left over is freed.
 static enum refusal add_ports(struct domain *d, evtchn_port_t number)
 {
     struct event_domain *e = &d->events;
-    struct event_bucket **all = number < EVTCHN_2L_NR_CHANNELS ? NULL : page_alloc(DIRECTORY_ORDER);
-    struct event_bucket *bucket = page_alloc(0);
-    enum refusal r = bucket && (all || number < EVTCHN_2L_NR_CHANNELS) ? REFUSE_NONE
-                                                                       : REFUSE_NO_MEMORY;
-    uint64_t flags = spin_lock_irqsave(&e->lock);
+    struct event_bucket *all = number < EVTCHN_2L_NR_CHANNELS ? NULL : page_alloc(DIRECTORY_ORDER);
+    struct event_port *ports = ports_alloc();
+    enum refusal r = ports && (all || number < EVTCHN_2L_NR_CHANNELS) ? REFUSE_NONE
+                                                                      : REFUSE_NO_MEMORY;
+    spin_lock(&e->lock);
     if (r == REFUSE_NONE && e->valid_ports == number) {
         if (all && e->bucket == e->first) {
             grow_directory(e, all);
             all = NULL;
         }
         if (number % EVENT_BUCKET_PORTS == 0) {
-            e->bucket[number / EVENT_BUCKET_PORTS] = bucket;
-            bucket = NULL;
+            e->bucket[number / EVENT_BUCKET_PORTS].port = ports;
+            ports = NULL;
         }
         // Whoever sees the new number sees the memory.
         __atomic_store_n(&e->valid_ports, number + VALID_STEP, __ATOMIC_RELEASE);
     }
-    spin_unlock_irqrestore(&e->lock, flags);
-    page_free(bucket, 0);
+    spin_unlock(&e->lock);
+    page_free(ports, 0);
     page_free(all, DIRECTORY_ORDER);
     return r;
 }
 
-enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct domain *other)
+enum refusal event_claim_port(struct event_claim *c, struct domain *d)
 {
     unsigned looks = SEARCH_LOOKS;
 
-    for (c->number = 0;;) {
-        event_lock_take(&c->lock, d, other);
-        bool dying = d->is_dying || (other && other->is_dying);
-        enum refusal r = dying ? REFUSE_DOMAIN_DYING : find_free(d, &c->number, &looks);
+    for (*c = (struct event_claim){.d = d};;) {
+        spin_lock(&d->events.lock);
+        enum refusal r = d->is_dying ? REFUSE_DOMAIN_DYING : find_free(d, &c->number, &looks);
         if (r == REFUSE_NONE) {
             c->port = event_port_get(d, c->number);
             return REFUSE_NONE;
         }
-        event_lock_drop(&c->lock);
+        spin_unlock(&d->events.lock);
         if (r == REFUSE_CONTINUE)
             r = add_ports(d, c->number);
         if (r != REFUSE_NONE)
@@ -141,26 +146,31 @@ enum refusal event_claim_port(struct event_claim *c, struct domain *d, struct do
     }
 }
 
-static unsigned *bucket_use(struct domain *d, evtchn_port_t number)
+void event_claim_end(const struct event_claim *c)
 {
-    return &d->events.bucket[number / EVENT_BUCKET_PORTS]->in_use;
+    spin_unlock(&c->d->events.lock);
 }
 
-void event_port_use(struct domain *d, const struct event_claim *c, enum event_state state,
-                    unsigned vcpu)
+static unsigned *bucket_use(struct domain *d, evtchn_port_t number)
 {
-    c->port->state = (uint8_t)state;
-    c->port->vcpu = (uint16_t)vcpu;
-    c->port->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    d->events.in_use++;
-    ++*bucket_use(d, c->number);
+    return &d->events.bucket[number / EVENT_BUCKET_PORTS].in_use;
+}
+
+void event_port_use(const struct event_claim *c, enum event_state state, unsigned vcpu)
+{
+    event_port_set_state(c->port, state);
+    c->port->vcpu = (uint8_t)vcpu;
+    __atomic_store_n(&c->port->priority, EVTCHN_FIFO_PRIORITY_DEFAULT, __ATOMIC_RELAXED);
+    c->d->events.in_use++;
+    ++*bucket_use(c->d, c->number);
 }
 
 void event_port_free(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
-    *port = (struct event_port){// back to vcpu 0
-                                .last_priority = port->last_priority,
-                                .last_vcpu = port->last_vcpu};
+    event_port_set_state(port, EVENT_FREE);
+    port->is_changing = port->is_saved = false;
+    port->vcpu = 0;
+    port->remote = NULL;
     event_port_clear_pending(d, number);
     d->events.in_use--;
     --*bucket_use(d, number);

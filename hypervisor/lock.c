@@ -26,8 +26,7 @@ static void check_before(const struct spinlock *l, bool second)
             panic("lock of rank %u taken while one of rank %u is held", l->rank, rank);
     }
     if (irq_enabled() &&
-        (l->rank == LOCK_EVENT || l->rank == LOCK_EVENT_QUEUE || l->rank == LOCK_SCHED ||
-         l->rank == LOCK_TIMER || l->rank == LOCK_CONSOLE))
+        ((l->rank >= LOCK_EVENT_PORT && l->rank <= LOCK_TIMER) || l->rank == LOCK_CONSOLE))
         panic("lock of rank %u taken with interrupts on", l->rank);
 }
 

@@ -97,6 +97,10 @@ UNIT_fifo_CFLAGS := -Itests/unit/host
 UNIT_fifo_race_SRCS := tests/unit/test_fifo_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
 UNIT_fifo_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_fifo_race_LIBS := -lpthread
+UNIT_TESTS += event_race
+UNIT_event_race_SRCS := tests/unit/test_event_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
+UNIT_event_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
+UNIT_event_race_LIBS := -lpthread -Wl,--wrap=event_fifo_is_linked
 UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c \
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_CFLAGS := -Itests/unit/host

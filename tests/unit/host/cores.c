@@ -45,15 +45,15 @@ void page_free(void *pages, unsigned order)
 
 bool domain_get(struct domain *d)
 {
-    ASSERT(d->ref_count > 0);
-    d->ref_count++;
+    unsigned before = __atomic_fetch_add(&d->ref_count, 1, __ATOMIC_SEQ_CST);
+    ASSERT(before > 0);
     return true;
 }
 
 void domain_put(struct domain *d)
 {
-    ASSERT(d->ref_count > 1);
-    d->ref_count--;
+    unsigned before = __atomic_fetch_sub(&d->ref_count, 1, __ATOMIC_SEQ_CST);
+    ASSERT(before > 1);
 }
 
 struct domain *domain_get_by_id(domid_t id)

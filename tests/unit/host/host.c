@@ -93,7 +93,7 @@ bool spin_trylock(struct spinlock *l)
 
 void spin_unlock(struct spinlock *l)
 {
-    ASSERT(l->is_held);
+    ASSERT(spin_is_locked(l));
     ASSERT(this_cpu()->locks_held[l->rank] > 0);
     this_cpu()->locks_held[l->rank]--;
     __atomic_store_n(&l->is_held, false, __ATOMIC_RELEASE);
@@ -113,7 +113,7 @@ void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags)
 
 bool spin_is_locked(const struct spinlock *l)
 {
-    return l->is_held;
+    return __atomic_load_n(&l->is_held, __ATOMIC_RELAXED);
 }
 
 size_t strlcpy(char *to, const char *from, size_t size)
