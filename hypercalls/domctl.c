@@ -99,7 +99,7 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
             continue;
         info->nr_online_vcpus++;
         is_running |= v->sched.is_running;
-        is_blocked &= v->sched.is_blocked;
+        is_blocked &= sched_is_waiting(v);
     }
     info->flags = (d->is_dying ? XEN_DOMINF_dying : 0) |
                   (d->is_shutdown ? XEN_DOMINF_shutdown : 0) |

@@ -77,7 +77,7 @@ enum refusal domctl_getvcpuinfo(struct hypercall *c, struct domain *d, struct xe
     if (!v)
         return info->vcpu < d->vcpu_limit ? REFUSE_NO_DOMAIN : REFUSE_BAD_ARGUMENT;
     info->online = v->is_online;
-    info->blocked = v->sched.is_blocked;
+    info->blocked = sched_is_waiting(v);
     info->running = v->sched.is_running;
     info->cpu_time = sched_cpu_time(v, time_now());
     info->cpu = v->sched.cpu;

@@ -48,18 +48,8 @@ static long op_up(struct hypercall *c, void *argument)
 
 static long op_down(struct hypercall *c, void *argument)
 {
-    struct vcpu *v = op_target(c);
-    struct domain *d = c->domain;
-    bool others = false;
-
-    for (unsigned i = 0; i < d->max_vcpus; i++)
-        others |= d->vcpu[i] != v && __atomic_load_n(&d->vcpu[i]->is_online, __ATOMIC_ACQUIRE);
-    if (!others) {
-        domain_shutdown(d, SHUTDOWN_poweroff); // the last one turns off the light
-        return 0;
-    }
-    if (__atomic_exchange_n(&v->is_online, false, __ATOMIC_SEQ_CST))
-        sched_sleep(v);
+    if (!sched_go_down(op_target(c)))
+        domain_shutdown(c->domain, SHUTDOWN_poweroff); // the last one turns off the light
     return 0;
 }
 

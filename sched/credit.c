@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The credit policy: proportional shares by weight over all CPUs, and caps.
 //
-// Each vcpu has a virtual time that advances while it runs, more slowly the heavier its domain is;
-// what has the least runs first. A domain's weight is shared by those of its vcpus that want to run.
+// What is charged is the domain: its virtual time advances whenever one of its vcpus runs, more slowly the
+// heavier it is, and the domain that has the least runs first. However the work goes round among its
+// vcpus, all of it is in that one account.
+// The vcpus of a domain have virtual times of their own, which say who of them is next, and who was asleep
+// and may run before long work. They stay within a band around the account of the domain: not more than the
+// wake-up bonus below it, not more than a slice above. So they change the order, and the account the shares.
+// As the account advances while vcpus wait, they are compared when one is picked, not when they queue.
 // The clock is the highest virtual time at which anything was picked (start-time fair queueing:
-// Goyal, Guo, Vin, SIGCOMM 1996); who wakes up starts near it, so sleeping saves up nothing but a
+// Goyal, Guo, Vin, SIGCOMM 1996); a domain that wakes up starts near it, so sleeping saves up nothing but a
 // small bonus that lets short work preempt long. Nobody falls behind the clock by more than a bound,
 // because with fewer runnable vcpus than CPUs weights cannot be honoured and must not be remembered.
 // A cap limits a domain to a percentage of one CPU, window by window; what was overrun counts in the
@@ -34,45 +39,69 @@ static uint64_t clock_read(void)
     return __atomic_load_n(&credit_clock, __ATOMIC_RELAXED);
 }
 
-// Virtual time of `ran` ns, at the weight that one active vcpu of the domain has.
 static uint64_t to_virtual(const struct domain *d, uint64_t ran)
 {
-    uint64_t active = __atomic_load_n(&d->sched.active, __ATOMIC_RELAXED);
-    return MIN(ran, CHARGE_MAX) * SCHED_WEIGHT_DEFAULT * MAX(active, 1) / d->sched.weight;
+    return MIN(ran, CHARGE_MAX) * SCHED_WEIGHT_DEFAULT / d->sched.weight;
+}
+
+static uint64_t account_read(const struct domain *d)
+{
+    return __atomic_load_n(&d->sched.vtime, __ATOMIC_RELAXED);
+}
+
+// Let an account or the clock be at least this.
+static void raise_to(uint64_t *account, uint64_t least)
+{
+    uint64_t value = __atomic_load_n(account, __ATOMIC_RELAXED);
+    while (difference(least, value) > 0 &&
+           !__atomic_compare_exchange_n(account, &value, least, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return difference(a, b) > 0 ? a : b;
+}
+
+// What counts of a vcpu that waits or runs: its own time, but at most the bonus ahead of its domain.
+static uint64_t place_of(const struct vcpu *v)
+{
+    return later(v->sched.vtime, account_read(v->domain) - WAKE_BONUS);
 }
 
 static void credit_vcpu_init(struct vcpu *v)
 {
     v->sched.vtime = clock_read();
+    raise_to(&v->domain->sched.vtime, v->sched.vtime);
 }
 
 static void credit_wake(struct vcpu *v)
 {
+    struct domain *d = v->domain;
     uint64_t start = clock_read() - WAKE_BONUS;
-    if (difference(v->sched.vtime, start) < 0)
-        v->sched.vtime = start;
+
+    if (__atomic_load_n(&d->sched.active, __ATOMIC_RELAXED) <= 1) // the whole domain was asleep
+        raise_to(&d->sched.vtime, start);
+    v->sched.vtime = later(v->sched.vtime, start);
 }
 
 static void credit_picked(struct vcpu *v)
 {
-    uint64_t clock = clock_read();
-    while (difference(v->sched.vtime, clock) > 0 &&
-           !__atomic_compare_exchange_n(&credit_clock, &clock, v->sched.vtime, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
+    raise_to(&credit_clock, account_read(v->domain));
 }
 
 static bool credit_precedes(const struct vcpu *a, const struct vcpu *b)
 {
-    return difference(a->sched.vtime, b->sched.vtime) < 0;
+    return difference(place_of(a), place_of(b)) < 0;
 }
 
 static bool credit_preempts(const struct vcpu *v, const struct vcpu *running, uint64_t now)
 {
-    uint64_t theirs = running->sched.vtime;
+    uint64_t theirs = place_of(running);
     if (running->runstate.state == RUNSTATE_running && now > running->sched.run_since)
         theirs += to_virtual(running->domain, now - running->sched.run_since);
-    return difference(theirs, v->sched.vtime) > (int64_t)GRANULARITY;
+    return difference(theirs, place_of(v)) > (int64_t)GRANULARITY;
 }
 
 static uint64_t cap_allowance(const struct domain *d)
@@ -100,11 +129,15 @@ static void cap_advance(struct domain *d, uint64_t now)
 static void credit_charge(struct vcpu *v, uint64_t ran, uint64_t now)
 {
     struct domain *d = v->domain;
-    uint64_t earliest = clock_read() - LAG_MAX;
+    uint64_t used = to_virtual(d, ran);
+    uint64_t active = __atomic_load_n(&d->sched.active, __ATOMIC_RELAXED);
 
-    v->sched.vtime += to_virtual(d, ran);
-    if (difference(v->sched.vtime, earliest) < 0)
-        v->sched.vtime = earliest;
+    __atomic_fetch_add(&d->sched.vtime, used, __ATOMIC_RELAXED);
+    raise_to(&d->sched.vtime, clock_read() - LAG_MAX);
+    // Behind those of its domain that wait, whose share it has used.
+    v->sched.vtime += used * MAX(active, 1);
+    uint64_t own = place_of(v), latest = account_read(d) + to_virtual(d, SLICE);
+    v->sched.vtime = difference(own, latest) > 0 ? latest : own;
     if (d->sched.cap) {
         cap_advance(d, now);
         __atomic_fetch_add(&d->sched.cap_used, ran, __ATOMIC_RELAXED);

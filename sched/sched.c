@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Run queues, waking, sleeping and picking. See sched.h for invariants and locks.
 //
-// One queue a CPU, in the order of the policy. Work moves in two ways: a vcpu that wakes up goes to
+// One queue a CPU; the policy says who of it is next, first come first served where it does not care, when
+// somebody is picked. Work moves in two ways: a vcpu that wakes up goes to
 // an idle CPU when there is one it may use, and a CPU that picks takes from another queue what
 // should run before its own best choice. So no CPU idles while a vcpu that it could run waits, and
 // shares are fair over all CPUs, not within each.
@@ -72,10 +73,7 @@ static struct sched_cpu *queue_lock(struct vcpu *v, uint64_t *flags)
 
 static void queue_insert(struct sched_cpu *c, struct vcpu *v)
 {
-    struct list *pos = c->queue.next;
-    while (pos != &c->queue && !policy->precedes(v, vcpu_of(pos)))
-        pos = pos->next;
-    list_insert_before(pos, &v->sched.link);
+    list_append(&c->queue, &v->sched.link);
     v->sched.is_queued = true;
     __atomic_store_n(&c->waiting, c->waiting + 1, __ATOMIC_RELAXED);
 }
@@ -125,6 +123,16 @@ static void window_begin(void *data, uint64_t now)
         timer_set(&sched_window_timer, policy->next_window(now));
 }
 
+enum refusal sched_set_weight_cap(struct domain *d, unsigned weight, unsigned cap)
+{
+    if (weight < 1 || weight > SCHED_WEIGHT_MAX || cap > 100 * d->max_vcpus)
+        return REFUSE_BAD_ARGUMENT;
+    __atomic_store_n(&d->sched.weight, (uint16_t)weight, __ATOMIC_RELAXED);
+    __atomic_store_n(&d->sched.cap, (uint16_t)cap, __ATOMIC_RELAXED);
+    window_begin(NULL, time_now()); // who waited for the old cap competes again
+    return REFUSE_NONE;
+}
+
 void sched_init(void)
 {
     for (unsigned cpu = 0; cpu < HV_MAX_CPUS; cpu++) {
@@ -162,7 +170,7 @@ bool sched_is_runnable(const struct vcpu *v)
            !__atomic_load_n(&d->is_dying, __ATOMIC_ACQUIRE);
 }
 
-static bool waits_for_event(const struct vcpu *v)
+bool sched_is_waiting(const struct vcpu *v)
 {
     return __atomic_load_n(&v->sched.is_blocked, __ATOMIC_ACQUIRE) ||
            (__atomic_load_n(&v->domain->sched.poll_mask, __ATOMIC_ACQUIRE) >> v->id & 1);
@@ -219,7 +227,7 @@ void sched_wake(struct vcpu *v)
             policy->wake(v);
             place(&c, v, &flags, !is_live(v));
         }
-    } else if (v->runstate.state == RUNSTATE_blocked && !waits_for_event(v)) {
+    } else if (v->runstate.state == RUNSTATE_blocked && !sched_is_waiting(v)) {
         sched_runstate_set(v, RUNSTATE_offline, now);
     }
     spin_unlock_irqrestore(&c->lock, flags);
@@ -276,18 +284,21 @@ void sched_yield_cpu(struct vcpu *v)
 // The best of the own queue; what is over its cap is parked on the way.
 static struct vcpu *best_waiting(struct sched_cpu *c, uint64_t now)
 {
+    struct vcpu *best = NULL;
     struct list *next;
     for (struct list *pos = c->queue.next; pos != &c->queue; pos = next) {
         struct vcpu *v = vcpu_of(pos);
         next = pos->next;
         if (!may_use(v, c->id))
             continue;
-        if (!policy->is_capped(v, now))
-            return v;
-        queue_remove(c, v);
-        park(c, v, now);
+        if (policy->is_capped(v, now)) {
+            queue_remove(c, v);
+            park(c, v, now);
+        } else if (!best || policy->precedes(v, best)) {
+            best = v;
+        }
     }
-    return NULL;
+    return best;
 }
 
 // Take a vcpu from another queue that should run before `best` (NULL: anything is better). Queues
@@ -306,12 +317,10 @@ static struct vcpu *steal(struct sched_cpu *c, const struct vcpu *best, uint64_t
         LIST_FOR_EACH(pos, &other->queue)
         {
             struct vcpu *v = vcpu_of(pos);
-            if (best && !policy->preempts(v, best, now))
-                break; // the queue is in order: later ones are no better
             if (is_live(v) || !may_use(v, c->id) || policy->is_capped(v, now))
                 continue;
-            found = v;
-            break;
+            if (found ? policy->precedes(v, found) : !best || policy->preempts(v, best, now))
+                found = v;
         }
         if (found) {
             queue_remove(other, found);
@@ -342,7 +351,7 @@ static void leave(struct sched_cpu *c, struct vcpu *v, bool wants, uint64_t now)
     if (is_idle_vcpu(c, v)) {
         sched_runstate_set(v, RUNSTATE_runnable, now);
     } else if (!wants) {
-        sched_runstate_set(v, waits_for_event(v) ? RUNSTATE_blocked : RUNSTATE_offline, now);
+        sched_runstate_set(v, sched_is_waiting(v) ? RUNSTATE_blocked : RUNSTATE_offline, now);
     } else {
         sched_runstate_set(v, RUNSTATE_runnable, now);
         if (policy->is_capped(v, now))

@@ -46,6 +46,7 @@ struct sched_domain {
     uint16_t cap;        // percent of one CPU, 0 = no limit
     uint32_t poll_mask;  // atomic: vcpus that are in SCHEDOP_poll
     uint32_t active;     // atomic: vcpus that run or want to
+    uint64_t vtime;      // atomic, policy: virtual time that all its vcpus have used
     uint64_t cap_used;   // atomic: ns used in the current window, and what was overrun before
     uint64_t cap_window; // atomic: number of that window
     struct timer watchdog[SCHED_WATCHDOGS]; // ids 1, 2 of SCHEDOP_watchdog
@@ -63,11 +64,16 @@ void sched_vcpu_destroy(struct vcpu *v);            // after sched_sleep_sync()
 // --- state changes. `wake` and `sleep` only make the scheduler look again at pause counts, is_online
 // and so on: change those first, then call.
 bool sched_is_runnable(const struct vcpu *v);
+bool sched_is_waiting(const struct vcpu *v); // in SCHEDOP_block or SCHEDOP_poll
 void sched_wake(struct vcpu *v);
 void sched_sleep(struct vcpu *v);
 void sched_sleep_sync(struct vcpu *v); // waits until its context is off every CPU; not on itself
 // Something is pending for it: end a block or poll, or, if it runs elsewhere, make it look.
 void sched_kick(struct vcpu *v);
+
+// Take a vcpu down (VCPUOP_down). False when it is the last one that is up: then it stays so, and its domain
+// has come to its end. Of several calls at once one finds itself the last.
+bool sched_go_down(struct vcpu *v);
 
 // --- operations of the running vcpu; it leaves the CPU at the next softirq
 void sched_yield_cpu(struct vcpu *v);
@@ -103,7 +109,7 @@ struct sched_policy {
     void (*wake)(struct vcpu *v);                               // it was not runnable before
     void (*charge)(struct vcpu *v, uint64_t ran, uint64_t now); // it ran for `ran` ns
     void (*picked)(struct vcpu *v);
-    bool (*precedes)(const struct vcpu *a, const struct vcpu *b); // order of a queue
+    bool (*precedes)(const struct vcpu *a, const struct vcpu *b); // who is picked first
     bool (*preempts)(const struct vcpu *v, const struct vcpu *running, uint64_t now);
     bool (*is_capped)(struct vcpu *v, uint64_t now); // must wait for the next window
     uint64_t (*slice)(struct vcpu *v, uint64_t now); // ns that it may run

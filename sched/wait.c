@@ -72,6 +72,24 @@ void sched_poll_notify(struct domain *d, evtchn_port_t port)
     }
 }
 
+// --- going down
+
+bool sched_go_down(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+    bool others = false;
+
+    // Two that go down at once must not each take the other for one that stays.
+    spin_lock(&d->lock);
+    for (unsigned i = 0; i < d->max_vcpus; i++)
+        others |= d->vcpu[i] != v && __atomic_load_n(&d->vcpu[i]->is_online, __ATOMIC_ACQUIRE);
+    bool was_up = others && __atomic_exchange_n(&v->is_online, false, __ATOMIC_SEQ_CST);
+    spin_unlock(&d->lock);
+    if (was_up)
+        sched_sleep(v);
+    return others;
+}
+
 // --- life cycle of what the scheduler keeps in domains and vcpus
 
 static void watchdog_expired(void *data, uint64_t now)
@@ -90,15 +108,6 @@ void sched_domain_destroy(struct domain *d)
 {
     for (unsigned i = 0; i < SCHED_WATCHDOGS; i++)
         timer_stop_sync(&d->sched.watchdog[i]);
-}
-
-enum refusal sched_set_weight_cap(struct domain *d, unsigned weight, unsigned cap)
-{
-    if (weight < 1 || weight > SCHED_WEIGHT_MAX || cap > 100 * d->max_vcpus)
-        return REFUSE_BAD_ARGUMENT;
-    __atomic_store_n(&d->sched.weight, (uint16_t)weight, __ATOMIC_RELAXED);
-    __atomic_store_n(&d->sched.cap, (uint16_t)cap, __ATOMIC_RELAXED);
-    return REFUSE_NONE;
 }
 
 void sched_vcpu_init(struct vcpu *v, unsigned cpu)

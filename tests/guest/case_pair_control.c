@@ -131,6 +131,63 @@ static void information(void)
     end_counting(peer);
 }
 
+// A poll that never ends by itself; its port is masked and nobody sends to it before end_poll().
+static long poll_for_ever(long unused, long unused2, long unused3)
+{
+    struct evtchn_alloc_unbound port = {.dom = DOMID_SELF, .remote_dom = 0};
+    struct sched_poll poll = {.nr_ports = 1};
+
+    (void)unused, (void)unused2, (void)unused3;
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &port), 0);
+    set_xen_guest_handle(poll.ports, &port.port);
+    __atomic_store_n(&pair_box.data[0], port.port, __ATOMIC_SEQ_CST);
+    return hypercall_sched_op(SCHEDOP_poll, &poll);
+}
+
+static long close_port(long port, long unused, long unused2)
+{
+    struct evtchn_close close = {.port = (evtchn_port_t)port};
+
+    (void)unused, (void)unused2;
+    return hypercall_event_channel_op(EVTCHNOP_close, &close);
+}
+
+static uint64_t vcpu_is_blocked(domid_t domid)
+{
+    memset(&op, 0, sizeof(op));
+    EXPECT(domctl(XEN_DOMCTL_getvcpuinfo, domid), 0);
+    return op.u.getvcpuinfo.blocked;
+}
+
+// A vcpu that polls is shown as blocked, as one in SCHEDOP_block is.
+static void blocked_in_a_poll(void)
+{
+    struct peer *peer = peer_get(0);
+    struct xen_domctl_getdomaininfo info;
+    struct evtchn_bind_interdomain bind;
+    struct evtchn_send send;
+    uint64_t limit = time_now() + 10 * NSEC_PER_SEC;
+
+    REQUIRE(peer);
+    memset(peer->box->data, 0, sizeof(peer->box->data));
+    peer_start(peer, poll_for_ever, 0, 0, 0);
+    do {
+        thread_sleep(NSEC_PER_MSEC);
+        EXPECT(domctl_get_info(peer->domid, &info), 0);
+    } while ((!counted(peer) || !(info.flags & XEN_DOMINF_blocked)) && time_now() < limit);
+    EXPECT(info.flags & (XEN_DOMINF_blocked | XEN_DOMINF_running), XEN_DOMINF_blocked);
+    EXPECT(vcpu_is_blocked(peer->domid), 1);
+    EXPECT(op.u.getvcpuinfo.running, 0);
+    bind = (struct evtchn_bind_interdomain){.remote_dom = peer->domid,
+                                            .remote_port = (evtchn_port_t)counted(peer)};
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &bind), 0);
+    send.port = bind.local_port;
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_send, &send), 0);
+    EXPECT(peer_wait(peer), 0);
+    EXPECT(hypercall_event_channel_op(EVTCHNOP_close, &(struct evtchn_close){bind.local_port}), 0);
+    EXPECT(peer_call(peer, close_port, (long)counted(peer), 0, 0), 0);
+}
+
 // --- contexts ----------------------------------------------------------------------------------------------
 
 // Waits until the register is not 0 any more.
@@ -489,6 +546,7 @@ static void exchange(void)
 static const struct report_case cases[] = {
     REPORT_CASE(pausing),
     REPORT_CASE(information),
+    REPORT_CASE(blocked_in_a_poll),
     REPORT_CASE(context_of_a_running_vcpu),
     REPORT_CASE(contexts_refused),
     REPORT_CASE(memory_for_another),

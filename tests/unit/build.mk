@@ -103,8 +103,8 @@ UNIT_event_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_event_race_LIBS := -lpthread -Wl,--wrap=event_fifo_is_linked
 UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c \
 	hypervisor/timer.c $(CORES_HOST)
-UNIT_sched_CFLAGS := -Itests/unit/host
-UNIT_sched_LIBS := -Wl,--wrap=spin_trylock
+UNIT_sched_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
+UNIT_sched_LIBS := -Wl,--wrap=spin_trylock -lpthread
 
 UNIT_TESTS += domain_table
 UNIT_domain_table_SRCS := tests/unit/test_domain_table.c hypervisor/domain_table.c tests/unit/host/host.c

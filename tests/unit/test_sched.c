@@ -8,6 +8,8 @@
 #include "tests/report.h"
 #include "tests/unit/host/cores.h"
 #include <CUnit/CUnit.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MS 1000000ull
@@ -208,6 +210,116 @@ static void caps(void)
     domain_stop(a), domain_stop(b);
     settle();
     host_domain_drop(a), host_domain_drop(b);
+}
+
+// --- a domain whose vcpus hand the work round has one share, however many take part
+
+static void block_vcpu(struct vcpu *v)
+{
+    v->sched.is_blocked = true;
+    if (current[v->sched.cpu] == v)
+        cpu_get(v->sched.cpu)->softirq_pending |= 1u << SOFTIRQ_SCHEDULE;
+    else
+        sched_sleep(v);
+}
+
+// Blocked at first, but for vcpu 0.
+static struct domain *crowd_start(domid_t id, unsigned vcpus)
+{
+    struct domain *d = domain_start(id, vcpus, 256, 0);
+    for (unsigned i = 1; i < vcpus; i++)
+        block_vcpu(d->vcpu[i]);
+    settle();
+    return d;
+}
+
+// Whoever runs hands over after so much time of its own (0: before its slice ends, at random).
+static void take_turns(struct domain *d, uint64_t turn, uint64_t ns)
+{
+    unsigned me = 0;
+    uint64_t next = turn ? turn : MS;
+    for (uint64_t end = host_now + ns; host_now < end;) {
+        advance(MS / 4, MS / 4);
+        if (sched_cpu_time(d->vcpu[me], host_now) < next)
+            continue;
+        struct vcpu *before = d->vcpu[me];
+        me = (me + 1) % d->max_vcpus;
+        if (d->vcpu[me] == before)
+            continue;
+        sched_kick(d->vcpu[me]);
+        block_vcpu(before);
+        next = sched_cpu_time(d->vcpu[me], host_now) + (turn ? turn : MS + host_random(9) * MS);
+    }
+}
+
+#define CHECK_FAIR(used, wanted)                                                                   \
+    CU_ASSERT((double)(used) > 0.98 * (double)(wanted) && (double)(used) < 1.02 * (double)(wanted))
+
+static void crowd_stop(struct domain *crowd, struct domain *rival)
+{
+    domain_stop(crowd), domain_stop(rival);
+    settle();
+    host_domain_drop(crowd), host_domain_drop(rival);
+}
+
+static void turns_are_one_share(void)
+{
+    const uint64_t turns[] = {0, MS / 2, 2 * MS, 5 * MS, 9 * MS, 12 * MS};
+    for (unsigned vcpus = 1; vcpus <= 32; vcpus += vcpus < 4 ? 1 : 4) {
+        for (unsigned t = 0; t < sizeof(turns) / sizeof(turns[0]); t++) {
+            machine_start(1);
+            struct domain *crowd = crowd_start(1, vcpus), *rival = domain_start(2, 1, 256, 0);
+            take_turns(crowd, turns[t], 6000 * MS);
+            CHECK_FAIR(used_by(rival), 3000 * MS);
+            crowd_stop(crowd, rival);
+        }
+    }
+}
+
+// Any number of them may run at a moment, woken and blocked at random; one always wants to. `rivals` of one
+// vcpu each, on two CPUs if there are two.
+static void random_crowd(unsigned vcpus, unsigned cpus, unsigned steps)
+{
+    unsigned awake = 1, rivals = cpus == 1 ? 1 : 3;
+    struct domain *crowd, *rival[3];
+
+    machine_start(cpus);
+    crowd = crowd_start(1, vcpus);
+    for (unsigned i = 0; i < rivals; i++)
+        rival[i] = domain_start((domid_t)(2 + i), 1, 256, 0);
+    uint64_t begin = host_now;
+    unsigned bias = 1 + host_random(9);
+    for (unsigned step = 0; step < steps; step++) {
+        struct vcpu *v = crowd->vcpu[host_random(vcpus)];
+        if (step % 256 == 0)
+            bias = 1 + host_random(9);
+        if (v->sched.is_blocked && host_random(10) < bias) {
+            awake++;
+            sched_kick(v);
+        } else if (!v->sched.is_blocked && awake > 1) {
+            awake--;
+            block_vcpu(v);
+        }
+        advance(MS / 2 * (1 + host_random(6)), MS / 2);
+    }
+    for (unsigned i = 0; i < rivals; i++)
+        CHECK_FAIR(used_by(rival[i]), (host_now - begin) / 2);
+    for (unsigned i = 0; i < rivals; i++)
+        domain_stop(rival[i]);
+    domain_stop(crowd);
+    settle();
+    host_domain_drop(crowd);
+    for (unsigned i = 0; i < rivals; i++)
+        host_domain_drop(rival[i]);
+}
+
+static void random_hand_over(void)
+{
+    const char *wanted = getenv("SCHED_STEPS"); // the long form: SCHED_STEPS=100000
+    unsigned steps = wanted ? (unsigned)atoi(wanted) : 4000;
+    for (unsigned vcpus = 2; vcpus <= 32; vcpus *= 2)
+        for (unsigned cpus = 1; cpus <= 2; cpus++)
+            random_crowd(vcpus, cpus, steps);
 }
 
 // Who sleeps most of the time gets the CPU soon when it wakes up.
@@ -513,11 +625,56 @@ static void poll_times_out(void)
     host_domain_drop(d);
 }
 
+// --- the last vcpus go down at once
+
+#define GOING 2u
+static pthread_barrier_t down_together;
+static unsigned found_last;
+
+static void *go_down(void *argument)
+{
+    struct vcpu *v = argument;
+    pthread_barrier_wait(&down_together);
+    if (!sched_go_down(v))
+        __atomic_add_fetch(&found_last, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static void one_of_them_is_the_last(void)
+{
+    machine_start(1);
+    struct domain *d = domain_start(1, GOING, 256, 0);
+    pthread_t thread[GOING];
+    spin_lock_init(&d->lock, LOCK_DOMAIN);
+    host_has_threads = true;
+    for (unsigned round = 0; round < 200; round++) {
+        unsigned up = 0;
+        found_last = 0;
+        pthread_barrier_init(&down_together, NULL, GOING);
+        for (unsigned i = 0; i < GOING; i++) {
+            d->vcpu[i]->is_online = true;
+            pthread_create(&thread[i], NULL, go_down, d->vcpu[i]);
+        }
+        for (unsigned i = 0; i < GOING; i++)
+            pthread_join(thread[i], NULL);
+        for (unsigned i = 0; i < GOING; i++)
+            up += d->vcpu[i]->is_online;
+        CU_ASSERT_EQUAL_FATAL(found_last, 1);
+        CU_ASSERT_EQUAL_FATAL(up, 1);
+    }
+    host_has_threads = false;
+    domain_stop(d);
+    settle();
+    host_domain_drop(d);
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(weights_on_one_cpu),
     REPORT_CASE(equal_shares_over_two_cpus),
     REPORT_CASE(weights_larger_than_a_cpu),
     REPORT_CASE(caps),
+    REPORT_CASE(turns_are_one_share),
+    REPORT_CASE(random_hand_over),
     REPORT_CASE(short_work_preempts),
     REPORT_CASE(random_life),
     REPORT_CASE(affinity_must_name_an_online_cpu),
@@ -525,6 +682,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(woken_while_it_leaves),
     REPORT_CASE(no_wakeup_is_lost),
     REPORT_CASE(poll_times_out),
+    REPORT_CASE(one_of_them_is_the_last),
 };
 
 int main(void)
