@@ -29,7 +29,7 @@ struct domain;
 struct vcpu;
 
 #define EVENT_BUCKET_PORTS 128
-#define EVENT_FIRST_BUCKETS (EVTCHN_2L_NR_CHANNELS / EVENT_BUCKET_PORTS)
+#define EVENT_FIRST_BUCKETS 16 // in the domain itself, which is one page
 #define EVENT_BUCKETS (EVTCHN_FIFO_NR_CHANNELS / EVENT_BUCKET_PORTS)
 
 enum event_state {

@@ -9,6 +9,7 @@ _Static_assert(DOMAIN_MAX_VCPUS <= UINT8_MAX, "a vcpu fits into its field");
 #define DIRECTORY_ORDER 2
 _Static_assert(EVENT_BUCKETS * sizeof(struct event_bucket) == PAGE_SIZE << DIRECTORY_ORDER,
                "all buckets");
+#define FIRST_PORTS (EVENT_FIRST_BUCKETS * EVENT_BUCKET_PORTS)
 #define VALID_STEP 64 // ports that become valid at once: what Xen has, so that errors are the same
 #define SEARCH_LOOKS                                                                               \
     8192u // more than any search takes but among closed ports that are still in queues
@@ -104,10 +105,9 @@ static void grow_directory(struct event_domain *e, struct event_bucket *all)
 static enum refusal add_ports(struct domain *d, evtchn_port_t number)
 {
     struct event_domain *e = &d->events;
-    struct event_bucket *all = number < EVTCHN_2L_NR_CHANNELS ? NULL : page_alloc(DIRECTORY_ORDER);
+    struct event_bucket *all = number < FIRST_PORTS ? NULL : page_alloc(DIRECTORY_ORDER);
     struct event_port *ports = ports_alloc();
-    enum refusal r = ports && (all || number < EVTCHN_2L_NR_CHANNELS) ? REFUSE_NONE
-                                                                      : REFUSE_NO_MEMORY;
+    enum refusal r = ports && (all || number < FIRST_PORTS) ? REFUSE_NONE : REFUSE_NO_MEMORY;
     spin_lock(&e->lock);
     if (r == REFUSE_NONE && e->valid_ports == number) {
         if (all && e->bucket == e->first) {
