@@ -50,7 +50,7 @@ static uint64_t account_read(const struct domain *d)
 }
 
 // Let an account or the clock be at least this.
-static void raise_to(uint64_t *account, uint64_t least)
+static inline void raise_to(uint64_t *account, uint64_t least)
 {
     uint64_t value = __atomic_load_n(account, __ATOMIC_RELAXED);
     while (difference(least, value) > 0 &&
@@ -129,15 +129,19 @@ static void cap_advance(struct domain *d, uint64_t now)
 static void credit_charge(struct vcpu *v, uint64_t ran, uint64_t now)
 {
     struct domain *d = v->domain;
-    uint64_t used = to_virtual(d, ran);
+    uint64_t used = to_virtual(d, ran), earliest = clock_read() - LAG_MAX;
     uint64_t active = __atomic_load_n(&d->sched.active, __ATOMIC_RELAXED);
+    uint64_t account = __atomic_add_fetch(&d->sched.vtime, used, __ATOMIC_RELAXED);
 
-    __atomic_fetch_add(&d->sched.vtime, used, __ATOMIC_RELAXED);
-    raise_to(&d->sched.vtime, clock_read() - LAG_MAX);
-    // Behind those of its domain that wait, whose share it has used.
-    v->sched.vtime += used * MAX(active, 1);
-    uint64_t own = place_of(v), latest = account_read(d) + to_virtual(d, SLICE);
-    v->sched.vtime = difference(own, latest) > 0 ? latest : own;
+    if (difference(account, earliest) < 0)
+        raise_to(&d->sched.vtime, earliest);
+    if (active > 1) { // behind those of its domain that wait, whose share it has used
+        v->sched.vtime += used * active;
+        uint64_t own = place_of(v), latest = account + to_virtual(d, SLICE);
+        v->sched.vtime = difference(own, latest) > 0 ? latest : own;
+    } else {
+        v->sched.vtime = account;
+    }
     if (d->sched.cap) {
         cap_advance(d, now);
         __atomic_fetch_add(&d->sched.cap_used, ran, __ATOMIC_RELAXED);

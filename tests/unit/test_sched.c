@@ -128,6 +128,13 @@ static void settle(void)
     CU_FAIL_FATAL("softirqs never end");
 }
 
+static void domain_end(struct domain *d)
+{
+    domain_stop(d);
+    settle();
+    host_domain_drop(d);
+}
+
 static void advance(uint64_t ns, uint64_t step)
 {
     for (uint64_t end = host_now + ns; host_now < end; host_now += step) {
@@ -255,13 +262,6 @@ static void take_turns(struct domain *d, uint64_t turn, uint64_t ns)
 #define CHECK_FAIR(used, wanted)                                                                   \
     CU_ASSERT((double)(used) > 0.98 * (double)(wanted) && (double)(used) < 1.02 * (double)(wanted))
 
-static void crowd_stop(struct domain *crowd, struct domain *rival)
-{
-    domain_stop(crowd), domain_stop(rival);
-    settle();
-    host_domain_drop(crowd), host_domain_drop(rival);
-}
-
 static void turns_are_one_share(void)
 {
     const uint64_t turns[] = {0, MS / 2, 2 * MS, 5 * MS, 9 * MS, 12 * MS};
@@ -271,7 +271,7 @@ static void turns_are_one_share(void)
             struct domain *crowd = crowd_start(1, vcpus), *rival = domain_start(2, 1, 256, 0);
             take_turns(crowd, turns[t], 6000 * MS);
             CHECK_FAIR(used_by(rival), 3000 * MS);
-            crowd_stop(crowd, rival);
+            domain_end(crowd), domain_end(rival);
         }
     }
 }
@@ -305,12 +305,8 @@ static void random_crowd(unsigned vcpus, unsigned cpus, unsigned steps)
     for (unsigned i = 0; i < rivals; i++)
         CHECK_FAIR(used_by(rival[i]), (host_now - begin) / 2);
     for (unsigned i = 0; i < rivals; i++)
-        domain_stop(rival[i]);
-    domain_stop(crowd);
-    settle();
-    host_domain_drop(crowd);
-    for (unsigned i = 0; i < rivals; i++)
-        host_domain_drop(rival[i]);
+        domain_end(rival[i]);
+    domain_end(crowd);
 }
 
 static void random_hand_over(void)
@@ -475,9 +471,7 @@ static void affinity_must_name_an_online_cpu(void)
     CU_ASSERT_EQUAL(sched_set_affinity(d->vcpu[0], 2, SCHED_ALL_CPUS), REFUSE_NONE);
     settle();
     CU_ASSERT_PTR_EQUAL(current[1], d->vcpu[0]);
-    domain_stop(d);
-    settle();
-    host_domain_drop(d);
+    domain_end(d);
 }
 
 // A vcpu that is woken while its registers are still being saved must not start elsewhere.
@@ -498,9 +492,7 @@ static void not_before_its_context_is_saved(void)
     CU_ASSERT_FALSE(v->sched.is_running);
     settle();
     CU_ASSERT_PTR_EQUAL(current[v->sched.cpu], v);
-    domain_stop(d);
-    settle();
-    host_domain_drop(d);
+    domain_end(d);
 }
 
 // Woken in the middle of the pick that takes it off its CPU: the flag changes there, and the waker gets
@@ -586,9 +578,7 @@ static void wait_with(void (*before)(void), void (*after)(void), bool poll)
     }
     if (!poll)
         CU_ASSERT_EQUAL(waiting->info->evtchn_upcall_mask, 0);
-    domain_stop(d);
-    settle();
-    host_domain_drop(d);
+    domain_end(d);
 }
 
 static void no_wakeup_is_lost(void)
@@ -663,9 +653,7 @@ static void one_of_them_is_the_last(void)
         CU_ASSERT_EQUAL_FATAL(up, 1);
     }
     host_has_threads = false;
-    domain_stop(d);
-    settle();
-    host_domain_drop(d);
+    domain_end(d);
 }
 
 static const struct report_case cases[] = {
