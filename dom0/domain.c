@@ -15,6 +15,7 @@
 #include "dom0/domctl.h"
 #include "dom0/guest_build.h"
 #include "dom0/guest_console.h"
+#include "dom0/unpack.h"
 #include "dom0/xenstore_service.h"
 #include "hypercalls/paravane.h"
 #include "pvguest/block.h"
@@ -211,6 +212,24 @@ static int vifs_check(const struct xl_config *config, struct domain_error *error
     return 0;
 }
 
+/* A packed kernel is unpacked for as long as the domain is built. */
+static int image_build(struct guest_build *build)
+{
+    void *unpacked = NULL;
+
+    if (unpack_is_packed(build->kernel, build->kernel_size)) {
+        unpacked = unpack_gzip(build->kernel, build->kernel_size, &build->kernel_size,
+                               &build->error);
+        if (!unpacked) {
+            return -XEN_ENOEXEC;
+        }
+        build->kernel = unpacked;
+    }
+    int rc = guest_build(build);
+    free(unpacked);
+    return rc;
+}
+
 static int memory_build(struct domain *domain, struct guest_build *build,
                         struct domain_error *error)
 {
@@ -239,7 +258,7 @@ static int memory_build(struct domain *domain, struct guest_build *build,
         .maptrack_frames = config->limits.maptrack_frames,
     };
     memcpy(build->uuid, domain->uuid, sizeof(build->uuid));
-    rc = guest_build(build);
+    rc = image_build(build);
     return rc ? fail(error, rc, "kernel \"%s\": %s", config->kernel, build->error.text) : 0;
 }
 

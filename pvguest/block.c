@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The list of block devices, the checks that all drivers share, and synchronous access. A
- * synchronous transfer is cut into requests of at most the device's segments, one at a time.
+ * synchronous transfer is cut into requests of at most the device's segments, one at a time; where it does not
+ * begin or end with a sector of the medium, that sector goes through a page of its own.
  */
 #include <string.h>
 #include "pvguest/block.h"
@@ -152,22 +153,85 @@ static size_t sync_fill(const struct block_device *device, struct block_request 
     return taken;
 }
 
-static int transfer(struct block_device *device, enum block_operation operation, uint64_t sector,
-                    void *buffer, size_t count)
+/* Takes `excess` bytes off the end of the request. */
+static void sync_trim(struct block_request *request, size_t excess)
 {
-    struct sync_request sync = {.request.operation = operation};
-    size_t length = count * BLOCK_SECTOR_SIZE, at = 0;
+    while (excess) {
+        struct block_segment *last = &request->segments[request->segment_count - 1];
+        uint32_t n = excess < last->length ? (uint32_t)excess : last->length;
+        last->length -= n;
+        excess -= n;
+        request->segment_count -= last->length == 0;
+    }
+}
 
-    if ((uint64_t)buffer % BLOCK_SECTOR_SIZE != 0) {
+/* Whole sectors of the medium to or from the buffer itself, as many as one request has room for: *count is
+ * set to what was transferred, 0 if the buffer lies so that not even one fits. */
+static int transfer_whole(struct block_device *device, enum block_operation operation,
+                          uint64_t sector, char *buffer, size_t *count)
+{
+    struct sync_request sync = {
+        .request = {.operation = operation, .sector = sector}
+    };
+    size_t taken = sync_fill(device, &sync.request, buffer, *count * BLOCK_SECTOR_SIZE);
+
+    sync_trim(&sync.request, taken % device->sector_size);
+    *count = (taken - taken % device->sector_size) / BLOCK_SECTOR_SIZE;
+    return *count ? sync_run(device, &sync) : 0;
+}
+
+/* Part of one sector of the medium: the whole of it is read, and for a write changed and written back. */
+static int transfer_part(struct block_device *device, enum block_operation operation,
+                         uint64_t sector, char *buffer, size_t count)
+{
+    static struct mutex one_at_a_time; /* nobody else changes the sector between read and write */
+    size_t unit = device->sector_size / BLOCK_SECTOR_SIZE, whole = unit,
+           offset = sector % unit * BLOCK_SECTOR_SIZE;
+    char *bounce = page_alloc_dirty(0);
+
+    if (bounce == NULL) {
+        return -XEN_ENOMEM;
+    }
+    if (operation == BLOCK_WRITE) {
+        mutex_lock(&one_at_a_time);
+    }
+    int rc = transfer_whole(device, BLOCK_READ, sector - sector % unit, bounce, &whole);
+    if (rc == 0 && operation == BLOCK_READ) {
+        memcpy(buffer, bounce + offset, count * BLOCK_SECTOR_SIZE);
+    } else if (rc == 0) {
+        memcpy(bounce + offset, buffer, count * BLOCK_SECTOR_SIZE);
+        rc = transfer_whole(device, BLOCK_WRITE, sector - sector % unit, bounce, &whole);
+    }
+    if (operation == BLOCK_WRITE) {
+        mutex_unlock(&one_at_a_time);
+    }
+    page_free(bounce, 0);
+    return rc;
+}
+
+static int transfer(struct block_device *device, enum block_operation operation, uint64_t sector,
+                    char *buffer, size_t count)
+{
+    size_t unit = device->sector_size / BLOCK_SECTOR_SIZE;
+
+    if ((uint64_t)buffer % BLOCK_SECTOR_SIZE != 0 || sector > device->sectors ||
+        count > device->sectors - sector) {
         return -XEN_EINVAL;
     }
-    while (at < length) {
-        sync.request.sector = sector + at / BLOCK_SECTOR_SIZE;
-        at += sync_fill(device, &sync.request, (char *)buffer + at, length - at);
-        int rc = sync_run(device, &sync);
+    while (count > 0) {
+        size_t n = sector % unit == 0 ? count - count % unit : 0;
+        int rc = n ? transfer_whole(device, operation, sector, buffer, &n) : 0;
+        if (rc == 0 && n == 0) {
+            n = unit - sector % unit;
+            n = n < count ? n : count;
+            rc = transfer_part(device, operation, sector, buffer, n);
+        }
         if (rc != 0) {
             return rc;
         }
+        sector += n;
+        buffer += n * BLOCK_SECTOR_SIZE;
+        count -= n;
     }
     return 0;
 }
@@ -179,7 +243,7 @@ int block_read(struct block_device *device, uint64_t sector, void *buffer, size_
 
 int block_write(struct block_device *device, uint64_t sector, const void *buffer, size_t count)
 {
-    return transfer(device, BLOCK_WRITE, sector, (void *)(uintptr_t)buffer, count);
+    return transfer(device, BLOCK_WRITE, sector, (char *)(uintptr_t)buffer, count);
 }
 
 int block_flush(struct block_device *device)

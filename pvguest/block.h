@@ -64,7 +64,8 @@ int block_check(const struct block_device *device, const struct block_request *r
 /* Fills a segment for `length` bytes at an address of own RAM. */
 void block_segment_set(struct block_segment *segment, void *address, uint32_t length);
 
-/* Synchronous, from a thread; any buffer aligned to 512, any count of sectors. 0 or -XEN_E*. */
+/* Synchronous, from a thread; any buffer aligned to 512, any sector and count, whatever the medium's sectors are.
+ * 0 or -XEN_E*. */
 int block_read(struct block_device *device, uint64_t sector, void *buffer, size_t count);
 int block_write(struct block_device *device, uint64_t sector, const void *buffer, size_t count);
 int block_flush(struct block_device *device);

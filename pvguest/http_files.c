@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
  * See http_files.h. A file that is being sent has two chunks: one is handed to the server while the
- * thread fills the other. A chunk belongs to the thread while `filling`, to the server otherwise. If
- * the server closes a file during a read, the thread frees it afterwards.
+ * thread fills the other. A chunk belongs to the thread while it is not `ready`, to the server otherwise.
+ * If the server closes a source while the thread works on it, the thread frees it afterwards.
  */
 #include "pvguest/http_files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwip/apps/fs.h"
 #include "pvguest/memory.h"
 #include "pvguest/thread.h"
 #include <xen/errno.h>
 
-#define CHUNK_ORDER 4U /* 64 KiB */
-#define CHUNK (PAGE_SIZE << CHUNK_ORDER)
+#define CHUNK_ORDER 4U /* at most 64 KiB */
 #define PATH_MAX_LENGTH 255U
 #define DEPTH_MAX 8U /* as ISO 9660 itself */
-
-/* lwIP's hooks; it declares them in its own source file only. */
-int fs_open_custom(struct fs_file *file, const char *name);
-void fs_close_custom(struct fs_file *file);
-u8_t fs_canread_custom(struct fs_file *file);
-u8_t fs_wait_read_custom(struct fs_file *file, fs_wait_cb callback, void *arg);
-int fs_read_async_custom(struct fs_file *file, char *buffer, int count, fs_wait_cb callback,
-                         void *arg);
 
 struct page {
     const char *path;
@@ -42,30 +32,32 @@ struct entry {
 
 struct chunk {
     uint8_t *data;
-    uint32_t length, used;
-    bool filling, ready;
+    size_t length, used;
+    bool ready;
 };
 
-struct sending {
-    const struct entry *entry;
-    uint64_t offset; /* of the next chunk to be read */
+struct http_source {
+    char *text;                /* a page, else NULL */
+    const struct entry *entry; /* a file, else NULL */
+    uint64_t offset, end;      /* of the page: what is left; of the file: what is to be read */
     struct chunk chunks[2];
+    unsigned int order;   /* of the chunks' pages */
     unsigned int current; /* the chunk handed out next */
     bool failed, closed;
-    fs_wait_cb callback;
-    void *callback_arg;
-    struct sending *next; /* list of those with work for the thread */
+    void (*ready)(void *context);
+    void *context;
+    struct http_source *next; /* list of those with work for the thread */
     bool is_queued;
 };
 
 static struct page *pages;
 static struct entry *entries;
-static struct sending *queue, **queue_end = &queue;
+static struct http_source *queue, **queue_end = &queue;
 static struct wait_queue queue_wait;
 static bool thread_started;
 
 /* Reading ahead ------------------------------------------------------------------------------------- */
-static void queue_add(struct sending *s)
+static void queue_add(struct http_source *s)
 {
     if (!s->is_queued) {
         s->is_queued = true;
@@ -76,179 +68,190 @@ static void queue_add(struct sending *s)
     }
 }
 
-static void sending_free(struct sending *s)
+static void source_free(struct http_source *s)
 {
-    page_free(s->chunks[0].data, CHUNK_ORDER);
-    page_free(s->chunks[1].data, CHUNK_ORDER);
+    for (unsigned int i = 0; i < 2; i++) {
+        if (s->chunks[i].data != NULL) {
+            page_free(s->chunks[i].data, s->order);
+        }
+    }
+    free(s->text);
     free(s);
 }
 
 /* The chunk to be filled next: the current one if it is empty, else the other one. */
-static struct chunk *chunk_to_fill(struct sending *s)
+static struct chunk *chunk_to_fill(struct http_source *s)
 {
     for (unsigned int i = 0; i < 2; i++) {
         struct chunk *c = &s->chunks[(s->current + i) % 2];
-        if (!c->ready) {
-            return s->offset < s->entry->file.size && !s->failed ? c : NULL;
+        if (!c->ready && c->data != NULL) {
+            return s->offset < s->end && !s->failed ? c : NULL;
         }
     }
     return NULL;
 }
 
-static void sending_fill(struct sending *s)
+static void source_fill(struct http_source *s)
 {
-    struct chunk *c;
+    struct chunk *c = chunk_to_fill(s);
 
-    while (!s->closed && (c = chunk_to_fill(s)) != NULL) {
-        c->filling = true;
-        long n = iso9660_read(s->entry->volume, &s->entry->file, s->offset, c->data, CHUNK);
-        c->filling = false;
-        if (n <= 0) {
-            s->failed = true;
-        } else {
-            c->length = (uint32_t)n;
-            c->used = 0;
-            c->ready = true;
-            s->offset += (uint64_t)n;
-        }
-        if (!s->closed && s->callback != NULL) {
-            fs_wait_cb callback = s->callback;
-            s->callback = NULL;
-            callback(s->callback_arg); /* may close the file */
-        }
+    if (s->closed || c == NULL) {
+        return;
+    }
+    uint64_t left = s->end - s->offset, room = PAGE_SIZE << s->order;
+    long n = iso9660_read(s->entry->volume, &s->entry->file, s->offset, c->data,
+                          left < room ? left : room);
+    if (n <= 0) {
+        s->failed = true;
+    } else {
+        c->length = (size_t)n;
+        c->used = 0;
+        c->ready = true;
+        s->offset += (uint64_t)n;
+    }
+    if (!s->closed) {
+        s->ready(s->context); /* may close the source */
     }
 }
 
+/* One chunk for each in turn: a client with a long file does not hold the others up. */
 static void read_thread(void *arg)
 {
     (void)arg;
     for (;;) {
         wait_event(&queue_wait, queue != NULL);
-        struct sending *s = queue;
+        struct http_source *s = queue;
         queue = s->next;
         if (queue == NULL) {
             queue_end = &queue;
         }
-        sending_fill(s); /* is_queued stays set: a close leaves the freeing to us */
+        source_fill(s); /* is_queued stays set: a close leaves the freeing to us */
         s->is_queued = false;
         if (s->closed) {
-            sending_free(s);
+            source_free(s);
         } else if (chunk_to_fill(s) != NULL) {
             queue_add(s);
         }
     }
 }
 
-static struct sending *sending_open(const struct entry *entry)
+/* Sources ------------------------------------------------------------------------------------------- */
+static const struct entry *entry_find(const char *path)
 {
-    struct sending *s = calloc(1, sizeof(*s));
+    const struct entry *e = entries;
 
-    if (s == NULL) {
-        return NULL;
+    while (e != NULL && strcmp(e->path, path) != 0) {
+        e = e->next;
+    }
+    return e;
+}
+
+static const struct page *page_find(const char *path)
+{
+    const struct page *p = pages;
+
+    while (p != NULL && strcmp(p->path, path) != 0) {
+        p = p->next;
+    }
+    return p;
+}
+
+int http_source_open(const char *path, void (*ready)(void *context), void *context,
+                     struct http_source **source, struct http_resource *resource)
+{
+    const char *name = strcmp(path, "/") == 0 ? "/index.html" : path;
+    const struct page *page = page_find(name);
+    const struct entry *entry = page == NULL ? entry_find(name) : NULL;
+
+    if (page == NULL && entry == NULL) {
+        return -XEN_ENOENT;
+    }
+    struct http_source *s = calloc(1, sizeof(*s));
+    if (s != NULL && page != NULL) {
+        s->text = page->make(name);
+    }
+    if (s == NULL || (page != NULL && s->text == NULL)) {
+        free(s);
+        return -XEN_ENOMEM;
     }
     s->entry = entry;
-    s->chunks[0].data = page_alloc_dirty(CHUNK_ORDER);
-    s->chunks[1].data = page_alloc_dirty(CHUNK_ORDER);
-    if (s->chunks[0].data == NULL || s->chunks[1].data == NULL) {
-        sending_free(s);
-        return NULL;
-    }
-    queue_add(s);
-    return s;
-}
-
-/* lwIP's hooks -------------------------------------------------------------------------------------- */
-static int open_page(struct fs_file *file, const struct page *page)
-{
-    char *text = page->make(page->path);
-
-    if (text == NULL) {
-        return 0;
-    }
-    file->data = text;
-    file->len = (int)strlen(text);
-    file->index = file->len; /* all of it is in memory */
-    file->flags = FS_FILE_FLAGS_HEADER_PERSISTENT;
-    return 1;
-}
-
-int fs_open_custom(struct fs_file *file, const char *name)
-{
-    memset(file, 0, sizeof(*file));
-    for (const struct page *p = pages; p != NULL; p = p->next) {
-        if (strcmp(p->path, name) == 0) {
-            return open_page(file, p);
-        }
-    }
-    for (const struct entry *e = entries; e != NULL; e = e->next) {
-        if (strcmp(e->path, name) != 0) {
-            continue;
-        }
-        file->pextension = sending_open(e);
-        file->len = (int)e->file.size;
-        file->flags = FS_FILE_FLAGS_HEADER_PERSISTENT;
-        return file->pextension != NULL;
-    }
+    s->ready = ready;
+    s->context = context;
+    resource->type = http_type(name);
+    resource->size = page != NULL ? strlen(s->text) : entry->file.size;
+    resource->modified = page != NULL ? HTTP_NO_TIME : entry->file.modified;
+    *source = s;
     return 0;
 }
 
-void fs_close_custom(struct fs_file *file)
+int http_source_start(struct http_source *s, uint64_t first, uint64_t count)
 {
-    struct sending *s = file->pextension;
+    unsigned int chunks = 0;
 
+    s->offset = first;
+    s->end = first + count;
+    if (s->entry == NULL || count == 0) {
+        return 0;
+    }
+    while (s->order < CHUNK_ORDER && (PAGE_SIZE << s->order) < count) {
+        s->order++;
+    }
+    for (; chunks < 2 && (PAGE_SIZE << s->order) * chunks < count; chunks++) {
+        s->chunks[chunks].data = page_alloc_dirty(s->order);
+        if (s->chunks[chunks].data == NULL) {
+            return -XEN_ENOMEM;
+        }
+    }
+    queue_add(s);
+    return 0;
+}
+
+long http_source_peek(struct http_source *s, const void **data)
+{
+    const struct chunk *c = &s->chunks[s->current];
+
+    if (s->text != NULL) {
+        *data = s->text + s->offset;
+        return (long)(s->end - s->offset);
+    }
+    if (!c->ready) {
+        return s->failed ? -XEN_EIO : 0;
+    }
+    *data = c->data + c->used;
+    return (long)(c->length - c->used);
+}
+
+void http_source_take(struct http_source *s, size_t count)
+{
+    struct chunk *c = &s->chunks[s->current];
+
+    if (s->text != NULL) {
+        s->offset += count;
+        return;
+    }
+    c->used += count;
+    if (c->used < c->length) {
+        return;
+    }
+    c->ready = false;
+    if (s->chunks[1].data != NULL) {
+        s->current = !s->current;
+    }
+    if (chunk_to_fill(s) != NULL) {
+        queue_add(s);
+    }
+}
+
+void http_source_close(struct http_source *s)
+{
     if (s == NULL) {
-        free((void *)(uintptr_t)file->data);
         return;
     }
     s->closed = true;
     if (!s->is_queued) {
-        sending_free(s);
+        source_free(s);
     }
 }
-
-u8_t fs_canread_custom(struct fs_file *file)
-{
-    const struct sending *s = file->pextension;
-
-    return s == NULL || s->failed || s->chunks[s->current].ready || file->index >= file->len;
-}
-
-/* 1: the callback will come. */
-u8_t fs_wait_read_custom(struct fs_file *file, fs_wait_cb callback, void *arg)
-{
-    struct sending *s = file->pextension;
-
-    s->callback = callback;
-    s->callback_arg = arg;
-    queue_add(s);
-    return 1;
-}
-
-int fs_read_async_custom(struct fs_file *file, char *buffer, int count, fs_wait_cb callback,
-                         void *arg)
-{
-    struct sending *s = file->pextension;
-
-    if (s == NULL || s->failed || file->index >= file->len) {
-        return FS_READ_EOF;
-    }
-    struct chunk *c = &s->chunks[s->current];
-    if (!c->ready) {
-        fs_wait_read_custom(file, callback, arg);
-        return FS_READ_DELAYED;
-    }
-    uint32_t left = c->length - c->used, n = left < (uint32_t)count ? left : (uint32_t)count;
-    memcpy(buffer, c->data + c->used, n);
-    c->used += n;
-    file->index += (int)n;
-    if (c->used == c->length) {
-        c->ready = false;
-        s->current = (s->current + 1) % 2;
-        queue_add(s);
-    }
-    return (int)n;
-}
-
 /* What is served ------------------------------------------------------------------------------------ */
 int http_add_page(const char *path, http_page *make)
 {

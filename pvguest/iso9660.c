@@ -12,6 +12,8 @@
 #include <string.h>
 #include <xen/errno.h>
 
+#include "pvguest/calendar.h"
+
 #define BLOCK_SIZE 2048U
 #define SECTORS_PER_BLOCK (BLOCK_SIZE / BLOCK_SECTOR_SIZE)
 
@@ -29,6 +31,8 @@
 #define RECORD_LENGTH 0U
 #define RECORD_EXTENT 2U
 #define RECORD_SIZE 10U
+#define RECORD_DATE                                                                                \
+    18U /* years from 1900, month, day, hour, minute, second, quarters of an hour from UTC */
 #define RECORD_FLAGS 25U
 #define FLAG_DIRECTORY 0x02U
 #define FLAG_MORE_EXTENTS 0x80U
@@ -63,6 +67,12 @@ static uint16_t get16(const uint8_t *bytes)
 static uint32_t get32(const uint8_t *bytes)
 {
     return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
+}
+
+static int64_t record_time(const uint8_t *date)
+{
+    return calendar_days(1900 + date[0], date[1], date[2]) * 86400 + date[3] * 3600 + date[4] * 60 +
+           date[5] - (int8_t)date[6] * 15 * 60;
 }
 
 static int block_load(const struct iso9660_volume *volume, uint32_t block, struct block *data)
@@ -184,6 +194,7 @@ static int file_parse(const struct iso9660_volume *volume, const uint8_t *record
     uint64_t blocks;
     file->extent = get32(record + RECORD_EXTENT);
     file->size = get32(record + RECORD_SIZE);
+    file->modified = record_time(record + RECORD_DATE);
     file->directory = (record[RECORD_FLAGS] & FLAG_DIRECTORY) != 0;
     file->regular = !file->directory;
     blocks = ((uint64_t)file->size + BLOCK_SIZE - 1) / BLOCK_SIZE;

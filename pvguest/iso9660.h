@@ -18,8 +18,9 @@
 #define ISO9660_NAME_MAX 255U
 
 struct iso9660_file {
-    uint32_t extent; /* first block, of 2048 bytes */
-    uint32_t size;   /* bytes */
+    uint32_t extent;  /* first block, of 2048 bytes */
+    uint32_t size;    /* bytes */
+    int64_t modified; /* seconds since 1970, by the record's date */
     bool directory;
     bool regular; /* neither directory nor link, device, ... */
 };

@@ -75,7 +75,7 @@ versions)
     for package in newlib-source "$xen"; do
         echo "$package $(run_apt apt-cache show --no-all-versions "$package" | sed -n 's/^Version: //p')"
     done
-    for package in lwip cunit; do
+    for package in lwip cunit zlib; do
         echo "$package $(run_apt apt-cache showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -V | tail -n1)"
     done
     ;;

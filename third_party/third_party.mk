@@ -9,6 +9,7 @@
 #   build/third_party/newlib/            include/ lib/libc.a lib/libm.a
 #   build/third_party/lwip/              src/ as it comes, liblwip.a built with pvguest/lwip's port
 #   build/third_party/cunit/             include/ libcunit.a for guests
+#   build/third_party/zlib/              include/ libz.a for dom0, the unpacking half
 
 # The headers decide the release: 4.17 on Debian 12, 4.20 on Debian 13.
 LIBXEN_DEV  := $(shell dpkg-query -W -f='$${Version}' libxen-dev 2>/dev/null)
@@ -30,14 +31,16 @@ $(VERSIONS): /etc/debian_version third_party/apt.sh | $(B)/packages.ok
 	@mkdir -p $(@D) && rm -f $(@D)/versions-*.mk
 	@$(FETCH) versions >$(@D)/versions.txt || { echo "apt's lists cannot be fetched" >&2; exit 1; }
 	@sed -n -e 's/^newlib-source /NEWLIB_DEB := /p' -e 's/^lwip /LWIP_DEB := /p' \
-		-e 's/^cunit /CUNIT_DEB := /p' -e 's/^$(XEN_PACKAGE) /XEN_DEB := /p' $(@D)/versions.txt >$@
+		-e 's/^cunit /CUNIT_DEB := /p' -e 's/^zlib /ZLIB_DEB := /p' -e 's/^$(XEN_PACKAGE) /XEN_DEB := /p' $(@D)/versions.txt >$@
 
 NEWLIB      := $(TP)/newlib
 LWIP        := $(TP)/lwip
 CUNIT       := $(TP)/cunit
+ZLIB        := $(TP)/zlib
 NEWLIB_DONE := $(TP)/stamps/newlib-$(NEWLIB_DEB)
 LWIP_DONE   := $(TP)/stamps/lwip-$(LWIP_DEB)
 CUNIT_DONE  := $(TP)/stamps/cunit-$(CUNIT_DEB)
+ZLIB_DONE   := $(TP)/stamps/zlib-$(ZLIB_DEB)
 XEN_DONE    := $(B)/xen/stamp-$(XEN_DEB)
 XEN_GZ      := $(B)/xen/xen.gz
 
@@ -64,7 +67,7 @@ proved:
 	@third_party/proved.sh $(TP)/versions.txt
 
 .PHONY: third_party
-third_party: $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(XEN_DONE)
+third_party: $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(ZLIB_DONE) $(XEN_DONE)
 
 # newlib ------------------------------------------------------------------------------------------
 NEWLIB_CFLAGS := -O2 -g -ffreestanding $(GUEST_CODEGEN) -w
@@ -90,10 +93,8 @@ $(NEWLIB_DONE): | $(B)/packages.ok
 
 # lwIP: the sources here, the objects once pvguest's port (lwipopts.h, arch/cc.h) is there -------------
 LWIP_PORT  := pvguest/lwip
-# The application files that are built besides core, IPv4, IPv6 and Ethernet.
-LWIP_APPS  := apps/http/httpd.c apps/http/fs.c
 LWIP_LIB   := $(if $(wildcard $(LWIP_PORT)/lwipopts.h),$(LWIP)/liblwip.a)
-LWIP_PARTS := core/*.c core/ipv4/*.c core/ipv6/*.c netif/ethernet.c $(LWIP_APPS)
+LWIP_PARTS := core/*.c core/ipv4/*.c core/ipv6/*.c netif/ethernet.c
 
 $(LWIP_DONE): | $(B)/packages.ok
 	@echo "  GET lwIP $(LWIP_DEB)"
@@ -127,6 +128,22 @@ $(CUNIT_DONE): $(NEWLIB_DONE) | $(B)/packages.ok
 	done
 	@cp -r $(TP)/get/cunit/CUnit/Headers $(CUNIT)/include/CUnit
 	@ar rcs $(CUNIT)/libcunit.a $(CUNIT)/obj/*.o && rm -rf $(TP)/get/cunit && touch $@
+
+# zlib for dom0: what unpacks ------------------------------------------------------------------------
+ZLIB_PARTS := adler32.c crc32.c inffast.c inflate.c inftrees.c zutil.c
+
+$(ZLIB_DONE): $(NEWLIB_DONE) | $(B)/packages.ok
+	@echo "  GET zlib $(ZLIB_DEB)"
+	@$(call fetch,$(TP)/get/zlib,source,zlib=$(ZLIB_DEB),zlib_*.orig.tar.*)
+	@rm -rf $(ZLIB) && mkdir -p $(ZLIB)/include $(ZLIB)/obj $(@D)
+	@cd $(TP)/get/zlib && tar xf zlib_*.orig.tar.?z* --strip-components=1
+	@echo "  LIB zlib"
+	@for part in $(ZLIB_PARTS); do \
+		gcc $(GUEST_CODEGEN) -O2 -g -nostdinc -isystem $(NEWLIB)/include -isystem $(GCC_INCLUDE) \
+		-w -c $(TP)/get/zlib/$$part -o $(ZLIB)/obj/$$part.o || exit 1; \
+	done
+	@cp $(TP)/get/zlib/zlib.h $(TP)/get/zlib/zconf.h $(ZLIB)/include/
+	@ar rcs $(ZLIB)/libz.a $(ZLIB)/obj/*.o && rm -rf $(TP)/get/zlib && touch $@
 
 # Debian's Xen, a test subject ------------------------------------------------------------------------
 $(XEN_DONE): | $(B)/packages.ok

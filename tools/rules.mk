@@ -48,7 +48,8 @@ $(B)/obj/hv/%.o: $(B)/gen/%.S | $(B)/inc/xen
 
 # A guest sees the public interface; dom0 and its tools also the toolstack's part of it.
 GUEST_ABI = -D__XEN_INTERFACE_VERSION__=0x00040e00
-$(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/%.o: GUEST_ABI = -D__XEN_TOOLS__
+$(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/%.o: GUEST_ABI = -D__XEN_TOOLS__ -isystem $(ZLIB)/include
+$(B)/obj/guest/dom0/unpack.o: | $(ZLIB_DONE)
 GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
 
 # Xen's headers want stdint.h before them.
@@ -98,7 +99,7 @@ DOM0_ELF := $(B)/dom0/dom0.elf
 $(DOM0_ELF): $(DOM0_OBJS) $(PVGUEST_LIB) $(LWIP_LIB) $(PVGUEST_LDS)
 	@echo "  LD  $@"
 	@mkdir -p $(@D)
-	$(Q)$(call guest_link,$(DOM0_OBJS))
+	$(Q)$(call guest_link,$(DOM0_OBJS),$(ZLIB)/libz.a)
 
 CONFORMANCE_ELF := $(B)/guests/conformance.elf
 $(CONFORMANCE_ELF): $(CONF_OBJS) $(PVGUEST_LIB) $(LWIP_LIB) $(CUNIT_DONE) $(PVGUEST_LDS)
@@ -231,7 +232,7 @@ size: $(HV_ELF)
 
 ## make check         format, headers, layers, sizes, hypercall coverage
 .PHONY: check
-check: $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(HV_OFFSETS)
+check: $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(ZLIB_DONE) $(HV_OFFSETS)
 	@HV_CFLAGS="$(HV_CFLAGS)" GUEST_CFLAGS="$(GUEST_CFLAGS_BASE) $(GUEST_C)" UNIT_CFLAGS="$(UNIT_CFLAGS)" \
 		python3 tools/check.py $(T)
 

@@ -28,8 +28,7 @@
 #define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_BROADCAST_PING 0
 
-/* Throughput: receive windows of 256 KiB. The send buffer stays below 64 KiB, because lwIP's HTTP
- * server keeps its size in 16 bits. */
+/* Throughput: receive windows of 256 KiB. */
 #define TCP_MSS 1460
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 4
@@ -44,19 +43,5 @@
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 #define LWIP_NETIF_TX_SINGLE_PBUF 0
-
-/* The HTTP server: all files come from pvguest/http_files.c. */
-#define LWIP_HTTPD_CUSTOM_FILES 1
-#define LWIP_HTTPD_FILE_EXTENSION 1 /* lwIP 2.2 asks; 2.1 always has it */
-#define LWIP_HTTPD_DYNAMIC_FILE_READ 1
-#define LWIP_HTTPD_FS_ASYNC_READ 1
-#define LWIP_HTTPD_DYNAMIC_HEADERS 1
-#define LWIP_HTTPD_SUPPORT_11_KEEPALIVE 1
-#define LWIP_HTTPD_SUPPORT_EXTSTATUS 1 /* "501 Not Implemented" for what is not GET */
-/* A made page is freed when its file is closed, which is before the last segment is acknowledged. */
-#define HTTP_IS_DATA_VOLATILE(hs) TCP_WRITE_FLAG_COPY
-#define HTTPD_LIMIT_SENDING_TO_2MSS 0
-#define HTTPD_SERVER_AGENT "pvguest"
-#define HTTPD_FSDATA_FILE "fsdata_none.h"
 
 #define LWIP_STATS 0

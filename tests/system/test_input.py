@@ -3,6 +3,7 @@
 """Bad input for the toolstack: images, configurations and guests that are wrong. Each is told from the
 others by a message, nothing stays behind, and the guest that runs meanwhile does not notice."""
 
+import gzip
 import os
 import struct
 import sys
@@ -39,7 +40,12 @@ def images():
         good = file.read()
     last = segments(good)[-1]
     base = struct.pack("<III4s", 4, 8, VIRT_BASE_NOTE, b"Xen\0")
+    packed = gzip.compress(good)
     return {
+        "gz-damaged": (patched(packed, len(packed) // 2, "<Q", 0), "the packed file is damaged"),
+        "gz-truncated": (packed[:len(packed) // 2], "unpacked"),
+        "gz-bomb": (patched(packed, len(packed) - 4, "<I", 0xF0000000), "unpacked it would have"),
+        "gz-text": (gzip.compress(b"This is no kernel.\n" * 100), "not an ELF file"),
         "text": (b"This is no kernel.\n" * 100, "not an ELF file"),
         "empty": (b"", "not an ELF file"),
         "small": (patched(good, 4, "<B", 1), "32-bit"),

@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 import boot  # noqa: E402
+import chain  # noqa: E402
 import qemu  # noqa: E402
 
 KERNEL = "build/guests/hello.elf"
@@ -134,6 +135,20 @@ def run_kernels(hv):
     run_line("initrd-first", hv, "^module: 5000 bytes", modules=modules)
 
 
+def run_guests(hv):
+    """The same kernels as guests of our dom0."""
+    files = {}
+    for name, path in (("packed", packed_kernel()), ("old", old_kernel())):
+        with open(path, "rb") as file:
+            files[f"/t/{name}"] = file.read()
+        files[f"/t/{name}.cfg"] = f'name = "{name}"\nkernel = "/t/{name}"\nmemory = 8\n'.encode()
+    with chain.Chain(f"options-guests-{hv}", hv=hv, guests="", initrd=chain.make_initrd("options", files)) as c:
+        for name in ("packed", "old"):
+            c.shell(f"xl create -q /t/{name}.cfg")
+            text = c.last_words(name)
+            report("memory: 8192 KiB" in text, f"guest-{name}-{hv}", text[-300:])
+
+
 def run_damaged():
     """A damaged packed kernel is refused with the reason."""
     path = packed_kernel()
@@ -162,6 +177,7 @@ def main():
                 run_share(name, hv, options, least, most)
         if not wanted or "kernels" in wanted:
             run_kernels(hv)
+            run_guests(hv)
     if not wanted or "complaints" in wanted:
         run_complaints()
         run_damaged()

@@ -42,7 +42,7 @@ UNIT_bootmem_CFLAGS := -Itests/unit/host
 UNIT_acpi_SRCS := tests/unit/test_acpi.c tests/unit/host/host.c
 UNIT_acpi_CFLAGS := -Itests/unit/host
 UNIT_TESTS += iso9660 blkback
-UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c
+UNIT_iso9660_SRCS := tests/unit/test_iso9660.c pvguest/iso9660.c pvguest/calendar.c
 UNIT_iso9660_CFLAGS := -D_GNU_SOURCE
 UNIT_blkback_SRCS := tests/unit/test_blkback.c dom0/blkback_request.c dom0/blkback_budget.c dom0/blkback_cache.c
 
@@ -138,3 +138,14 @@ UNIT_netback_SRCS := tests/unit/test_netback.c dom0/netback_request.c
 UNIT_TESTS += domain_kill
 UNIT_domain_kill_SRCS := tests/unit/test_domain_kill.c hypervisor/domain_kill.c tests/unit/host/host.c
 UNIT_domain_kill_CFLAGS := -Itests/unit/host
+
+UNIT_TESTS += unpack
+UNIT_unpack_SRCS := tests/unit/test_unpack.c dom0/unpack.c
+UNIT_unpack_LIBS := -lz
+
+UNIT_TESTS += http
+UNIT_http_SRCS := tests/unit/test_http.c pvguest/http.c pvguest/calendar.c
+UNIT_http_CFLAGS := -D_GNU_SOURCE
+
+UNIT_TESTS += block
+UNIT_block_SRCS := tests/unit/test_block.c pvguest/block.c

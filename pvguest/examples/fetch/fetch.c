@@ -4,7 +4,8 @@
  * (RFC 1950), over lwIP's raw TCP calls.
  *
  * Command line: ip=dhcp or ip=ADDRESS/BITS,GATEWAY; from=ADDRESS of the server; path=/FILE; loop:
- * again and again.
+ * again and again; rounds=N body=BYTES: instead, N requests for the file, which has so many bytes (0: for its head
+ * alone), one after the other on one connection, and how long they took.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@ struct fetch {
     unsigned int head;      /* bytes of the reply before the body */
     unsigned int end_match; /* of HEADER_END seen in a row */
     uint32_t length, a, b;
+    unsigned int rounds; /* still to be sent */
+    uint32_t body;       /* bytes of each reply's body then */
+    uint64_t sent_at, longest;
     bool done, failed;
     struct wait_queue queue;
 };
@@ -39,6 +43,31 @@ static void finish(struct fetch *fetch, bool failed)
     fetch->failed = failed;
     fetch->done = true;
     wake_up(&fetch->queue);
+}
+
+static err_t request_send(struct fetch *fetch, struct tcp_pcb *pcb)
+{
+    fetch->sent_at = time_now();
+    fetch->end_match = fetch->length = 0;
+    err_t error = tcp_write(pcb, fetch->request, (u16_t)strlen(fetch->request),
+                            TCP_WRITE_FLAG_COPY);
+    return error == ERR_OK ? tcp_output(pcb) : error;
+}
+
+/* A reply of a round is complete. */
+static void round_end(struct fetch *fetch, struct tcp_pcb *pcb)
+{
+    uint64_t took = time_now() - fetch->sent_at;
+
+    fetch->longest = took > fetch->longest ? took : fetch->longest;
+    if (--fetch->rounds == 0) {
+        tcp_arg(pcb, NULL);
+        tcp_recv(pcb, NULL);
+        tcp_err(pcb, NULL);
+        finish(fetch, tcp_close(pcb) != ERR_OK);
+    } else if (request_send(fetch, pcb) != ERR_OK) {
+        finish(fetch, true);
+    }
 }
 
 static void take(struct fetch *fetch, uint8_t byte)
@@ -83,6 +112,9 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t erro
     }
     tcp_recved(pcb, p->tot_len);
     pbuf_free(p);
+    if (fetch->rounds && fetch->end_match == strlen(HEADER_END) && fetch->length == fetch->body) {
+        round_end(fetch, pcb);
+    }
     return ERR_OK;
 }
 
@@ -94,18 +126,26 @@ static void lost(void *arg, err_t error)
 
 static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
-    struct fetch *fetch = arg;
-
     (void)error;
-    return tcp_write(pcb, fetch->request, (u16_t)strlen(fetch->request), 0);
+    return request_send(arg, pcb);
+}
+
+static unsigned int option_number(const char *name)
+{
+    const char *text = start_option(name);
+
+    return text != NULL ? (unsigned int)strtoul(text, NULL, 10) : 0;
 }
 
 static bool fetch_run(struct fetch *fetch, const ip_addr_t *server, const char *path)
 {
     struct tcp_pcb *pcb = tcp_new();
 
-    *fetch = (struct fetch){.a = 1};
-    snprintf(fetch->request, sizeof(fetch->request), "GET %s HTTP/1.0\r\n\r\n", path);
+    *fetch = (struct fetch){
+        .a = 1, .rounds = option_number("rounds"), .body = option_number("body")};
+    snprintf(fetch->request, sizeof(fetch->request),
+             fetch->rounds ? "%s %s HTTP/1.1\r\nHost: web\r\n\r\n" : "%s %s HTTP/1.0\r\n\r\n",
+             fetch->rounds && !fetch->body ? "HEAD" : "GET", path);
     if (pcb == NULL) {
         return false;
     }
@@ -128,6 +168,7 @@ int main(void)
     static struct fetch fetch;
     const char *address = start_option("ip"), *from = start_option("from");
     const char *path = start_option("path");
+    unsigned int rounds = option_number("rounds");
     struct net_device *card = netfront_init() == 0 ? netfront_wait("eth0", WAIT_NS) : NULL;
     ip_addr_t server;
 
@@ -144,6 +185,11 @@ int main(void)
         printf("fetch: %s, \"%s\", %u bytes, Adler-32 %08x, %lu ms\n", good ? "ok" : "FAILED",
                fetch.status, fetch.length, fetch.b << 16 | fetch.a,
                (unsigned long)((time_now() - start) / NSEC_PER_MSEC));
+        if (rounds != 0) {
+            printf("fetch: %u rounds, %lu us each, the longest %lu us\n", rounds,
+                   (unsigned long)((time_now() - start) / NSEC_PER_USEC / rounds),
+                   (unsigned long)(fetch.longest / NSEC_PER_USEC));
+        }
     } while (start_option("loop") != NULL);
     return fetch.failed;
 }

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwip/apps/httpd.h"
 #include "lwip/netif.h"
 #include "pvguest/blkfront.h"
 #include "pvguest/block.h"
 #include "pvguest/http_files.h"
+#include "pvguest/http_server.h"
 #include "pvguest/memory.h"
 #include "pvguest/netfront.h"
 #include "pvguest/netstack.h"
@@ -21,6 +21,7 @@
 #include "pvguest/time.h"
 #include "pvguest/xenbus.h"
 
+#define HTTP_PORT 80U
 #define PAGE_BYTES 16384U
 #define WAIT_NS (10 * NSEC_PER_SEC)
 
@@ -66,18 +67,6 @@ static char *front_page(const char *path)
     return page;
 }
 
-static char *error_page(const char *path)
-{
-    char *page = malloc(PAGE_BYTES);
-    bool is_missing = strcmp(path, "/404.html") == 0;
-
-    if (page != NULL) {
-        snprintf(page, PAGE_BYTES, "<html><body><h1>%.3s</h1><p>%s %s.</p></body></html>\n",
-                 path + 1, guest_name, is_missing ? "has no such page" : "answers GET alone");
-    }
-    return page;
-}
-
 static int serve_disk(const char *name)
 {
     static struct iso9660_volume volume;
@@ -119,13 +108,14 @@ int main(void)
         return 1;
     }
     http_add_page("/index.html", front_page);
-    http_add_page("/404.html", error_page);
-    http_add_page("/501.html", error_page); /* the server's answer to other methods */
     (void)serve_disk(disk != NULL ? disk : "xvda");
     if (!netstack_wait_address(card, WAIT_NS)) {
         printf("web: no address yet, still asking\n");
     }
-    httpd_init();
+    if (http_server_start(HTTP_PORT) != 0) {
+        printf("web: port %u cannot be listened on\n", HTTP_PORT);
+        return 1;
+    }
     printf("web: http://%s/ is up after %lu ms\n",
            ip4addr_ntoa(netif_ip4_addr(netstack_netif(card))),
            (unsigned long)((time_now() - started_at) / NSEC_PER_MSEC));
