@@ -40,7 +40,7 @@ ZLIB        := $(TP)/zlib
 NEWLIB_DONE := $(TP)/stamps/newlib-$(NEWLIB_DEB)
 LWIP_DONE   := $(TP)/stamps/lwip-$(LWIP_DEB)
 CUNIT_DONE  := $(TP)/stamps/cunit-$(CUNIT_DEB)
-ZLIB_DONE   := $(TP)/stamps/zlib-$(ZLIB_DEB)
+ZLIB_DONE   := $(TP)/stamps/zlib-$(subst :,_,$(ZLIB_DEB))
 XEN_DONE    := $(B)/xen/stamp-$(XEN_DEB)
 XEN_GZ      := $(B)/xen/xen.gz
 
