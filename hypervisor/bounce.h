@@ -53,7 +53,7 @@ static inline unsigned bounce_frame_build(uint64_t words[BOUNCE_MAX_WORDS],
 }
 
 // Change `regs` so that the guest continues at `address` with the frame at `frame_address`. The frame
-// holds RCX and R11, so the faster return will do; but only IRET unblocks NMIs.
+// holds RCX and R11, so the faster return will do.
 static inline void bounce_registers_set(struct cpu_user_regs *regs, uint64_t address,
                                         uint64_t frame_address)
 {
@@ -63,6 +63,5 @@ static inline void bounce_registers_set(struct cpu_user_regs *regs, uint64_t add
     regs->ss = SEL_GUEST_DATA32;
     regs->rflags &= ~(uint64_t)(EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_TF |
                                 EFLAGS_IOPL);
-    if (regs->entry_vector != X86_NMI)
-        regs->entry_vector = ENTRY_SYSCALL;
+    regs->entry_vector = ENTRY_SYSCALL;
 }

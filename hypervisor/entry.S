@@ -257,7 +257,19 @@ FUNCTION ist_common
     movl $(REGS_BYTES_TO_SS / 8), %ecx
     rep movsq
     movq %rax, %rsp
-    movq %rsp, %rdi
+    cmpl $X86_NMI, REGS_entry_vector(%rsp)
+    jne 2f
+    // The CPU blocks NMIs until the next IRET, and the way back may be a SYSRET, in another domain: so one
+    // here, to the next line. A further NMI finds the IST stack free.
+    movl %ss, %ecx
+    pushq %rcx
+    pushq %rax
+    pushfq
+    pushq $SEL_HV_CODE
+    leaq 2f(%rip), %rcx
+    pushq %rcx
+    iretq
+2:  movq %rsp, %rdi
     call trap_from_guest
     jmp exit_to_guest
 1:  movq %rsp, %rdi
