@@ -12,6 +12,13 @@ DEBUG ?=
 HV    ?= paravane
 Q     := $(if $(V),,@)
 
+# What we run ends with us (tools/lifeline.py).
+export PARAVANE_MAKE := $(shell echo $$PPID)
+export BOOT_FILES
+
+# $(call alone,targets): one make at a time builds in a folder.
+alone = mkdir -p $(B) && flock $(B)/lock $(MAKE) $1
+
 .PHONY: all
 all:
 

@@ -21,6 +21,7 @@
 #include "hypervisor/refusal.h"
 #include "hypervisor/string.h"
 #include "hypervisor/types.h"
+#include "hypervisor/version.h"
 #include <xen/grant_table.h>
 
 struct domain;
@@ -140,7 +141,7 @@ static inline enum refusal grant_copy(struct grant_copier *c, const struct gntta
     if (__builtin_expect((uint32_t)op->source.offset + op->len > PAGE_SIZE ||
                              (uint32_t)op->dest.offset + op->len > PAGE_SIZE,
                          0))
-        return REFUSE_GRANT_COPY_RANGE;
+        return ABI_COPY_OF_NOTHING && !op->len ? REFUSE_NONE : REFUSE_GRANT_COPY_RANGE;
     memmove(c->to.page + op->dest.offset, c->from.page + op->source.offset, op->len);
     return REFUSE_NONE;
 }

@@ -6,6 +6,7 @@
 // makes the call continue, so that nobody spins while its holder waits for a vcpu to stop.
 #include "hypercalls/domctl.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/version.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
 
@@ -110,14 +111,18 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->flags |= (d->is_shutdown ? d->shutdown_code : UINT16_MAX) << XEN_DOMINF_shutdownshift;
 }
 
-// Unlike the others this also answers for the next higher domain: that is how lists are made.
+// Before 4.20 this also answers for the next higher domain: that is how lists are made.
 static enum refusal getinfo(struct hypercall *c, struct domain *d, struct xen_domctl *op)
 {
-    if (op->domain >= DOMID_FIRST_RESERVED)
+    if (op->domain >= DOMID_FIRST_RESERVED && !ABI_GETDOMAININFO_EXACT)
         return REFUSE_BAD_ARGUMENT;
     d = domain_get_next(op->domain);
     if (!d)
         return REFUSE_NO_DOMAIN;
+    if (ABI_GETDOMAININFO_EXACT && d->id != op->domain) {
+        domain_put(d);
+        return REFUSE_NO_DOMAIN;
+    }
     domctl_fill_info(d, &op->u.getdomaininfo);
     op->domain = d->id;
     domain_put(d);

@@ -5,6 +5,7 @@
 
 #include "hypervisor/boot.h"
 #include "hypervisor/page_alloc.h"
+#include "hypervisor/version.h"
 
 // One entry of the BIOS call's buffer.
 struct memory_map_entry {
@@ -173,9 +174,11 @@ long memory_op_acquire_resource(struct hypercall *c, void *argument)
     else if (m->type == XENMEM_resource_grant_table)
         result = acquire_grant_table(c, d, m);
     else
-        result = refuse(
-            c, m->type <= XENMEM_resource_vmtrace_buf ? REFUSE_BAD_ARGUMENT : REFUSE_NOT_OFFERED,
-            0);
+        result = refuse(c,
+                        m->type <= XENMEM_resource_vmtrace_buf || ABI_RESOURCE_TYPE_INVALID
+                            ? REFUSE_BAD_ARGUMENT
+                            : REFUSE_NOT_OFFERED,
+                        0);
     domain_put(d);
     return result;
 }

@@ -5,6 +5,7 @@
 #include "hypervisor/descriptors.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/tlb.h"
+#include "hypervisor/version.h"
 
 struct ext_state {
     struct hypercall *call;
@@ -82,7 +83,7 @@ static enum refusal ext_flush_cache(struct ext_state *s, const struct mmuext_op 
     bool is_global = op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
 
     if (!access_has_devices(s->call->domain))
-        return is_global ? REFUSE_BAD_ARGUMENT : REFUSE_CACHE_DENIED;
+        return is_global && !ABI_FLUSH_ALL_DENIED ? REFUSE_BAD_ARGUMENT : REFUSE_CACHE_DENIED;
     if (is_global)
         cpu_call(cpumask_all(), wbinvd);
     else

@@ -2,6 +2,7 @@
 // Calls of features that are off here: profiling, HVM guests, crash kernels, device models, shadow
 // tables. They answer what Xen answers on a machine, or for a PV domain, without the feature.
 #include "hypercalls/call.h"
+#include "hypervisor/version.h"
 #include <xen/hvm/dm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/kexec.h>
@@ -26,6 +27,8 @@ long hypercall_xenoprof_op(struct hypercall *c)
 {
     struct xenoprof_init init;
 
+    if (ABI_NO_PROFILING)
+        return refuse(c, REFUSE_NO_HYPERCALL, 0);
     c->subop = (uint32_t)c->arg[0];
     if (c->subop > XENOPROF_last_op)
         return refuse(c, REFUSE_BAD_ARGUMENT, 0);
@@ -132,6 +135,8 @@ long hypercall_kexec_op(struct hypercall *c)
         SUBOP(KEXEC_CMD_kexec_status, struct xen_kexec_status, IN, PRIVILEGED, kexec_unloaded),
     };
 
+    if (ABI_KEXEC_UNSUPPORTED && c->domain->is_privileged && c->arg[0] > KEXEC_CMD_kexec_status)
+        return refuse(c, REFUSE_NOT_OFFERED, 0);
     return subop_run(c, rows, ARRAY_SIZE(rows), (uint32_t)MIN(c->arg[0], UINT32_MAX), c->arg[1]);
 }
 

@@ -28,8 +28,10 @@ static uint32_t features_of(const struct domain *d)
 {
     uint32_t map = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
                    1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
-                   1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_direct_mapped;
+                   1u << XENFEAT_direct_mapped;
 
+    if (ABI_PAE_PGDIR)
+        map |= 1u << XENFEAT_pae_pgdir_above_4gb;
     if (d->is_privileged)
         map |= 1u << XENFEAT_dom0;
     return map;
@@ -75,7 +77,7 @@ static long build_id(struct hypercall *c)
         return id_bytes;
     if (!guest_read(&room, c->arg[1], sizeof(room)))
         return refuse(c, REFUSE_BAD_POINTER, 1);
-    if (!room)
+    if (!room && !ABI_BUILD_ID_NO_ROOM)
         return refuse(c, REFUSE_BAD_ARGUMENT, 1);
     if (room < id_bytes)
         return refuse(c, REFUSE_NO_ROOM, 1);

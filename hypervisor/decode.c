@@ -55,6 +55,7 @@ static unsigned form_of_system(uint16_t opcode)
     case 0xfa:            // cli
     case 0xfb:            // sti
     case OPCODE_0F(0x06): // clts
+    case OPCODE_0F(0x08): // invd
     case OPCODE_0F(0x09): // wbinvd
     case OPCODE_0F(0x30): // wrmsr
     case OPCODE_0F(0x31): // rdtsc

@@ -11,6 +11,7 @@
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/version.h"
 
 #define DESCRIPTOR_LONG (1ull << 53)
 #define SELECTOR_LDT 4u
@@ -261,6 +262,12 @@ static enum emulated emulate_wbinvd(struct emulation *e)
     return EMULATED_DONE;
 }
 
+// Without what it would throw away.
+static enum emulated emulate_invd(struct emulation *e)
+{
+    return ABI_INVD_EMULATED ? emulate_wbinvd(e) : EMULATED_REFUSED;
+}
+
 // CLI and STI do nothing, where the I/O privilege level allows them: POPF does not trap, so code that
 // saves flags, disables and restores would leave upcalls masked for ever. As on Xen.
 static enum emulated emulate_cli_sti(struct emulation *e)
@@ -342,6 +349,7 @@ static const struct emulator {
     {OPCODE_0F(0x06), OPCODE_0F(0x06), false, emulate_clts       },
     {OPCODE_0F(0x01), OPCODE_0F(0x01), true,  emulate_group_0f01 },
     {OPCODE_0F(0x31), OPCODE_0F(0x31), true,  emulate_rdtsc      },
+    {OPCODE_0F(0x08), OPCODE_0F(0x08), false, emulate_invd       },
     {OPCODE_0F(0x09), OPCODE_0F(0x09), false, emulate_wbinvd     },
     {OPCODE_0F(0xa2), OPCODE_0F(0xa2), true,  emulate_cpuid      },
     {0xfa,            0xfb,            true,  emulate_cli_sti    },

@@ -10,6 +10,7 @@
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/pci.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/version.h"
 
 #define PORT_PCI_ADDRESS 0xcf8u
 #define PORT_PCI_DATA 0xcfcu
@@ -61,30 +62,36 @@ static void port_write(struct domain *d, unsigned port, unsigned bytes, uint32_t
 
 // --- the right to execute -------------------------------------------------------------------------------
 
-// The bitmap lies in the guest kernel's memory; user mode may run on a root that does not map it.
-static bool bitmap_allows(struct vcpu *v, unsigned port, unsigned bytes)
+// The bitmap lies in the guest kernel's memory; user mode may run on a root that does not map it. DONE: allowed.
+static enum emulated bitmap_allows(struct emulation *e, unsigned port, unsigned bytes)
 {
-    uint16_t bits;
+    struct vcpu *v = e->v;
+    uint64_t address = v->traps.io_bitmap + port / 8;
     bool from_user = !v->in_kernel;
+    uint16_t bits;
 
     if (!v->traps.io_bitmap || port + bytes > v->traps.io_ports)
-        return false;
+        return EMULATED_REFUSED;
     if (from_user)
         toggle_guest_mode(v);
-    bool ok = guest_read(&bits, v->traps.io_bitmap + port / 8, sizeof(bits)) ||
-              guest_read(&bits, v->traps.io_bitmap + port / 8, 1);
+    bool ok = guest_read(&bits, address, sizeof(bits)) || guest_read(&bits, address, 1);
     if (from_user)
         toggle_guest_mode(v);
-    return ok && !(bits >> (port % 8) & ((1u << bytes) - 1));
+    if (!ok && ABI_PORT_BITMAP_FAULTS) {
+        guest_inject_page_fault(e->regs, 0, address);
+        return EMULATED_STAYS;
+    }
+    return ok && !(bits >> (port % 8) & ((1u << bytes) - 1)) ? EMULATED_DONE : EMULATED_REFUSED;
 }
 
-static bool port_executable(struct vcpu *v, unsigned port, unsigned bytes)
+static enum emulated port_executable(struct emulation *e, unsigned port, unsigned bytes)
 {
+    struct vcpu *v = e->v;
     unsigned kernel_ring = domain_assisted(v->domain, VMASST_TYPE_architectural_iopl) ? 0 : 1;
 
     if ((v->in_kernel ? kernel_ring : 3) <= v->traps.iopl)
-        return true;
-    return bitmap_allows(v, port, bytes);
+        return EMULATED_DONE;
+    return bitmap_allows(e, port, bytes);
 }
 
 // --- the instructions ---------------------------------------------------------------------------------------
@@ -104,8 +111,9 @@ enum emulated emulate_port(struct emulation *e)
     unsigned port = e->insn.opcode & 8 ? regs->dx : (uint8_t)e->insn.immediate;
     bool is_out = e->insn.opcode & 2;
 
-    if (!port_executable(e->v, port, bytes))
-        return EMULATED_REFUSED;
+    enum emulated executable = port_executable(e, port, bytes);
+    if (executable != EMULATED_DONE)
+        return executable;
     if (is_out)
         port_write(e->v->domain, port, bytes, regs->eax & all_ones(bytes));
     else
@@ -141,8 +149,10 @@ enum emulated emulate_port_string(struct emulation *e)
     uint64_t mask = width == 8 ? ~0ull : 0xffffffffull;
     int64_t step = regs->rflags & EFLAGS_DF ? -(int64_t)bytes : (int64_t)bytes;
 
-    if (!e->insn.is_64bit || !port_executable(e->v, port, bytes))
-        return EMULATED_REFUSED;
+    enum emulated executable = e->insn.is_64bit ? port_executable(e, port, bytes)
+                                                : EMULATED_REFUSED;
+    if (executable != EMULATED_DONE)
+        return executable;
     uint64_t base = is_out ? emulate_segment_base(e) : 0;
     for (unsigned n = 0; n < STRING_ELEMENTS; n++) {
         if (e->insn.rep && (regs->rcx & mask) == 0)

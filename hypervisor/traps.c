@@ -9,9 +9,11 @@
 #include "hypervisor/guestcopy.h"
 #include "hypervisor/smp.h"
 #include "hypervisor/recover.h"
+#include "hypervisor/version.h"
 #include <xen/nmi.h>
 
 #define DR6_STATUS 0xe00full // what an exception reports: B0..B3, BD, BS, BT
+#define DR6_BREAKPOINTS 0xfull
 #define GENERAL_REGISTER_BYTES offsetof(struct cpu_user_regs, error_code)
 #define SYSCALL_BYTES 2
 #define INT_N_OPCODE 0xcd
@@ -96,7 +98,10 @@ static void on_debug(struct vcpu *v, struct cpu_user_regs *regs)
 
     write_dr6(DR6_DEFAULT);
     irq_enable();
-    v->traps.debugreg[6] |= dr6 & DR6_STATUS; // sticky, as on a processor
+    // Sticky, as on a processor; whether the breakpoints are, depends on the release.
+    if (ABI_DR6_REPLACES && dr6 & DR6_BREAKPOINTS)
+        v->traps.debugreg[6] &= ~(uint64_t)DR6_BREAKPOINTS;
+    v->traps.debugreg[6] |= dr6 & DR6_STATUS;
     guest_inject_exception(regs, X86_DB, 0);
 }
 

@@ -2,16 +2,21 @@
 // Moving a vcpu_info. See vcpu_info.h. An event that arrives while it moves may set its bits in the
 // old place: so after the move everything is marked pending and the guest looks for itself.
 #include "hypervisor/domain.h"
+#include "hypervisor/version.h"
 
 enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
 {
     struct frame *f = frame_from_mfn(mfn);
 
+    if (ABI_VCPU_INFO_ERRORS && mfn_is_valid(v->info_mfn))
+        return REFUSE_BUSY;
     if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
         return REFUSE_VCPU_INFO_OFFSET;
     if (mfn_is_valid(v->info_mfn))
         return REFUSE_INFO_REGISTERED;
     enum refusal r = frame_get_writable(f, v->domain);
+    if (r == REFUSE_TYPE_CONFLICT && ABI_VCPU_INFO_ERRORS)
+        return REFUSE_INFO_NOT_WRITABLE;
     if (r != REFUSE_NONE)
         return r;
     // Not under the lock: taking and dropping references, which may need it themselves.
@@ -26,7 +31,7 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
     spin_unlock(&v->domain->lock);
     if (!is_first) {
         frame_put_writable(f);
-        return REFUSE_INFO_REGISTERED;
+        return ABI_VCPU_INFO_ERRORS ? REFUSE_BUSY : REFUSE_INFO_REGISTERED;
     }
     event_notify_vcpu_info_moved(v);
     return REFUSE_NONE;

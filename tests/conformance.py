@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import abi  # noqa: E402
 import abiproofs  # noqa: E402
 import boot  # noqa: E402
+import lifeline  # noqa: E402
 import qemu  # noqa: E402
 
 KERNEL = "build/guests/conformance.elf"
@@ -63,7 +64,7 @@ def boot_suite(hv, only, cpu, why, seen):
     iso = boot.make_iso(f"conformance-{hv}", hv, KERNEL, f"filter={only}" if only else "", initrd=KERNEL,
                         options=f"noreboot dom0_max_vcpus={VCPUS} {SCHEDULER[hv]}", bios_only=True)
     results, note = {}, ""
-    with qemu.Machine(iso, serial=f"build/boot/conformance-{hv}.log", cpu=cpu, cpus=CPUS) as machine:
+    with qemu.Machine(iso, serial=boot.path(f"conformance-{hv}.log"), cpu=cpu, cpus=CPUS) as machine:
         while True:
             try:
                 line = machine.read_line(60)
@@ -92,7 +93,7 @@ def boot_fatal(hv, case, cpu):
     """Boots one case that ends the domain; None when its end is as expected."""
     iso = boot.make_iso(f"conformance-{hv}-fatal", hv, KERNEL, f"fatal={case.split('/')[1]}",
                         options="noreboot", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/conformance-{hv}-fatal.log", cpu=cpu) as machine:
+    with qemu.Machine(iso, serial=boot.path(f"conformance-{hv}-fatal.log"), cpu=cpu) as machine:
         try:
             machine.wait_for(r"^FATAL begin", 30)
             machine.wait_for(FATAL[case][hv], 15)
@@ -150,6 +151,7 @@ def main():
     parser.add_argument("--cpu", default="max")
     parser.add_argument("--proofs", action="store_true", help=f"write {abiproofs.PROOFS}")
     args = parser.parse_args()
+    lifeline.hold()
     os.chdir(boot.ROOT)
     hosts = list(boot.HYPERVISORS) if args.hv == "both" else [args.hv]
     for hv in hosts:

@@ -15,6 +15,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import boot  # noqa: E402
+import lifeline  # noqa: E402
 import qemu  # noqa: E402
 
 FILES = {
@@ -101,13 +102,14 @@ def main():
     parser.add_argument("--smp", type=int, default=1)
     parser.add_argument("--verbose", action="store_true", help="show the console")
     args = parser.parse_args()
+    lifeline.hold()
     os.chdir(boot.ROOT)
     report = Report(f"demo-{args.hv}")
     iso = boot.chain_iso(args.hv, f"demo-{args.hv}")
     disk = boot.make_volume("demo", FILES)
     port = boot.free_port()
     show = (lambda line: print("  | " + line, flush=True)) if args.verbose else None
-    with boot.chain_machine(iso, disk, port, serial=f"build/boot/demo-{args.hv}.log", on_line=show,
+    with boot.chain_machine(iso, disk, port, serial=boot.path(f"demo-{args.hv}.log"), on_line=show,
                             firmware=args.firmware, cpu=args.cpu, cpus=args.smp,
                             accel=boot.ACCEL[args.hv]) as machine:
         run_chain(report, machine, port)

@@ -16,6 +16,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import boot  # noqa: E402
+import lifeline  # noqa: E402
 import qemu  # noqa: E402
 
 KERNEL = "build/guests/fuzz.elf"
@@ -39,7 +40,7 @@ def run(hv, words, timeout):
     name = f"fuzz-{hv}-{words.split()[0][len('seed='):]}"
     iso = boot.make_iso(name, hv, KERNEL, words, options="noreboot dom0_max_vcpus=2", bios_only=True)
     hashes, calls = {}, {}
-    with qemu.Machine(iso, serial=f"build/boot/{name}.log", cpu="qemu64", cpus=2,
+    with qemu.Machine(iso, serial=boot.path(f"{name}.log"), cpu="qemu64", cpus=2,
                       accel=boot.ACCEL[hv]) as machine:
         while True:
             try:
@@ -182,7 +183,7 @@ def hostile(seed, calls, vcpus, icount):
     iso = boot.make_iso("fuzz-hostile", "paravane", KERNEL,
                         f"seed={seed} calls={calls} every={calls} hostile={vcpus}{worst}",
                         options="noreboot dom0_max_vcpus=6", bios_only=True)
-    with qemu.Machine(iso, serial="build/boot/fuzz-hostile.log", cpu="qemu64", icount=icount,
+    with qemu.Machine(iso, serial=boot.path("fuzz-hostile.log"), cpu="qemu64", icount=icount,
                       cpus=1 if icount else vcpus) as machine:
         try:
             match = machine.wait_for(r"^FUZZ-(END|BAD)|panic|dom0 has|crash", timeout=3600)
@@ -214,6 +215,7 @@ def main():
     parser.add_argument("--icount", action="store_true",
                         help="count how many instructions calls take, on one CPU")
     args = parser.parse_args()
+    lifeline.hold()
     os.chdir(boot.ROOT)
     if args.debug or args.icount:
         build = "build/timed" if args.icount else "build/debug"

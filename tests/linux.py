@@ -19,6 +19,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import boot  # noqa: E402
+import lifeline  # noqa: E402
 import qemu  # noqa: E402
 
 FOLDER = "build/linux"
@@ -146,7 +147,7 @@ def run_guest(cpus):
         file.truncate(32 << 20)
     iso = boot.make_iso("linux-guest", "paravane", boot.DOM0, "auto=web.cfg,linux.cfg",
                         initrd=ARCHIVE, bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/linux-{name}.log", cpus=cpus, memory=1024,
+    with qemu.Machine(iso, serial=boot.path(f"linux-{name}.log"), cpus=cpus, memory=1024,
                       disks=[volume, scratch], forwards=[]) as machine:
         try:
             machine.wait_for(r"dom0: ready", 120)
@@ -166,7 +167,7 @@ def run_guest(cpus):
 def run(name, model, cpus):
     iso = boot.make_iso("linux", "paravane", KERNEL, "console=hvc0 earlyprintk=xen panic=0",
                         options="noreboot", bios_only=True)
-    log = f"build/boot/linux-{name}.log"
+    log = boot.path(f"linux-{name}.log")
     with qemu.Machine(iso, serial=log, cpu=model, cpus=cpus, memory=1024) as machine:
         try:
             machine.wait_for(END, 180)
@@ -181,6 +182,7 @@ def run(name, model, cpus):
 
 
 def main():
+    lifeline.hold()
     os.chdir(boot.ROOT)
     fetch()
     make_archive()

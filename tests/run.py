@@ -14,6 +14,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import lifeline  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULT = re.compile(r"^RESULT (\d+) passed, (\d+) failed")
 VERBOSE = bool(os.environ.get("V"))
@@ -80,7 +83,8 @@ def run_suite(title, command, totals):
     result = None
     tail = []
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace")
+                               stderr=subprocess.STDOUT, text=True, errors="replace",
+                               preexec_fn=lifeline.in_child(own_group=False))
     for line in process.stdout:
         line = line.rstrip()
         tail = (tail + [line])[-40:]
@@ -105,6 +109,7 @@ def run_suite(title, command, totals):
 
 
 def main():
+    lifeline.hold()
     os.chdir(ROOT)
     suite = sys.argv[1] if len(sys.argv) > 1 else None
     name = sys.argv[2] if len(sys.argv) > 2 else None

@@ -4,7 +4,7 @@
 hypercalls/abi/proofs.txt has a line "call sub-operation REFUSAL suite/case" for each documented error that a
 conformance case provokes, written by `make conformance-proofs` from the reason records that Paravane leaves;
 `make conformance` compares it with what the cases provoke. hypercalls/abi/unproven.txt has the others, each
-with the reason why no case can.
+with the reason why no case can, and those that only some releases of Xen give: "from 4.20 on", "before 4.20".
 
 What several sub-operations share (errors of the whole call, of a group, of the shell that copies structures)
 is one piece of code: one case for the call proves it, and the line has "-" for the sub-operation.
@@ -12,12 +12,20 @@ is one piece of code: one case for the call proves it, and the line has "-" for 
 
 import fnmatch
 import os
+import re
 
 PROOFS = "hypercalls/abi/proofs.txt"
 UNPROVEN = "hypercalls/abi/unproven.txt"
+RELEASE = "build/gen/xen_release.h"
 SHARED = "-"
 # Old forms refuse what the new form's sub-operation refuses, besides what their own text says.
 OLD_FORMS = {"event_channel_op_compat": "event_channel_op", "physdev_op_compat": "physdev_op"}
+
+
+def release_minor():
+    """17 for the headers of Xen 4.17."""
+    with open(RELEASE, encoding="ascii") as file:
+        return int(re.search(r"XEN_RELEASE_MINOR (\d+)", file.read()).group(1))
 
 
 def lines(path):
@@ -78,6 +86,11 @@ class Proofs:
 
     def is_unproven(self, key):
         return self.why_unproven(key) is not None
+
+    def is_gone(self, key):
+        """True for an error that the release of Xen whose headers are in use does not give."""
+        limit = re.match(r"before 4\.(\d+)", self.why_unproven(key) or "")
+        return bool(limit) and release_minor() >= int(limit.group(1))
 
     def words(self, keys):
         """For the document: the cases that prove an error, or why there is none."""
@@ -140,7 +153,7 @@ class Proofs:
         for key in sorted(self.documented):
             found = self.provoked.get(key, set())
             for case in self.proofs.get(key, []):
-                if case in ran and case not in found:
+                if case in ran and case not in found and not self.is_gone(key):
                     yield f"{' '.join(key)}: {case} does not provoke it any more"
             if whole and key not in self.proofs and not self.is_unproven(key):
                 yield f"{' '.join(key)}: no case provokes it" if not found else \
@@ -148,8 +161,8 @@ class Proofs:
 
     def notes(self):
         """Errors on the list of unproven ones that a case of this run has provoked all the same."""
-        for number, pattern, _ in self.unproven:
-            if pattern in self.provoked:
+        for number, pattern, why in self.unproven:
+            if pattern in self.provoked and not re.match(r"(before|from) 4\.", why):
                 yield f"note: {UNPROVEN}:{number}: {min(self.provoked[pattern])} provokes {' '.join(pattern)}"
 
     def rewrite(self, ran):
@@ -162,7 +175,7 @@ class Proofs:
             file.write("# Written by `make conformance-proofs`: call, sub-operation (-: shared), refusal, case.\n")
             for key in sorted(self.documented):
                 found = self.provoked.get(key, set())
-                kept = [c for c in self.proofs.get(key, []) if c in found or c not in ran]
+                kept = [c for c in self.proofs.get(key, []) if c in found or c not in ran or self.is_gone(key)]
                 best = kept[:1] or sorted(found, key=lambda case: rank(key, case))[:1]
                 if kept or (best and not self.is_unproven(key)):
                     file.write(f"{' '.join(key)} {best[0]}\n")

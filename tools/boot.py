@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Boot images and machines for the runner and the tests: which files, which options, which devices.
 
-Everything is made below build/boot. The web guest's address is fixed because QEMU forwards a port to
+Everything is made below build/boot, or build/boot.2 and so on while another run is in there: a process claims a
+folder at its first use and keeps it until it ends (`path`). The web guest's address is fixed because QEMU forwards a port to
 it and its user network knows the guests only by address.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,10 +16,11 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lifeline  # noqa: E402
 import qemu  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BOOT = os.path.join(ROOT, "build", "boot")
+RUNS_MAX = 64  # at the same time, in one tree
 DOM0 = "build/dom0/dom0.elf"
 INITRD = "build/boot/initrd.cpio"
 WEB_ADDRESS = "10.0.2.80"
@@ -36,6 +39,32 @@ HYPERVISOR_OPTIONS = {
 }
 
 
+_claimed = []  # the folder of this process, and the file whose lock says so
+
+
+def folder():
+    """The folder of this process for images, disks and logs; no other run touches it."""
+    number = 1
+    while not _claimed:
+        place = os.path.join(ROOT, "build", "boot" if number == 1 else f"boot.{number}")
+        os.makedirs(place, exist_ok=True)
+        lock = open(os.path.join(place, "lock"), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _claimed[:] = [place, lock]
+        except BlockingIOError:
+            lock.close()
+            number += 1
+            if number > RUNS_MAX:
+                sys.exit(f"{RUNS_MAX} runs in this tree at once are too many")
+    return _claimed[0]
+
+
+def path(name):
+    """A file of this run."""
+    return os.path.join(folder(), name)
+
+
 def available(hv):
     """True if the hypervisor has been built (or fetched)."""
     return os.path.exists(os.path.join(ROOT, HYPERVISORS[hv]))
@@ -43,32 +72,30 @@ def available(hv):
 
 def make_iso(name, hv, kernel, arguments="", *, initrd="", modules=(), options="", memory="512M,max:512M",
              bios_only=False):
-    """build/boot/NAME.iso that boots kernel as dom0 under hv; returns its path. Memory "" leaves dom0_mem=
+    """NAME.iso of this run that boots kernel as dom0 under hv; returns its path. Memory "" leaves dom0_mem=
     to the options; modules follow the initrd."""
-    out = os.path.join(BOOT, name + ".iso")
-    os.makedirs(BOOT, exist_ok=True)
+    out = path(name + ".iso")
     all_options = " ".join(filter(None, [HYPERVISOR_OPTIONS[hv], memory and f"dom0_mem={memory}", options]))
     files = [os.path.join(ROOT, module) for module in [initrd, *modules] if module]
     environment = dict(os.environ, MKISO_BIOS="1" if bios_only else "")
     subprocess.run([os.path.join(ROOT, "tools", "mkiso.sh"), out, hv,
                     os.path.join(ROOT, HYPERVISORS[hv]), all_options, os.path.join(ROOT, kernel),
-                    arguments, *files], check=True)
+                    arguments, *files], check=True, env=environment, preexec_fn=lifeline.in_child())
     return out
 
 
 def make_volume(name, files):
-    """build/boot/NAME.img, an ISO 9660 file system with Rock Ridge names; files: {path: bytes}."""
-    out = os.path.join(BOOT, name + ".img")
-    os.makedirs(BOOT, exist_ok=True)
+    """NAME.img of this run, an ISO 9660 file system with Rock Ridge names; files: {path: bytes}."""
+    out = path(name + ".img")
     tree = tempfile.mkdtemp(prefix="volume-")
     try:
-        for path, data in files.items():
-            full = os.path.join(tree, path)
+        for place, data in files.items():
+            full = os.path.join(tree, place)
             os.makedirs(os.path.dirname(full), exist_ok=True)
             with open(full, "wb") as file:
                 file.write(data)
         subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-V", "PARAVANE", "-o", out,
-                        tree], check=True, stderr=subprocess.DEVNULL)
+                        tree], check=True, stderr=subprocess.DEVNULL, preexec_fn=lifeline.in_child())
     finally:
         shutil.rmtree(tree)
     return out

@@ -12,17 +12,19 @@ lines reach a file, a callback and the waiting caller. QEMU never outlives the c
 """
 
 import argparse
-import ctypes
 import os
 import queue
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lifeline  # noqa: E402
 
 CPU_MODELS = {
     "max": "max,-smap",
@@ -36,12 +38,6 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc")
 
 class QemuTimeout(Exception):
     """The awaited line did not come in time, or QEMU ended first."""
-
-
-def die_with_parent():
-    """In the child: take no keyboard signals, and end when the parent ends, however it ends."""
-    os.setpgrp()
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def uefi_args(folder):
@@ -114,7 +110,7 @@ class Machine:
         self._serial = open(serial, "wb", buffering=0) if serial else None
         command = qemu_command(iso, self.folder, **options) + ["-serial", "stdio"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+                                        stderr=subprocess.STDOUT, preexec_fn=lifeline.in_child())
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -221,13 +217,22 @@ def clean(data):
 
 
 def run_interactive(iso, **options):
-    """QEMU on this terminal; ctrl-a x ends it."""
+    """QEMU on this terminal; ctrl-a x ends it. It leaves the terminal as it found it, however it ends."""
     folder = tempfile.mkdtemp(prefix="qemu-")
+    settings = termios.tcgetattr(0) if os.isatty(0) else None
+    process = None
     try:
         command = qemu_command(iso, folder, **options)
         command[command.index("-monitor"):command.index("-monitor") + 2] = []
-        return subprocess.call(command + ["-serial", "mon:stdio"])
+        process = subprocess.Popen(command + ["-serial", "mon:stdio"],
+                                   preexec_fn=lifeline.in_child(own_group=False))
+        return process.wait()
     finally:
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
+        if settings:
+            termios.tcsetattr(0, termios.TCSANOW, settings)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -265,6 +270,7 @@ def main():
                         help="type LINE when REGEX has been seen (in the order given)")
     parser.add_argument("--timeout", type=float, default=60)
     args = parser.parse_args()
+    lifeline.hold()
     if args.interactive:
         return run_interactive(args.iso, **machine_options(args))
     with Machine(args.iso, serial=args.serial, on_line=lambda line: print(line, flush=True),

@@ -168,8 +168,9 @@ guests: $(GUEST_ELFS)
 ## make run           installs what is missing, builds, boots Paravane with dom0 and the web guest
 .PHONY: run
 run:
+	@! command -v python3 >/dev/null || python3 tools/run.py --check $(RUN_ARGS)
 	@tools/packages.sh install
-	@$(MAKE) all proved $(if $(filter xen,$(HV)),$(B)/xen/xen.gz)
+	@$(call alone,all proved $(if $(filter xen,$(HV)),$(B)/xen/xen.gz))
 	@python3 tools/run.py --hv $(HV) $(RUN_ARGS)
 
 ## make demo          boots, fetches page and files, compares, powers off (HV=xen: on Debian's Xen)

@@ -54,7 +54,7 @@ def create(machine, name):
 
 def measure_guests(hv, found):
     iso = boot.chain_iso(hv, f"bench-guests-{hv}", "auto=", options="noreboot", bios_only=True)
-    log = f"build/boot/bench-guests-{hv}.log"
+    log = boot.path(f"bench-guests-{hv}.log")
     with qemu.Machine(iso, serial=log, cpu="qemu64", icount=True) as machine:
         machine.wait_for(PROMPT, 120)
         create(machine, "warm")  # the second one finds pages and names in place
@@ -86,7 +86,7 @@ def measure_chain(hv, found):
     iso = boot.chain_iso(hv, f"bench-chain-{hv}", options="noreboot", bios_only=True)
     disk = boot.make_volume("bench", {"big.bin": boot.pattern(FILE_BYTES, "bench")})
     port = boot.free_port()
-    with boot.chain_machine(iso, disk, port, serial=f"build/boot/bench-chain-{hv}.log") as machine:
+    with boot.chain_machine(iso, disk, port, serial=boot.path(f"bench-chain-{hv}.log")) as machine:
         machine.wait_for(FIRST_LINES[hv], 60)
         first = machine.elapsed()
         machine.wait_for(PROMPT, 60)

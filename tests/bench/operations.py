@@ -17,7 +17,7 @@ def measure(hv):
     options = "noreboot" + (" spec-ctrl=no" if hv == "xen" else "")
     iso = boot.make_iso(f"bench-{hv}", hv, "build/guests/bench.elf", options=options, bios_only=True)
     found = {}
-    with qemu.Machine(iso, serial=f"build/boot/bench-{hv}.log", cpu="qemu64", icount=True) as machine:
+    with qemu.Machine(iso, serial=boot.path(f"bench-{hv}.log"), cpu="qemu64", icount=True) as machine:
         while True:
             try:
                 line = machine.read_line(120)

@@ -42,7 +42,9 @@ static void enter_with_flags(const struct way *w)
 
         EXPECT(user_visit(&frame, 0), w->end);
         if (w->end >= PROBE_TRAP) {
-            EXPECT(probe_frame.rflags & FLAGS_SEEN, flags & ~(w->hidden | FLAGS_NEVER));
+            // A processor's fault sets RF in the frame; QEMU 7.2 does not, QEMU 10 does.
+            EXPECT(probe_frame.rflags & FLAGS_SEEN & ~(uint64_t)FLAG_RF,
+                   flags & ~(w->hidden | FLAGS_NEVER | FLAG_RF));
         } else {
             EXPECT(user_saved.rflags & FLAGS_SEEN, flags & ~(w->hidden | FLAGS_NEVER));
             EXPECT(user_entry_rflags & FLAGS_SEEN, flags & w->kept);

@@ -69,18 +69,18 @@ static void copies_over_the_edge(void)
         uint16_t from, to, length;
         int16_t status;
     } tries[] = {
-        {0,     0,     0,     GNTST_okay        },
-        {4095,  4095,  1,     GNTST_okay        },
-        {4096,  0,     0,     GNTST_okay        },
-        {0,     4096,  0,     GNTST_okay        },
-        {4096,  0,     1,     GNTST_bad_copy_arg},
-        {0,     4096,  1,     GNTST_bad_copy_arg},
-        {1,     0,     4096,  GNTST_bad_copy_arg},
-        {0,     1,     4096,  GNTST_bad_copy_arg},
-        {0,     0,     4097,  GNTST_bad_copy_arg},
-        {65535, 0,     0,     GNTST_bad_copy_arg},
-        {65535, 65535, 65535, GNTST_bad_copy_arg},
-        {0,     0,     4096,  GNTST_okay        },
+        {0,     0,     0,     GNTST_okay                                     },
+        {4095,  4095,  1,     GNTST_okay                                     },
+        {4096,  0,     0,     GNTST_okay                                     },
+        {0,     4096,  0,     GNTST_okay                                     },
+        {4096,  0,     1,     GNTST_bad_copy_arg                             },
+        {0,     4096,  1,     GNTST_bad_copy_arg                             },
+        {1,     0,     4096,  GNTST_bad_copy_arg                             },
+        {0,     1,     4096,  GNTST_bad_copy_arg                             },
+        {0,     0,     4097,  GNTST_bad_copy_arg                             },
+        {65535, 0,     0,     SINCE_XEN(20) ? GNTST_okay : GNTST_bad_copy_arg},
+        {65535, 65535, 65535, GNTST_bad_copy_arg                             },
+        {0,     0,     4096,  GNTST_okay                                     },
     };
     uint64_t *to = page_alloc(0);
 

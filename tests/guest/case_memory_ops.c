@@ -10,6 +10,8 @@
 
 #include "dom0/domctl.h"
 
+#define UNKNOWN_RESOURCE (SINCE_XEN(20) ? -XEN_EINVAL : -XEN_EOPNOTSUPP)
+
 static domid_t self = DOMID_SELF;
 static domid_t absent = ABSENT_DOMAIN;
 
@@ -249,7 +251,7 @@ static void grant_frames_of_another(void)
     EXPECT(hypercall_memory_op(XENMEM_acquire_resource, &m), -XEN_EINVAL);
     m.pad = 0;
     m.type = 99;
-    EXPECT(hypercall_memory_op(XENMEM_acquire_resource, &m), -XEN_EOPNOTSUPP);
+    EXPECT(hypercall_memory_op(XENMEM_acquire_resource, &m), UNKNOWN_RESOURCE);
     EXPECT(hypercall_memory_op(XENMEM_acquire_resource, HYPERVISOR_ADDRESS), -XEN_EFAULT);
     domain_destroy(domain);
 }
@@ -289,7 +291,7 @@ static void resources_that_are_none(void)
     EXPECT(acquire(d, XENMEM_resource_grant_table, 0, 0, 1, (xen_pfn_t *)16), -XEN_EFAULT);
     EXPECT(acquire(d, XENMEM_resource_ioreq_server, 0, 0, 1, frames), -XEN_EINVAL);
     EXPECT(acquire(d, XENMEM_resource_vmtrace_buf, 0, 0, 1, frames), -XEN_EINVAL);
-    EXPECT(acquire(d, 99, 0, 0, 1, frames), -XEN_EOPNOTSUPP);
+    EXPECT(acquire(d, 99, 0, 0, 1, frames), UNKNOWN_RESOURCE);
     EXPECT(frames[0], 0);
     domain_destroy(other);
 }

@@ -494,7 +494,7 @@ static void resources(void)
     EXPECT(acquire(peer->domid, &r, frames), -XEN_EINVAL);
     r.id = 0;
     r.type = 99;
-    EXPECT(acquire(peer->domid, &r, frames), -XEN_EOPNOTSUPP);
+    EXPECT(acquire(peer->domid, &r, frames), SINCE_XEN(20) ? -XEN_EINVAL : -XEN_EOPNOTSUPP);
     r.type = XENMEM_resource_grant_table;
     r.nr_frames = 1;
     EXPECT(acquire(0, &r, frames), -XEN_EPERM);

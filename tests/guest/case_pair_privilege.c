@@ -167,6 +167,7 @@ REMOTE(physdev_refused)
 // that is the profiler's.
 REMOTE(features_refused)
 {
+    const bool profiling = !SINCE_XEN(20);
     static uint64_t argument[32];
 
     (void)self;
@@ -175,8 +176,10 @@ REMOTE(features_refused)
         expect_of(command, HYPERCALL2(__HYPERVISOR_kexec_op, command, argument), -XEN_EPERM);
     EXPECT(HYPERCALL1(__HYPERVISOR_arch_0, argument), -XEN_EPERM);
     EXPECT(HYPERCALL1(__HYPERVISOR_arch_0, HYPERVISOR_ADDRESS), -XEN_EPERM);
-    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_start, argument), -XEN_EPERM);
-    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_last_op + 1, argument), -XEN_EINVAL);
+    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_start, argument),
+           profiling ? -XEN_EPERM : -XEN_ENOSYS);
+    EXPECT(HYPERCALL2(__HYPERVISOR_xenoprof_op, XENOPROF_last_op + 1, argument),
+           profiling ? -XEN_EINVAL : -XEN_ENOSYS);
     EXPECT(HYPERCALL3(__HYPERVISOR_dm_op, 0, 1, argument), -XEN_EINVAL);
     EXPECT(HYPERCALL3(__HYPERVISOR_dm_op, ABSENT_DOMAIN, 1, argument), -XEN_ESRCH);
     EXPECT(HYPERCALL2(__HYPERVISOR_hvm_op, HVMOP_get_param, argument), -XEN_EINVAL); // of dom0

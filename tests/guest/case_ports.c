@@ -91,7 +91,7 @@ static void bitmaps(void)
     set_bitmap(bitmap, PORT); // one too short
     EXPECT(visit(user_do_port, 0), PROBE_TRAP + 13);
     set_bitmap((uint8_t *)0x7000, PORT + 1);
-    EXPECT(visit(user_do_port, 0), PROBE_TRAP + 13);
+    EXPECT(visit(user_do_port, 0), PROBE_TRAP + (SINCE_XEN(20) ? 14 : 13));
     set_bitmap(NULL, 0);
     EXPECT(visit(user_do_port, 0), PROBE_TRAP + 13);
     user_end();

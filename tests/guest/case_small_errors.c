@@ -88,7 +88,8 @@ static void questions_with_wrong_arguments(void)
     EXPECT(hypercall_xen_version(XENVER_get_features, &info), -XEN_EINVAL);
     EXPECT(hypercall_xen_version(XENVER_pagesize, &info), -XEN_EINVAL);
     EXPECT_TRUE(hypercall_xen_version(XENVER_version, NON_CANONICAL) > 0);
-    EXPECT(hypercall_xen_version(11, NULL), -XEN_ENOSYS); // the first that is none
+    EXPECT(hypercall_xen_version(SINCE_XEN(20) ? 15 : 11, NULL),
+           -XEN_ENOSYS); // the first that is none
 }
 
 static void build_identifiers(void)
@@ -102,7 +103,7 @@ static void build_identifiers(void)
 
     REQUIRE(edge && length > 0 && length <= (long)sizeof(id.bytes));
     id.length = 0;
-    EXPECT(hypercall_xen_version(XENVER_build_id, &id), -XEN_EINVAL);
+    EXPECT(hypercall_xen_version(XENVER_build_id, &id), SINCE_XEN(20) ? -XEN_ENOBUFS : -XEN_EINVAL);
     id.length = (uint32_t)length - 1;
     EXPECT(hypercall_xen_version(XENVER_build_id, &id), -XEN_ENOBUFS);
     id.length = (uint32_t)length;

@@ -11,7 +11,7 @@ static void number(void)
     long version = hypercall_xen_version(XENVER_version, NULL);
 
     EXPECT(version >> 16, 4);
-    EXPECT(version & 0xffff, 17);
+    EXPECT(version & 0xffff, XEN_RELEASE_MINOR);
 }
 
 static void texts(void)
@@ -52,8 +52,8 @@ static void parameters(void)
 static void features(void)
 {
     struct xen_feature_info info = {.submap_idx = 0};
-    const uint32_t wanted = (1U << XENFEAT_mmu_pt_update_preserve_ad) |
-                            (1U << XENFEAT_pae_pgdir_above_4gb) | (1U << XENFEAT_dom0) |
+    const uint32_t pae = 1U << XENFEAT_pae_pgdir_above_4gb;
+    const uint32_t wanted = (1U << XENFEAT_mmu_pt_update_preserve_ad) | (1U << XENFEAT_dom0) |
                             (1U << XENFEAT_gnttab_map_avail_bits) | (1U << XENFEAT_direct_mapped);
     const uint32_t unwanted = (1U << XENFEAT_writable_page_tables) |
                               (1U << XENFEAT_auto_translated_physmap) |
@@ -63,6 +63,7 @@ static void features(void)
     EXPECT(hypercall_xen_version(XENVER_get_features, &info), 0);
     EXPECT(info.submap & wanted, wanted);
     EXPECT(info.submap & unwanted, 0);
+    EXPECT(info.submap & pae, SINCE_XEN(20) ? 0 : pae);
     info.submap_idx = 1000;
     EXPECT(hypercall_xen_version(XENVER_get_features, &info), -XEN_EINVAL);
 }

@@ -55,7 +55,7 @@ class Chain:
         self.port = boot.free_port()
         machine.setdefault("accel", boot.ACCEL[hv])
         self.counter = 0
-        self.machine = boot.chain_machine(iso, disk, self.port, serial=f"build/boot/{name}.log",
+        self.machine = boot.chain_machine(iso, disk, self.port, serial=boot.path(f"{name}.log"),
                                           **machine)
 
     def __enter__(self):
@@ -132,7 +132,7 @@ def fetch(url, timeout):
 
 def make_initrd(name, files):
     """A boot archive with the usual guests and these: {path: bytes}."""
-    folder = os.path.join(boot.BOOT, name + "-files")
+    folder = boot.path(name + "-files")
     os.makedirs(folder, exist_ok=True)
     entries = []
     for guest in GUESTS:
@@ -143,6 +143,6 @@ def make_initrd(name, files):
         with open(copy, "wb") as file:
             file.write(data)
         entries.append(f"{path}=raw:{copy}")
-    out = os.path.join(boot.BOOT, name + ".cpio")
+    out = boot.path(name + ".cpio")
     subprocess.run([sys.executable, "tools/mkinitrd.py", out, *entries], check=True)
     return os.path.relpath(out, boot.ROOT)

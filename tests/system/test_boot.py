@@ -54,7 +54,7 @@ def memory_args(mib):
 def run_boot(name, firmware, cpus, model, memory):
     """The log says what the machine has, dom0's kernel runs and ends, nothing of ours failed."""
     iso = boot.make_iso("boot", "paravane", KERNEL, "greeting", options="noreboot", memory="64M")
-    log = f"build/boot/boot-{name}.log"
+    log = boot.path(f"boot-{name}.log")
     with qemu.Machine(iso, serial=log, cpu=model, cpus=cpus, memory=memory,
                       firmware=firmware, extra=memory_args(memory)) as machine:
         try:
@@ -87,7 +87,7 @@ def run_chain(name, firmware, cpus, model):
     iso = boot.chain_iso("paravane", "boot-chain", guests="web.cfg", options="noreboot")
     disk = boot.make_volume("boot-chain", {"hello.txt": b"hello\n"})
     port = boot.free_port()
-    with boot.chain_machine(iso, disk, port, serial=f"build/boot/boot-{name}.log", firmware=firmware,
+    with boot.chain_machine(iso, disk, port, serial=boot.path(f"boot-{name}.log"), firmware=firmware,
                             cpus=cpus, cpu=model) as machine:
         try:
             machine.wait_for(r"^dom0: ready", timeout=FOREVER)
@@ -102,7 +102,7 @@ def run_chain(name, firmware, cpus, model):
 def run_refusal(name, kernel, expected):
     """A module that cannot be dom0's kernel ends in a report that names the reason."""
     iso = boot.make_iso("boot-refusal", "paravane", kernel, options="noreboot", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/boot-{name}.log") as machine:
+    with qemu.Machine(iso, serial=boot.path(f"boot-{name}.log")) as machine:
         try:
             machine.wait_for(expected, timeout=FOREVER)
             machine.wait_for(r"^\(PV\) Halted", timeout=FOREVER)
@@ -114,7 +114,6 @@ def run_refusal(name, kernel, expected):
 
 def bad_kernels():
     """Files that are almost a kernel."""
-    os.makedirs("build/boot", exist_ok=True)
     with open(KERNEL, "rb") as file:
         image = file.read()
     variants = {
@@ -123,7 +122,7 @@ def bad_kernels():
         "truncated": (image[:len(image) // 8], r"dom0: "),
     }
     for name, (data, expected) in variants.items():
-        path = f"build/boot/kernel-{name}"
+        path = boot.path(f"kernel-{name}")
         with open(path, "wb") as file:
             file.write(data)
         yield name, path, expected

@@ -40,7 +40,7 @@ def run_kernel(name, kernel, cpus):
     own module, for guests of the same kind."""
     iso = boot.make_iso(f"debug-{name}", "paravane", kernel, initrd=kernel,
                         options=f"noreboot dom0_max_vcpus={VCPUS}", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/debug-{name}.log", cpus=cpus) as machine:
+    with qemu.Machine(iso, serial=boot.path(f"debug-{name}.log"), cpus=cpus) as machine:
         try:
             machine.wait_for(r"^RESULT |Paravane panic", timeout=FOREVER)
             machine.wait_for(r"^\(PV\) (Halted|dom0 has|noreboot)", timeout=10)
@@ -82,7 +82,7 @@ def run_rounds(cpus):
     disk = boot.make_volume("debug", {"big.bin": boot.pattern(4 << 20, "debug")})
     port = boot.free_port()
     stop = threading.Event()
-    with boot.chain_machine(iso, disk, port, serial=f"build/boot/debug-{name}.log",
+    with boot.chain_machine(iso, disk, port, serial=boot.path(f"debug-{name}.log"),
                             cpus=cpus) as machine:
         traffic = threading.Thread(target=fetch_until, daemon=True,
                                    args=(stop, f"http://127.0.0.1:{port}/files/big.bin"))

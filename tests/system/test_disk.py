@@ -26,8 +26,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 
 def make_disk(name):
     """An image that is empty."""
-    path = os.path.join(boot.BOOT, name + ".img")
-    os.makedirs(boot.BOOT, exist_ok=True)
+    path = boot.path(name + ".img")
     with open(path, "wb") as file:
         file.truncate(DISK_MIB * MIB)
     return path
@@ -51,7 +50,7 @@ class DiskChain(chain.Chain):
         self.counter = 0
         self.images = [make_disk(f"disk-{hv}-{index}") for index in range(3)]
         self.machine = qemu.Machine(
-            iso, serial=f"build/boot/disk-{hv}.log", disks=self.images[:2], accel=boot.ACCEL[hv],
+            iso, serial=boot.path(f"disk-{hv}.log"), disks=self.images[:2], accel=boot.ACCEL[hv],
             extra=("-drive", f"if=none,id=large,format=raw,file={self.images[2]}", "-device",
                    "virtio-blk-pci,drive=large,disable-legacy=on,logical_block_size=4096,"
                    "physical_block_size=4096"))

@@ -34,7 +34,7 @@ class HttpChain(Chain):
         volume = boot.make_volume(f"http-{hv}-large", FILES)
         with open(volume, "r+b") as file:  # up to a whole sector
             file.truncate(-(-os.path.getsize(volume) // 4096) * 4096)
-        empty = f"build/boot/http-{hv}-empty.img"
+        empty = boot.path(f"http-{hv}-empty.img")
         with open(empty, "wb") as file:
             file.truncate(16 << 20)
         super().__init__(f"http-{hv}", hv=hv, guests="", files=FILES,
@@ -126,7 +126,7 @@ def with_curl(c):
     assert done.stdout == "hello\n<p>x</p>\nhello\n" and done.stderr.count("Connected to") == 1, done.stderr
     done = curl(c, "-I", f"{base}part.bin")
     assert "200 OK" in done.stdout and "Content-Length: 300000" in done.stdout, done.stdout
-    path = os.path.join(boot.BOOT, "http-resumed.bin")
+    path = boot.path("http-resumed.bin")
     with open(path, "wb") as file:
         file.write(FILES["part.bin"][:123456])
     done = curl(c, "-C", "-", "-o", path, f"{base}part.bin")

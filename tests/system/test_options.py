@@ -52,7 +52,7 @@ def run(name, hv, expected, *, kernel=KERNEL, options="dom0_mem=64M", modules=()
     """Boots hello; the matches of all expected lines, or None after a failure that is reported."""
     iso = boot.make_iso("options", hv, kernel, "first", options=f"noreboot {options}", memory="",
                         modules=modules, bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/options-{hv}-{name}.log", cpus=CPUS, memory=MACHINE_MIB,
+    with qemu.Machine(iso, serial=boot.path(f"options-{hv}-{name}.log"), cpus=CPUS, memory=MACHINE_MIB,
                       accel=boot.ACCEL[hv]) as machine:
         try:
             machine.wait_for(r"^up \d", timeout=FOREVER)
@@ -90,7 +90,7 @@ def run_complaints():
 
 
 def packed_kernel():
-    path = "build/boot/options-kernel.gz"
+    path = boot.path("options-kernel.gz")
     with open(KERNEL, "rb") as plain, gzip.open(path, "wb") as packed:
         packed.write(plain.read())
     return path
@@ -98,7 +98,7 @@ def packed_kernel():
 
 def old_kernel():
     """hello with a section __xen_guest in the place of its notes."""
-    path, text = "build/boot/options-old.elf", "build/boot/options-old.txt"
+    path, text = boot.path("options-old.elf"), boot.path("options-old.txt")
     symbols = subprocess.run(["nm", KERNEL], capture_output=True, text=True, check=True).stdout
     base = 0xffffffff80000000
     page = next(int(s.split()[0], 16) for s in symbols.split("\n") if s.endswith(" hypercall_page"))
@@ -127,9 +127,9 @@ def run_kernels(hv):
     run_line("packed-kernel", hv, "^memory: 65536", kernel=packed_kernel())
     run_line("old-kernel", hv, "^memory: 65536", kernel=old_kernel())
     for name, content in (("ucode", b"u" * 5000), ("initrd", b"i" * 7000)):
-        with open(f"build/boot/options-{name}", "wb") as file:
+        with open(boot.path(f"options-{name}"), "wb") as file:
             file.write(content)
-    modules = ["build/boot/options-ucode", "build/boot/options-initrd"]
+    modules = [boot.path("options-ucode"), boot.path("options-initrd")]
     run_line("ucode", hv, "^module: 7000 bytes", options="dom0_mem=64M ucode=1", modules=modules)
     run_line("ucode-last", hv, "^module: 7000 bytes", options="dom0_mem=64M ucode=-1", modules=modules[::-1])
     run_line("initrd-first", hv, "^module: 5000 bytes", modules=modules)
@@ -158,7 +158,7 @@ def run_damaged():
         file.seek(5000)
         file.write(bytes([byte ^ 0x55]))
     iso = boot.make_iso("options", "paravane", path, options="noreboot", bios_only=True)
-    with qemu.Machine(iso, serial="build/boot/options-damaged.log") as machine:
+    with qemu.Machine(iso, serial=boot.path("options-damaged.log")) as machine:
         try:
             machine.wait_for(r"dom0: the packed file ", timeout=FOREVER)
             report(True, "packed-damaged")

@@ -34,7 +34,7 @@ def report(ok, name, reason=""):
 def run_selftest(hv, memory, cpu):
     iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", options="noreboot",
                         memory=memory, bios_only=True)
-    log = f"build/boot/selftest-{hv}-{memory}.log"
+    log = boot.path(f"selftest-{hv}-{memory}.log")
     with qemu.Machine(iso, serial=log, cpu=cpu, memory=3072 if memory == "2500M" else 1024) as machine:
         while True:
             try:
@@ -52,7 +52,7 @@ def run_selftest(hv, memory, cpu):
 def run_guest(hv):
     """The same tests in a guest that dom0 creates: console ring, store page, 16 MiB."""
     iso = boot.chain_iso(hv, f"selftest-guest-{hv}", options="noreboot", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/selftest-{hv}-guest.log") as machine:
+    with qemu.Machine(iso, serial=boot.path(f"selftest-{hv}-guest.log")) as machine:
         line = None
         try:
             machine.wait_for(r"^dom0# ", timeout=60)
@@ -74,7 +74,7 @@ def run_console(hv):
     """What is typed into a guest's console comes back from it, more than the ring holds included."""
     iso = boot.chain_iso(hv, f"selftest-console-{hv}", "auto=", options="noreboot", bios_only=True)
     name = f"pvguest-console/{hv}"
-    with qemu.Machine(iso, serial=f"build/boot/selftest-{hv}-console.log") as machine:
+    with qemu.Machine(iso, serial=boot.path(f"selftest-{hv}-console.log")) as machine:
         try:
             machine.wait_for(r"^dom0# ", timeout=60)
             machine.send("xl create -c /guests/selftest.cfg \"extra='echo'\"")
@@ -93,7 +93,7 @@ def run_console(hv):
 def run_hello(hv):
     iso = boot.make_iso(f"hello-{hv}", hv, "build/guests/hello.elf", "greeting", options="noreboot",
                         memory="4M", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/hello-{hv}.log") as machine:
+    with qemu.Machine(iso, serial=boot.path(f"hello-{hv}.log")) as machine:
         try:
             machine.wait_for(r"^argument 1: greeting", timeout=60)
             machine.wait_for(r"^up \d", timeout=10)
@@ -105,7 +105,7 @@ def run_hello(hv):
 def run_crash(hv, kind):
     iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", f"crash={kind}",
                         options="noreboot", memory="8M", bios_only=True)
-    with qemu.Machine(iso, serial=f"build/boot/selftest-{hv}-{kind}.log") as machine:
+    with qemu.Machine(iso, serial=boot.path(f"selftest-{hv}-{kind}.log")) as machine:
         try:
             machine.wait_for(CRASHES[kind], timeout=60)
             if kind == "null":

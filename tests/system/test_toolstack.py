@@ -30,7 +30,7 @@ def report(ok, name, reason=""):
 
 
 def stripped(name):
-    path = os.path.join(boot.BOOT, name + ".stripped")
+    path = boot.path(name + ".stripped")
     subprocess.run(["objcopy", "--strip-debug", f"{GUESTS}/{name}.elf", path], check=True)
     with open(path, "rb") as file:
         return file.read()
@@ -94,7 +94,7 @@ def shapes():
 
 def make_disks():
     """Volumes for the shapes that name some."""
-    paths = [os.path.join(boot.BOOT, f"toolstack-disk{i}.img") for i in range(2)]
+    paths = [boot.path(f"toolstack-disk{i}.img") for i in range(2)]
     for path in paths:
         with open(path, "wb") as file:
             file.truncate(1 << 20)
@@ -110,7 +110,7 @@ def make_archive(name):
         files[f"guests/{guest}.elf"] = stripped(guest)
         with open(f"{EXAMPLES}/{guest}/{guest}.cfg", "rb") as file:
             files[f"guests/{guest}.cfg"] = file.read()
-    path = os.path.join(boot.BOOT, name + ".cpio")
+    path = boot.path(name + ".cpio")
     with open(path, "wb") as file:
         for member, data in files.items():
             file.write(mkinitrd.record(member, 0o100644, data))
@@ -404,7 +404,7 @@ def check_rounds(shell):
 def run(hv):
     iso = boot.make_iso(f"toolstack-{hv}", hv, boot.DOM0, "auto=", initrd=make_archive("toolstack"),
                         memory="128M")
-    with qemu.Machine(iso, serial=f"build/boot/toolstack-{hv}.log", cpus=2, memory=512,
+    with qemu.Machine(iso, serial=boot.path(f"toolstack-{hv}.log"), cpus=2, memory=512,
                       disks=make_disks()) as machine:
         machine.wait_for(r"dom0: ready", timeout=FOREVER)
         shell = Shell(machine, hv)
