@@ -3,9 +3,8 @@
  * What a client may do to nodes: permissions, quotas, and the changes themselves.
  *
  * Every change goes the same way, in a transaction or not: check rights and quotas against the
- * tree that the client sees, then change that tree. In a transaction the change is also recorded;
- * the commit repeats the records on the store's tree through xenstore_change_apply, which counts
- * nodes by owner and fires watches.
+ * tree that the client sees. Outside of a transaction it is then committed alone. In one, it is made
+ * in the transaction's tree and recorded, and the end of the transaction commits all its records.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,9 @@
 static struct xenstore_tree *tree_of(struct xenstore_connection *connection,
                                      struct xenstore_transaction *transaction)
 {
-    return transaction ? xenstore_transaction_tree(transaction) : &connection->store->tree;
+    return transaction && !xenstore_transaction_doomed(transaction)
+               ? xenstore_transaction_tree(transaction)
+               : &connection->store->tree;
 }
 
 unsigned int xenstore_rights(const struct xenstore_connection *connection,
@@ -40,9 +41,9 @@ static unsigned int node_rights(const struct xenstore_connection *connection,
 }
 
 /* Who may not see a node's nearest ancestor is not told whether the node exists. */
-int xenstore_node_get(struct xenstore_connection *connection,
-                      struct xenstore_transaction *transaction, const char *path,
-                      unsigned int rights, const struct xenstore_node **node)
+int xenstore_node_look(struct xenstore_connection *connection,
+                       struct xenstore_transaction *transaction, const char *path,
+                       unsigned int rights, const struct xenstore_node **node)
 {
     size_t length;
     const struct xenstore_node *nearest;
@@ -62,16 +63,6 @@ int xenstore_node_get(struct xenstore_connection *connection,
     }
     *node = nearest;
     return 0;
-}
-
-static unsigned int path_depth(const char *path)
-{
-    unsigned int depth = 0;
-
-    for (; *path; path++) {
-        depth += *path == '/';
-    }
-    return depth;
 }
 
 /* Room for so many more nodes, and for a value that is so much longer. */
@@ -127,9 +118,8 @@ static int nodes_create(struct xenstore_connection *connection, struct xenstore_
     return rc;
 }
 
-/* Changes one tree; *made: nodes created. */
-static int change_tree(struct xenstore_connection *connection, struct xenstore_tree *tree,
-                       const struct xenstore_change *change, unsigned int *made)
+int xenstore_change_tree(struct xenstore_connection *connection, struct xenstore_tree *tree,
+                         const struct xenstore_change *change, unsigned int *made)
 {
     uint64_t generation = ++connection->store->generation;
     int rc;
@@ -150,36 +140,7 @@ static int change_tree(struct xenstore_connection *connection, struct xenstore_t
     return -XEN_EINVAL;
 }
 
-static void owner_count(struct xenstore *store, uint16_t domid, int nodes, long bytes)
-{
-    struct xenstore_domain *domain;
-
-    if (domid == 0) {
-        return;
-    }
-    domain = xenstore_domain_find(store, domid, nodes > 0 || bytes > 0);
-    if (domain) {
-        domain->nodes = (uint32_t)((int)domain->nodes + nodes);
-        domain->bytes = (size_t)((long)domain->bytes + bytes);
-    }
-}
-
-struct removal {
-    struct xenstore *store;
-    const char *top;
-};
-
-static void node_removed(void *context, const char *path, const struct xenstore_node *node)
-{
-    struct removal *removal = context;
-
-    owner_count(removal->store, node->perms[0].domid, -1, -(long)node->length);
-    if (strcmp(path, removal->top) != 0) {
-        xenstore_watch_fire_exact(removal->store, path, node);
-    }
-}
-
-static const struct xenstore_node *parent_find(const struct xenstore_tree *tree, const char *path)
+const struct xenstore_node *xenstore_parent_find(const struct xenstore_tree *tree, const char *path)
 {
     char parent[XENSTORE_ABS_PATH_MAX + 1];
     size_t length = (size_t)(strrchr(path, '/') - path);
@@ -189,52 +150,24 @@ static const struct xenstore_node *parent_find(const struct xenstore_tree *tree,
     return xenstore_tree_find(tree, parent);
 }
 
-/* The old tree is held during the change, so that watches of removed nodes can be checked against
- * the permissions that these had. */
-int xenstore_change_apply(struct xenstore_connection *connection,
-                          const struct xenstore_change *change)
+/* In the transaction's own tree, all or nothing; then in its memory. */
+static int change_remember(struct xenstore_connection *connection,
+                           struct xenstore_transaction *transaction, struct xenstore_record *record)
 {
-    struct xenstore *store = connection->store;
-    struct removal removal = {store, change->path};
-    const struct xenstore_node *node = xenstore_tree_find(&store->tree, change->path);
-    struct xenstore_tree before = {NULL};
-    long old_length = node ? (long)node->length : 0;
+    struct xenstore_tree *tree = xenstore_transaction_tree(transaction);
+    struct xenstore_tree before = xenstore_tree_copy(tree);
     unsigned int made = 0;
-    int rc;
+    int rc = xenstore_change_tree(connection, tree, &record->change, &made);
 
-    if (change->kind == XENSTORE_CHANGE_WRITE && change->keep && node) {
-        return 0;
+    rc = rc ? rc : xenstore_transaction_record(transaction, record);
+    if (rc) {
+        xenstore_tree_free(tree);
+        *tree = before;
+        return rc;
     }
-    if (change->kind == XENSTORE_CHANGE_REMOVE) {
-        before = xenstore_tree_copy(&store->tree);
-    } else if (change->kind == XENSTORE_CHANGE_PERMS && node) {
-        const struct xenstore_perm *perms = change->data;
-        owner_count(store, node->perms[0].domid, -1, -(long)node->length);
-        owner_count(store, perms[0].domid, 1, node->length);
-    }
-    rc = change_tree(connection, &store->tree, change, &made);
-    if (made > 0 && !connection->privileged) {
-        owner_count(store, connection->domid, (int)made, 0);
-    } else if (made > 0) {
-        node = parent_find(&store->tree, change->path);
-        owner_count(store, node ? node->perms[0].domid : 0, (int)made, 0);
-    }
-    if (rc == 0 && change->kind == XENSTORE_CHANGE_WRITE) {
-        node = xenstore_tree_find(&store->tree, change->path);
-        owner_count(store, node->perms[0].domid, 0, (long)node->length - old_length);
-    }
-    if (rc == 0 && before.root) {
-        xenstore_tree_walk(&before, change->path, node_removed, &removal);
-        xenstore_watch_fire(store, change->path, xenstore_tree_find(&before, change->path),
-                            parent_find(&before, change->path));
-    } else if (rc == 0) {
-        xenstore_watch_fire(store, change->path, xenstore_tree_find(&store->tree, change->path),
-                            parent_find(&store->tree, change->path));
-    }
-    if (before.root) {
-        xenstore_tree_free(&before);
-    }
-    return rc;
+    xenstore_tree_free(&before);
+    xenstore_transaction_node_count(transaction, (int)made);
+    return 0;
 }
 
 /* Makes a change that has been allowed, where the client will see it. */
@@ -242,16 +175,24 @@ static int change_make(struct xenstore_connection *connection,
                        struct xenstore_transaction *transaction,
                        const struct xenstore_change *change)
 {
-    unsigned int made = 0;
+    struct xenstore_record *record;
     int rc;
 
-    if (!transaction) {
-        return xenstore_change_apply(connection, change);
+    if (transaction && xenstore_transaction_doomed(transaction)) {
+        return 0; /* its end says that nothing of it was done */
     }
-    rc = xenstore_transaction_record(transaction, change);
-    if (rc == 0) {
-        rc = change_tree(connection, xenstore_transaction_tree(transaction), change, &made);
-        xenstore_transaction_node_count(transaction, (int)made);
+    if (change->kind == XENSTORE_CHANGE_WRITE && change->keep &&
+        xenstore_tree_find(tree_of(connection, transaction), change->path)) {
+        return 0;
+    }
+    record = xenstore_record_alloc(change);
+    if (!record) {
+        return -XEN_ENOMEM;
+    }
+    rc = transaction ? change_remember(connection, transaction, record)
+                     : xenstore_commit(connection, record);
+    if (rc) {
+        xenstore_record_free(connection->store, record);
     }
     return rc;
 }
@@ -262,7 +203,7 @@ static int write_check(struct xenstore_connection *connection,
 {
     const struct xenstore_node *node;
     size_t exists;
-    int rc = xenstore_node_get(connection, transaction, path, XENSTORE_WRITE, &node);
+    int rc = xenstore_node_look(connection, transaction, path, XENSTORE_WRITE, &node);
 
     if (rc != 0 && rc != -XEN_ENOENT) {
         return rc;
@@ -274,12 +215,12 @@ static int write_check(struct xenstore_connection *connection,
         return quota_check(connection, transaction, 0,
                            length > node->length ? length - node->length : 0);
     }
-    if (path_depth(path) > XENSTORE_DEPTH_MAX) {
+    if (xenstore_path_depth(path) > XENSTORE_DEPTH_MAX) {
         return -XEN_ENOSPC;
     }
     xenstore_tree_nearest(tree_of(connection, transaction), path, &exists);
-    rc = quota_check(connection, transaction, path_depth(path + (exists == 1 ? 0 : exists)),
-                     length);
+    rc = quota_check(connection, transaction,
+                     xenstore_path_depth(path + (exists == 1 ? 0 : exists)), length);
     if (rc == 0 && transaction) {
         /* The nearest ancestor's list of children changes. */
         char parent[XENSTORE_ABS_PATH_MAX + 1];
@@ -294,7 +235,8 @@ int xenstore_node_write(struct xenstore_connection *connection,
                         struct xenstore_transaction *transaction, const char *path,
                         const void *data, size_t length)
 {
-    const struct xenstore_change change = {XENSTORE_CHANGE_WRITE, path, data, length, false};
+    const struct xenstore_change change = {
+        .kind = XENSTORE_CHANGE_WRITE, .path = path, .data = data, .size = length};
     int rc = write_check(connection, transaction, path, length);
 
     return rc ? rc : change_make(connection, transaction, &change);
@@ -303,7 +245,8 @@ int xenstore_node_write(struct xenstore_connection *connection,
 int xenstore_node_make(struct xenstore_connection *connection,
                        struct xenstore_transaction *transaction, const char *path)
 {
-    const struct xenstore_change change = {XENSTORE_CHANGE_WRITE, path, NULL, 0, true};
+    const struct xenstore_change change = {
+        .kind = XENSTORE_CHANGE_WRITE, .keep = true, .path = path};
     int rc = write_check(connection, transaction, path, 0);
 
     return rc ? rc : change_make(connection, transaction, &change);
@@ -312,13 +255,13 @@ int xenstore_node_make(struct xenstore_connection *connection,
 int xenstore_node_remove(struct xenstore_connection *connection,
                          struct xenstore_transaction *transaction, const char *path)
 {
-    const struct xenstore_change change = {XENSTORE_CHANGE_REMOVE, path, NULL, 0, false};
+    const struct xenstore_change change = {.kind = XENSTORE_CHANGE_REMOVE, .path = path};
     const struct xenstore_node *node;
-    int rc = xenstore_node_get(connection, transaction, path, XENSTORE_WRITE, &node);
+    int rc = xenstore_node_look(connection, transaction, path, XENSTORE_WRITE, &node);
 
     if (rc == -XEN_ENOENT) {
         /* Gone already is fine if there is a place where it could be. */
-        return parent_find(tree_of(connection, transaction), path) ? 0 : -XEN_ENOENT;
+        return xenstore_parent_find(tree_of(connection, transaction), path) ? 0 : -XEN_ENOENT;
     }
     if (rc == 0 && strcmp(path, "/") == 0) {
         rc = -XEN_EINVAL;
@@ -329,13 +272,28 @@ int xenstore_node_remove(struct xenstore_connection *connection,
     return rc ? rc : change_make(connection, transaction, &change);
 }
 
+/* Leaves out whom the store does not know: a right must not wait for a domain that is to come. */
+static size_t perms_of_known(const struct xenstore *store, struct xenstore_perm *perms,
+                             size_t count)
+{
+    size_t kept = 1;
+
+    for (size_t i = 1; i < count; i++) {
+        if (xenstore_domain_introduced(store, perms[i].domid)) {
+            perms[kept++] = perms[i];
+        }
+    }
+    return kept;
+}
+
 int xenstore_node_set_perms(struct xenstore_connection *connection,
                             struct xenstore_transaction *transaction, const char *path,
-                            const struct xenstore_perm *perms, size_t count)
+                            struct xenstore_perm *perms, size_t count)
 {
-    const struct xenstore_change change = {XENSTORE_CHANGE_PERMS, path, perms, count, false};
+    struct xenstore_change change = {
+        .kind = XENSTORE_CHANGE_PERMS, .path = path, .data = perms, .size = count};
     const struct xenstore_node *node;
-    int rc = xenstore_node_get(connection, transaction, path, XENSTORE_WRITE, &node);
+    int rc = xenstore_node_look(connection, transaction, path, XENSTORE_WRITE, &node);
 
     if (rc) {
         return rc;
@@ -352,40 +310,7 @@ int xenstore_node_set_perms(struct xenstore_connection *connection,
         if (count > XENSTORE_PERMS_MAX) {
             return -XEN_ENOSPC;
         }
+        change.size = perms_of_known(connection->store, perms, count);
     }
     return change_make(connection, transaction, &change);
-}
-
-struct purge {
-    uint16_t domid;
-    char path[XENSTORE_ABS_PATH_MAX + 1];
-};
-
-static void purge_look(void *context, const char *path, const struct xenstore_node *node)
-{
-    struct purge *purge = context;
-
-    if (!purge->path[0] && node->perms[0].domid == purge->domid) {
-        strcpy(purge->path, path);
-    }
-}
-
-void xenstore_domain_purge(struct xenstore *store, uint16_t domid)
-{
-    struct xenstore_domain *domain = xenstore_domain_find(store, domid, false);
-    struct xenstore_connection *connection = xenstore_connect(store, 0);
-    struct purge *purge = malloc(sizeof(*purge));
-
-    while (connection && purge && domain && domain->nodes > 0) {
-        purge->domid = domid;
-        purge->path[0] = '\0';
-        xenstore_tree_walk(&store->tree, "/", purge_look, purge);
-        if (!purge->path[0] || xenstore_node_remove(connection, NULL, purge->path)) {
-            break;
-        }
-    }
-    free(purge);
-    if (connection) {
-        xenstore_disconnect(connection);
-    }
 }

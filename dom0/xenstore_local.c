@@ -9,7 +9,6 @@
 struct local {
     struct xs_transport transport; /* first: the library's view */
     struct xenstore_connection *connection;
-    struct xenstore_message *events, **events_tail; /* taken out of the way of a reply */
     void (*wait)(void *context);
     void (*wake)(void *context);
     void *context;
@@ -27,24 +26,6 @@ static int message_give(struct xenstore_message *message, char **data, uint32_t 
     return *data ? 0 : ENOMEM;
 }
 
-/* Takes everything queued: events go to their list, the reply is the result (NULL: none). */
-static struct xenstore_message *queue_drain(struct local *local)
-{
-    struct xenstore_message *message, *reply = NULL;
-
-    while ((message = xenstore_output_take(local->connection)) != NULL) {
-        message->next = NULL;
-        if (message->header.type == XS_WATCH_EVENT) {
-            *local->events_tail = message;
-            local->events_tail = &message->next;
-        } else {
-            free(reply);
-            reply = message;
-        }
-    }
-    return reply;
-}
-
 static int local_talk(struct xs_transport *transport, uint32_t *type, uint32_t transaction,
                       const void *payload, uint32_t length, char **reply, uint32_t *reply_length)
 {
@@ -52,8 +33,11 @@ static int local_talk(struct xs_transport *transport, uint32_t *type, uint32_t t
     const struct xsd_sockmsg header = {.type = *type, .tx_id = transaction, .len = length};
     struct xenstore_message *answer;
 
-    xenstore_request(local->connection, &header, payload);
-    answer = queue_drain(local);
+    xenstore_settle(local->connection);
+    if (xenstore_request(local->connection, &header, payload)) {
+        return ENOMEM;
+    }
+    answer = xenstore_reply_take(local->connection);
     if (!answer) {
         return EIO;
     }
@@ -66,20 +50,11 @@ static int local_event(struct xs_transport *transport, bool wait, char **event, 
     struct local *local = (struct local *)transport;
     struct xenstore_message *message;
 
-    for (;;) {
-        free(queue_drain(local));
-        if (local->events) {
-            break;
-        }
+    while ((message = xenstore_event_take(local->connection)) == NULL) {
         if (!wait || !local->wait) {
             return EAGAIN;
         }
         local->wait(local->context);
-    }
-    message = local->events;
-    local->events = message->next;
-    if (!local->events) {
-        local->events_tail = &local->events;
     }
     return message_give(message, event, length);
 }
@@ -88,11 +63,6 @@ static void local_close(struct xs_transport *transport)
 {
     struct local *local = (struct local *)transport;
 
-    while (local->events) {
-        struct xenstore_message *message = local->events;
-        local->events = message->next;
-        free(message);
-    }
     xenstore_disconnect(local->connection);
     free(local);
 }
@@ -121,7 +91,6 @@ struct xs_transport *xenstore_local_open(struct xenstore *store, void (*wait)(vo
     }
     local->transport = (struct xs_transport){
         .talk = local_talk, .event = local_event, .close = local_close};
-    local->events_tail = &local->events;
     local->wait = wait;
     local->wake = wake;
     local->context = context;

@@ -22,14 +22,14 @@ struct request {
     uint32_t skip;                        /* characters of it that the client did not write */
 };
 
-static void reply(const struct request *r, const void *data, size_t length)
+static int reply(const struct request *r, const void *data, size_t length)
 {
-    xenstore_send(r->connection, r->header, data, length);
+    return xenstore_reply(r->connection, r->header, data, length);
 }
 
-static void reply_string(const struct request *r, const char *text)
+static int reply_string(const struct request *r, const char *text)
 {
-    reply(r, text, strlen(text) + 1);
+    return reply(r, text, strlen(text) + 1);
 }
 
 /* Splits the payload into terminated strings: their number, or 0 if the last has no end. At most
@@ -108,7 +108,8 @@ static int path_only(struct request *r)
 static int node_of(struct request *r, const struct xenstore_node **node)
 {
     int rc = path_only(r);
-    return rc ? rc : xenstore_node_get(r->connection, r->transaction, r->path, XENSTORE_READ, node);
+    return rc ? rc
+              : xenstore_node_look(r->connection, r->transaction, r->path, XENSTORE_READ, node);
 }
 
 static int do_read(struct request *r)
@@ -116,19 +117,17 @@ static int do_read(struct request *r)
     const struct xenstore_node *node;
     int rc = node_of(r, &node);
 
-    if (rc == 0) {
-        reply(r, node->data ? node->data : (const uint8_t *)"", node->length);
-    }
-    return rc;
+    return rc ? rc : reply(r, node->data ? node->data : (const uint8_t *)"", node->length);
 }
 
 /* Names of children from byte `offset` of the whole list, as far as they fit; the bytes written. */
-static size_t children_copy(const struct xenstore_node *node, size_t offset, char *buffer,
-                            size_t room, bool *complete)
+static size_t children_copy(const struct request *r, const struct xenstore_node *node,
+                            size_t offset, char *buffer, size_t room, bool *complete)
 {
     size_t at = 0, used = 0;
 
     *complete = true;
+    r->connection->store->books.work += node->child_count / 16;
     for (uint32_t i = 0; i < node->child_count; i++) {
         size_t size = strlen(node->children[i]->name) + 1;
         if (at >= offset) {
@@ -154,12 +153,11 @@ static int do_directory(struct request *r)
     if (rc) {
         return rc;
     }
-    size_t length = children_copy(node, 0, buffer, sizeof(buffer), &complete);
+    size_t length = children_copy(r, node, 0, buffer, sizeof(buffer), &complete);
     if (!complete) {
         return -XEN_E2BIG;
     }
-    reply(r, buffer, length);
-    return 0;
+    return reply(r, buffer, length);
 }
 
 /* The end of the list is an empty string. */
@@ -177,19 +175,18 @@ static int do_directory_part(struct request *r)
         return -XEN_EINVAL;
     }
     rc = path_resolve(r, strings[0]);
-    rc = rc ? rc : xenstore_node_get(r->connection, r->transaction, r->path, XENSTORE_READ, &node);
+    rc = rc ? rc : xenstore_node_look(r->connection, r->transaction, r->path, XENSTORE_READ, &node);
     if (rc) {
         return rc;
     }
     used = (size_t)snprintf(buffer, sizeof(buffer), "%llu", (unsigned long long)node->generation) +
            1;
-    used += children_copy(node, (size_t)offset, buffer + used, sizeof(buffer) - used - 1,
+    used += children_copy(r, node, (size_t)offset, buffer + used, sizeof(buffer) - used - 1,
                           &complete);
     if (complete) {
         buffer[used++] = '\0';
     }
-    reply(r, buffer, used);
-    return 0;
+    return reply(r, buffer, used);
 }
 
 static int do_write(struct request *r)
@@ -233,10 +230,7 @@ static int do_get_perms(struct request *r)
                                  "nrwb"[node->perms[i].rights & 3], node -> perms[i].domid) +
                 1;
     }
-    if (rc == 0) {
-        reply(r, buffer, used);
-    }
-    return rc;
+    return rc ? rc : reply(r, buffer, used);
 }
 
 /* Parses "r5" and the like; -XEN_EINVAL. */
@@ -310,25 +304,22 @@ static int do_watch(struct request *r)
 {
     const char *strings[STRINGS_MAX];
     unsigned int count = strings_split(r, strings);
-    struct xsd_sockmsg header = {.type = XS_WATCH_EVENT};
-    char event[XENSTORE_PAYLOAD_MAX];
+    struct xenstore_watch *watch;
     uint64_t depth = 0;
-    int rc, length;
+    int rc;
 
     if (count < 2 || count > 3 || (count == 3 && !parse_number(strings[2], INT32_MAX, &depth))) {
         return -XEN_EINVAL;
     }
     rc = watch_path(r, strings[0]);
-    rc = rc ? rc
-            : xenstore_watch_add(r->connection, r->path, r->skip, strings[1],
-                                 count == 3 ? (int)depth : -1);
+    rc = rc ? rc : xenstore_watch_add(r->connection, r->path, r->skip, strings[1], &watch);
     if (rc) {
         return rc;
     }
-    reply_string(r, "OK");
-    length = snprintf(event, sizeof(event), "%s%c%s", strings[0], '\0', strings[1]);
-    if ((size_t)length < sizeof(event)) {
-        xenstore_send(r->connection, &header, event, (size_t)length + 1);
+    watch->depth = count == 3 ? (int)depth : -1;
+    if (!xenstore_event(watch, r->path)) {
+        xenstore_watch_remove(r->connection, r->path, strings[1]);
+        return -XEN_ENOMEM;
     }
     return 0;
 }
@@ -365,7 +356,7 @@ static int do_transaction_start(struct request *r)
     rc = xenstore_transaction_start(r->connection, &id);
     if (rc == 0) {
         snprintf(text, sizeof(text), "%u", (unsigned int)id);
-        reply_string(r, text);
+        rc = reply_string(r, text);
     }
     return rc;
 }
@@ -458,7 +449,7 @@ static int do_get_domain_path(struct request *r)
 
     if (rc == 0) {
         snprintf(path, sizeof(path), "/local/domain/%u", domid);
-        reply_string(r, path);
+        rc = reply_string(r, path);
     }
     return rc;
 }
@@ -469,10 +460,9 @@ static int do_is_domain_introduced(struct request *r)
     uint16_t domid;
     int rc = domain_of(r, 1, strings, &domid);
 
-    if (rc == 0) {
-        reply_string(r, xenstore_domain_introduced(r->connection->store, domid) ? "T" : "F");
-    }
-    return rc;
+    return rc ? rc
+              : reply_string(r,
+                             xenstore_domain_introduced(r->connection->store, domid) ? "T" : "F");
 }
 
 static int do_control(struct request *r)
@@ -483,8 +473,7 @@ static int do_control(struct request *r)
         return -XEN_EINVAL;
     }
     if (strcmp(strings[0], "help") == 0) {
-        reply_string(r, "Supported commands:\nhelp\n");
-        return 0;
+        return reply_string(r, "Supported commands:\nhelp\n");
     }
     return -XEN_EINVAL;
 }
@@ -498,7 +487,7 @@ static const struct row {
     [XS_DIRECTORY] = {do_directory,            false, false},
     [XS_READ] = {do_read,                 false, false},
     [XS_GET_PERMS] = {do_get_perms,            false, false},
-    [XS_WATCH] = {do_watch,                false, false},
+    [XS_WATCH] = {do_watch,                false, true },
     [XS_UNWATCH] = {do_unwatch,              false, true },
     [XS_TRANSACTION_START] = {do_transaction_start,    false, false},
     [XS_TRANSACTION_END] = {do_transaction_end,      false, true },
@@ -516,36 +505,61 @@ static const struct row {
     [XS_DIRECTORY_PART] = {do_directory_part,       false, false},
 };
 
-void xenstore_request(struct xenstore_connection *connection, const struct xsd_sockmsg *header,
-                      const char *payload)
+/* Looks the transaction up and calls the handler. */
+static int request_handle(struct request *r)
 {
+    const struct xsd_sockmsg *header = r->header;
     const struct row *row = header->type < XS_TYPE_COUNT ? &rows[header->type] : NULL;
+    int rc;
+
+    if (!row || !row->handler) {
+        return -XEN_ENOSYS;
+    }
+    if (row->privileged && !r->connection->privileged) {
+        return -XEN_EACCES;
+    }
+    if (header->tx_id) {
+        r->transaction = xenstore_transaction_find(r->connection, header->tx_id);
+        if (!r->transaction) {
+            return -XEN_ENOENT;
+        }
+    }
+    rc = row->handler(r);
+    return rc == 0 && row->ack ? reply_string(r, "OK") : rc;
+}
+
+/* What every answer needs is taken first: afterwards each outcome can be told. */
+int xenstore_request(struct xenstore_connection *connection, const struct xsd_sockmsg *header,
+                     const char *payload)
+{
+    struct xenstore *store = connection->store;
     struct xsd_sockmsg error = *header;
     struct request *r = calloc(1, sizeof(*r));
-    int rc = 0;
+    const uint64_t start = store->books.work;
+    int rc;
 
-    error.type = XS_ERROR;
-    if (!r) {
-        rc = -XEN_ENOMEM;
-    } else if (!row || !row->handler) {
-        rc = -XEN_ENOSYS;
-    } else if (row->privileged && !connection->privileged) {
-        rc = -XEN_EACCES;
-    } else {
-        *r = (struct request){
-            .connection = connection, .header = header, .payload = payload, .length = header->len};
-        if (header->tx_id) {
-            r->transaction = xenstore_transaction_find(connection, header->tx_id);
-            rc = r->transaction ? 0 : -XEN_ENOENT;
-        }
-        rc = rc ? rc : row->handler(r);
-        if (rc == 0 && row->ack) {
-            reply_string(r, "OK");
-        }
+    if (!connection->spare) {
+        connection->spare = malloc(sizeof(*connection->spare) + XENSTORE_SPARE);
     }
+    if (!r || !connection->spare) {
+        free(r);
+        return -XEN_ENOMEM;
+    }
+    *r = (struct request){
+        .connection = connection, .header = header, .payload = payload, .length = header->len};
+    rc = request_handle(r);
+    free(r);
     if (rc) {
         const char *name = xenstore_error_name(rc);
-        xenstore_send(connection, &error, name, strlen(name) + 1);
+        error.type = XS_ERROR;
+        xenstore_reply(connection, &error, name, strlen(name) + 1);
     }
-    free(r);
+    store->books.work += 1 + header->len / 128;
+    xenstore_turn(store);
+    xenstore_fire(connection);
+    /* As much is freed as was copied, so that freeing keeps up. */
+    xenstore_tree_reap(&store->books, store->limit + store->books.work - start);
+    xenstore_transactions_trim(store);
+    xenstore_connections_shed(store);
+    return 0;
 }

@@ -25,9 +25,15 @@ void xenstore_ring_init(struct xenstore_ring *ring, struct xenstore_domain_inter
     page->server_features = XENSTORE_SERVER_FEATURE_ERROR;
 }
 
+void xenstore_ring_end(struct xenstore_ring *ring)
+{
+    free(ring->sending);
+    ring->sending = NULL;
+}
+
 static void ring_break(struct xenstore_ring *ring, uint32_t error)
 {
-    ring->connection->broken = true;
+    xenstore_break(ring->connection);
     __atomic_store_n(&ring->page->error, error, __ATOMIC_RELEASE);
 }
 
@@ -107,77 +113,88 @@ static bool request_receive(struct xenstore_ring *ring, bool *moved)
     return ring->received == header_size + ring->header.len;
 }
 
-static bool output_flush(struct xenstore_ring *ring)
+/* The next bytes of the message on its way: of its header, then of its payload. */
+static uint32_t message_put(struct xenstore_ring *ring)
 {
-    struct xenstore_connection *connection = ring->connection;
-    const uint32_t header_size = sizeof(ring->header);
-    bool moved = false;
+    const struct xenstore_message *m = ring->sending;
+    const uint32_t header_size = sizeof(m->header);
 
-    while (connection->output) {
-        struct xenstore_message *m = connection->output;
-        uint32_t put = 0;
-        if (m->sent < header_size) {
-            put = ring_put(ring, (const char *)&m->header + m->sent, header_size - m->sent);
-            m->sent += put;
-        }
-        if (m->sent >= header_size) {
-            uint32_t more = ring_put(ring, m->payload + (m->sent - header_size),
-                                     header_size + m->header.len - m->sent);
-            m->sent += more;
-            put += more;
-        }
-        moved |= put > 0;
-        if (m->sent < header_size + m->header.len) {
-            break; /* the ring is full (or broken) */
-        }
-        free(xenstore_output_take(connection));
-    }
-    return moved;
+    return ring->sent < header_size
+               ? ring_put(ring, (const char *)&m->header + ring->sent, header_size - ring->sent)
+               : ring_put(ring, m->payload + (ring->sent - header_size),
+                          header_size + m->header.len - ring->sent);
 }
 
-static unsigned int backlog(const struct xenstore_connection *connection)
+static bool output_flush(struct xenstore_ring *ring)
 {
-    unsigned int count = 0;
+    bool moved = false;
 
-    for (const struct xenstore_message *m = connection->output; m; m = m->next) {
-        count++;
+    for (;;) {
+        if (!ring->sending) {
+            ring->sending = xenstore_output_take(ring->connection);
+            ring->sent = 0;
+        }
+        if (!ring->sending) {
+            return moved;
+        }
+        uint32_t put = message_put(ring);
+        moved |= put > 0;
+        ring->sent += put;
+        if (ring->sent == sizeof(ring->sending->header) + ring->sending->header.len) {
+            xenstore_ring_end(ring);
+        } else if (put == 0) {
+            return moved; /* the ring is full (or broken) */
+        }
     }
-    return count;
+}
+
+static bool input_wanted(const struct xenstore_connection *connection)
+{
+    return !xenstore_busy(connection) &&
+           connection->reply_count + connection->event_count < XENSTORE_RING_BACKLOG;
 }
 
 bool xenstore_ring_serve(struct xenstore_ring *ring, unsigned int budget)
 {
     struct xenstore_connection *connection = ring->connection;
+    const uint64_t limit = connection->store->books.work + XENSTORE_TURN;
     bool moved = false;
 
-    for (; budget > 0 && !connection->broken; budget--) {
+    for (; budget > 0 && !connection->broken && connection->store->books.work < limit; budget--) {
         moved |= output_flush(ring);
-        if (backlog(connection) >= XENSTORE_RING_BACKLOG || !request_receive(ring, &moved)) {
-            break;
+        if (connection->broken || !input_wanted(connection) || !request_receive(ring, &moved) ||
+            xenstore_request(connection, &ring->header, ring->payload)) {
+            break; /* out of memory: the request stays here for the next turn */
         }
-        xenstore_request(connection, &ring->header, ring->payload);
         ring->received = 0;
     }
     if (!connection->broken) {
         moved |= output_flush(ring);
     }
-    if (connection->broken && ring->page->error == XENSTORE_ERROR_NONE) {
-        ring_break(ring, XENSTORE_ERROR_COMM);
+    if (connection->broken) {
+        xenstore_connections_shed(connection->store);
+        xenstore_ring_end(ring);
+        if (ring->page->error == XENSTORE_ERROR_NONE) {
+            ring_break(ring, XENSTORE_ERROR_COMM);
+        }
     }
     return moved || connection->broken;
 }
 
 bool xenstore_ring_has_work(const struct xenstore_ring *ring)
 {
+    const struct xenstore_connection *connection = ring->connection;
     const struct xenstore_domain_interface *page = ring->page;
 
-    if (ring->connection->broken) {
+    if (connection->broken) {
         return false;
     }
-    if (ring->connection->output &&
+    if ((ring->sending || connection->replies || connection->events) &&
         index_load(&page->rsp_prod) - index_load(&page->rsp_cons) < XENSTORE_RING_SIZE) {
         return true;
     }
-    return index_load(&page->req_prod) != index_load(&page->req_cons) &&
-           backlog(ring->connection) < XENSTORE_RING_BACKLOG;
+    return input_wanted(connection) &&
+           (index_load(&page->req_prod) != index_load(&page->req_cons) ||
+            (ring->received >= sizeof(ring->header) &&
+             ring->received == sizeof(ring->header) + ring->header.len));
 }

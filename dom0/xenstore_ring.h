@@ -14,15 +14,20 @@
 struct xenstore_ring {
     struct xenstore_domain_interface *page;
     struct xenstore_connection *connection;
-    uint32_t received; /* bytes of the request so far */
+    struct xenstore_message *sending; /* on its way into the page */
+    uint32_t sent;                    /* bytes of it, with its header */
+    uint32_t received;                /* bytes of the request so far */
     struct xsd_sockmsg header;
     char payload[XENSTORE_PAYLOAD_MAX];
 };
 
 void xenstore_ring_init(struct xenstore_ring *ring, struct xenstore_domain_interface *page,
                         struct xenstore_connection *connection);
+/* Before the page and the connection go. */
+void xenstore_ring_end(struct xenstore_ring *ring);
 /*
- * Moves what can be moved, both ways, at most `budget` requests. True if the other side should get
+ * Moves what can be moved, both ways, at most `budget` requests and about
+ * one turn of work; none while the connection has work left over from the last one. True if the other side should get
  * an event. Afterwards connection->broken says that the guest has broken the protocol: the page's
  * error field then says how, and the ring is not to be served any more.
  */

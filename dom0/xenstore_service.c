@@ -12,6 +12,7 @@
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/thread.h"
+#include "pvguest/time.h"
 
 #define SERVE_BUDGET 16U /* requests of one domain before the next one's turn */
 
@@ -76,7 +77,9 @@ static void service_thread(void *arg)
     for (;;) {
         wait_event(&queue, work);
         work = false;
-        if (clients_serve()) {
+        bool more = clients_serve();
+        more |= xenstore_work(&store);
+        if (more) {
             work = true;
             thread_yield();
         }
@@ -94,6 +97,13 @@ static int store_release(struct xenstore *s, uint16_t domid)
     (void)s;
     xenstore_service_release(domid, true);
     return 0;
+}
+
+static void store_pause(struct xenstore *s)
+{
+    (void)s;
+    work_announce();
+    thread_yield();
 }
 
 int xenstore_service_introduce(uint16_t domid, uint32_t port)
@@ -142,6 +152,7 @@ void xenstore_service_release(uint16_t domid, bool gone)
         if (client->domid == domid) {
             *slot = client->next;
             event_unbind(client->port);
+            xenstore_ring_end(&client->ring);
             xenstore_disconnect(client->connection);
             grant_unmap(&client->mapping, 1);
             free(client);
@@ -149,6 +160,7 @@ void xenstore_service_release(uint16_t domid, bool gone)
         }
     }
     xenstore_domain_release(&store, domid, gone);
+    work_announce(); /* for what is left of the purge */
 }
 
 void xenstore_service_domain_died(uint16_t domid)
@@ -195,8 +207,10 @@ int xenstore_service_start(void)
     if (rc) {
         return rc;
     }
+    store.seed = (uint32_t)(time_now() ^ time_wall());
     store.introduce = store_introduce;
     store.release = store_release;
+    store.pause = store_pause;
     rc = xenstore_xenbus_attach(&store);
     if (rc == 0 && !thread_create("xenstored", service_thread, NULL)) {
         rc = -XEN_ENOMEM;

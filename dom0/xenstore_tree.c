@@ -3,36 +3,82 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xen/errno.h>
-#include <xen/io/xs_wire.h>
 
 #include "dom0/xenstore_tree.h"
 
-static struct xenstore_node *node_alloc(const char *name, size_t length)
+#define CHILDREN_PER_STEP 16U /* whose references are counted up or down */
+
+size_t xenstore_block(size_t bytes)
+{
+    const size_t size = (bytes + 8 + 15) & ~(size_t)15;
+
+    return bytes == 0 ? 0 : size < 32 ? 32 : size;
+}
+
+size_t xenstore_node_size(const struct xenstore_node *node)
+{
+    return xenstore_block(sizeof(*node) + strlen(node->name) + 1) + xenstore_block(node->length) +
+           xenstore_block(node->perm_count * sizeof(*node->perms)) +
+           xenstore_block(node->child_room * sizeof(struct xenstore_node *));
+}
+
+static struct xenstore_node *node_alloc(struct xenstore_books *books, const char *name,
+                                        size_t length)
 {
     struct xenstore_node *node = calloc(1, sizeof(*node) + length + 1);
     if (node) {
         node->refs = 1;
         memcpy(node->name, name, length);
+        books->held += xenstore_node_size(node);
     }
     return node;
 }
 
-/* Depth is bounded by the longest path, so recursion is too. */
-static void node_put(struct xenstore_node *node)
+struct xenstore_node *xenstore_node_get(const struct xenstore_node *node)
 {
-    if (!node || --node->refs > 0) {
-        return;
+    struct xenstore_node *held = (struct xenstore_node *)(uintptr_t)node;
+
+    if (held) {
+        held->refs++;
     }
-    for (uint32_t i = 0; i < node->child_count; i++) {
-        node_put(node->children[i]);
-    }
-    free(node->children);
-    free(node->perms);
-    free(node->data);
-    free(node);
+    return held;
 }
 
-static bool data_set(struct xenstore_node *node, const void *data, size_t length)
+void xenstore_node_put(struct xenstore_books *books, struct xenstore_node *node)
+{
+    if (node && --node->refs == 0) {
+        node->dead_next = books->dead;
+        books->dead = node;
+    }
+}
+
+bool xenstore_tree_reap(struct xenstore_books *books, uint64_t limit)
+{
+    while (books->dead && books->work < limit) {
+        struct xenstore_node *node = books->dead;
+        while (node->child_count % CHILDREN_PER_STEP != 0 && books->dead == node) {
+            xenstore_node_put(books, node->children[--node->child_count]);
+        }
+        books->work++;
+        if (books->dead != node) {
+            continue; /* a child that died is the head of the list now */
+        }
+        if (node->child_count > 0) {
+            xenstore_node_put(books, node->children[--node->child_count]);
+            continue;
+        }
+        books->dead = node->dead_next;
+        books->held -= xenstore_node_size(node);
+        free(node->children);
+        free(node->perms);
+        free(node->data);
+        free(node);
+    }
+    return !books->dead;
+}
+
+static bool data_set(struct xenstore_books *books, struct xenstore_node *node, const void *data,
+                     size_t length)
 {
     uint8_t *copy = NULL;
 
@@ -43,13 +89,15 @@ static bool data_set(struct xenstore_node *node, const void *data, size_t length
         }
         memcpy(copy, data, length);
     }
+    books->held += xenstore_block(length) - xenstore_block(node->length);
     free(node->data);
     node->data = copy;
     node->length = (uint32_t)length;
     return true;
 }
 
-static bool perms_set(struct xenstore_node *node, const struct xenstore_perm *perms, size_t count)
+static bool perms_set(struct xenstore_books *books, struct xenstore_node *node,
+                      const struct xenstore_perm *perms, size_t count)
 {
     struct xenstore_perm *copy = malloc(count * sizeof(*copy));
 
@@ -57,51 +105,56 @@ static bool perms_set(struct xenstore_node *node, const struct xenstore_perm *pe
         return false;
     }
     memcpy(copy, perms, count * sizeof(*copy));
+    books->held += xenstore_block(count * sizeof(*copy)) -
+                   xenstore_block(node->perm_count * sizeof(*copy));
     free(node->perms);
     node->perms = copy;
     node->perm_count = (uint32_t)count;
     return true;
 }
 
-static struct xenstore_node *node_clone(const struct xenstore_node *node)
+static struct xenstore_node *node_clone(struct xenstore_books *books,
+                                        const struct xenstore_node *node)
 {
-    struct xenstore_node *clone = node_alloc(node->name, strlen(node->name));
+    struct xenstore_node *clone = node_alloc(books, node->name, strlen(node->name));
 
     if (!clone) {
         return NULL;
     }
     clone->generation = node->generation;
     if (node->child_count > 0) {
-        clone->children = malloc(node->child_count * sizeof(*clone->children));
+        clone->children = malloc(node->child_count * sizeof(struct xenstore_node *));
         if (!clone->children) {
-            node_put(clone);
+            xenstore_node_put(books, clone);
             return NULL;
         }
         for (uint32_t i = 0; i < node->child_count; i++) {
-            clone->children[i] = node->children[i];
-            clone->children[i]->refs++;
+            clone->children[i] = xenstore_node_get(node->children[i]);
         }
         clone->child_count = clone->child_room = node->child_count;
+        books->held += xenstore_block(clone->child_room * sizeof(struct xenstore_node *));
+        books->work += node->child_count / CHILDREN_PER_STEP;
     }
-    if (!data_set(clone, node->data, node->length) ||
-        !perms_set(clone, node->perms, node->perm_count)) {
-        node_put(clone);
+    if (!data_set(books, clone, node->data, node->length) ||
+        !perms_set(books, clone, node->perms, node->perm_count)) {
+        xenstore_node_put(books, clone);
         return NULL;
     }
     return clone;
 }
 
 /* Makes *slot a node that nobody else holds. NULL when out of memory, *slot unchanged. */
-static struct xenstore_node *node_own(struct xenstore_node **slot)
+static struct xenstore_node *node_own(struct xenstore_books *books, struct xenstore_node **slot)
 {
     struct xenstore_node *node = *slot;
 
+    books->work++;
     if (node->refs > 1) {
-        struct xenstore_node *clone = node_clone(node);
+        struct xenstore_node *clone = node_clone(books, node);
         if (!clone) {
             return NULL;
         }
-        node_put(node);
+        xenstore_node_put(books, node);
         *slot = clone;
     }
     return *slot;
@@ -150,12 +203,13 @@ static const char *component_next(const char **path, size_t *length)
     return start;
 }
 
-int xenstore_tree_init(struct xenstore_tree *tree)
+int xenstore_tree_init(struct xenstore_tree *tree, struct xenstore_books *books)
 {
     const struct xenstore_perm owner = {0, 0};
 
-    tree->root = node_alloc("", 0);
-    if (!tree->root || !perms_set(tree->root, &owner, 1)) {
+    tree->books = books;
+    tree->root = node_alloc(books, "", 0);
+    if (!tree->root || !perms_set(books, tree->root, &owner, 1)) {
         xenstore_tree_free(tree);
         return -XEN_ENOMEM;
     }
@@ -170,8 +224,17 @@ struct xenstore_tree xenstore_tree_copy(const struct xenstore_tree *tree)
 
 void xenstore_tree_free(struct xenstore_tree *tree)
 {
-    node_put(tree->root);
+    xenstore_node_put(tree->books, tree->root);
     tree->root = NULL;
+}
+
+const struct xenstore_node *xenstore_child_find(const struct xenstore_node *node, const char *name,
+                                                size_t length)
+{
+    bool found;
+    uint32_t i = child_index(node, name, length, &found);
+
+    return found ? node->children[i] : NULL;
 }
 
 const struct xenstore_node *xenstore_tree_nearest(const struct xenstore_tree *tree,
@@ -209,7 +272,7 @@ const struct xenstore_node *xenstore_tree_find(const struct xenstore_tree *tree,
 static int node_open(struct xenstore_tree *tree, const char *path, size_t size,
                      struct xenstore_node **result)
 {
-    struct xenstore_node *node = node_own(&tree->root);
+    struct xenstore_node *node = node_own(tree->books, &tree->root);
     const char *at = path;
 
     while (node) {
@@ -224,7 +287,7 @@ static int node_open(struct xenstore_tree *tree, const char *path, size_t size,
         if (!found) {
             return -XEN_ENOENT;
         }
-        node = node_own(&node->children[i]);
+        node = node_own(tree->books, &node->children[i]);
     }
     return -XEN_ENOMEM;
 }
@@ -235,7 +298,7 @@ int xenstore_tree_write(struct xenstore_tree *tree, const char *path, const void
     struct xenstore_node *node;
     int rc = node_open(tree, path, strlen(path), &node);
 
-    if (rc == 0 && !data_set(node, data, length)) {
+    if (rc == 0 && !data_set(tree->books, node, data, length)) {
         rc = -XEN_ENOMEM;
     }
     if (rc == 0) {
@@ -250,7 +313,7 @@ int xenstore_tree_set_perms(struct xenstore_tree *tree, const char *path,
     struct xenstore_node *node;
     int rc = node_open(tree, path, strlen(path), &node);
 
-    if (rc == 0 && !perms_set(node, perms, count)) {
+    if (rc == 0 && !perms_set(tree->books, node, perms, count)) {
         rc = -XEN_ENOMEM;
     }
     if (rc == 0) {
@@ -259,7 +322,8 @@ int xenstore_tree_set_perms(struct xenstore_tree *tree, const char *path,
     return rc;
 }
 
-static bool child_insert(struct xenstore_node *parent, uint32_t index, struct xenstore_node *child)
+static bool child_insert(struct xenstore_books *books, struct xenstore_node *parent, uint32_t index,
+                         struct xenstore_node *child)
 {
     if (parent->child_count == parent->child_room) {
         uint32_t room = parent->child_room ? parent->child_room * 2 : 4;
@@ -267,6 +331,8 @@ static bool child_insert(struct xenstore_node *parent, uint32_t index, struct xe
         if (!grown) {
             return false;
         }
+        books->held += xenstore_block(room * sizeof(*grown)) -
+                       xenstore_block(parent->child_room * sizeof(*grown));
         parent->children = grown;
         parent->child_room = room;
     }
@@ -300,9 +366,10 @@ int xenstore_tree_create(struct xenstore_tree *tree, const char *path,
     if (found) {
         return -XEN_EEXIST;
     }
-    child = node_alloc(name, strlen(name));
-    if (!child || !perms_set(child, perms, count) || !child_insert(parent, i, child)) {
-        node_put(child);
+    child = node_alloc(tree->books, name, strlen(name));
+    if (!child || !perms_set(tree->books, child, perms, count) ||
+        !child_insert(tree->books, parent, i, child)) {
+        xenstore_node_put(tree->books, child);
         return -XEN_ENOMEM;
     }
     child->generation = parent->generation = generation;
@@ -323,7 +390,7 @@ int xenstore_tree_remove(struct xenstore_tree *tree, const char *path, uint64_t 
     if (!found) {
         return -XEN_ENOENT;
     }
-    node_put(parent->children[i]);
+    xenstore_node_put(tree->books, parent->children[i]);
     parent->child_count--;
     memmove(&parent->children[i], &parent->children[i + 1],
             (parent->child_count - i) * sizeof(*parent->children));
@@ -331,34 +398,56 @@ int xenstore_tree_remove(struct xenstore_tree *tree, const char *path, uint64_t 
     return 0;
 }
 
-/* `path` is a buffer of XENSTORE_ABS_PATH_MAX + 1 characters that holds the node's path. */
-static void node_walk(const struct xenstore_node *node, char *path, size_t length,
-                      xenstore_visit *fn, void *context)
+void xenstore_walk_start(struct xenstore_walk *walk, struct xenstore_node *node, const char *path)
 {
-    fn(context, path, node);
-    for (uint32_t i = 0; i < node->child_count; i++) {
-        size_t size = strlen(node->children[i]->name);
-        size_t at = length > 1 ? length : 0;
-        if (at + 1 + size > XENSTORE_ABS_PATH_MAX) {
-            continue; /* cannot have been created */
-        }
-        path[at] = '/';
-        memcpy(path + at + 1, node->children[i]->name, size + 1);
-        node_walk(node->children[i], path, at + 1 + size, fn, context);
-        path[length] = '\0';
-    }
+    walk->depth = 0;
+    strcpy(walk->path, path);
+    walk->levels[0] = (struct xenstore_walk_level){node, 0, (uint32_t)strlen(path)};
 }
 
-void xenstore_tree_walk(const struct xenstore_tree *tree, const char *path, xenstore_visit *fn,
-                        void *context)
+struct xenstore_node *xenstore_walk_next(struct xenstore_walk *walk)
 {
-    const struct xenstore_node *node = xenstore_tree_find(tree, path);
-    char buffer[XENSTORE_ABS_PATH_MAX + 1];
+    struct xenstore_walk_level *level = walk->levels;
 
-    if (node) {
-        strcpy(buffer, path);
-        node_walk(node, buffer, strlen(path), fn, context);
+    if (walk->depth == 0) {
+        struct xenstore_node *first = level->node;
+        walk->depth = first != NULL;
+        level->node = first;
+        return first;
     }
+    for (;;) {
+        level = &walk->levels[walk->depth - 1];
+        if (level->next < level->node->child_count && walk->depth <= XENSTORE_DEPTH_MAX + 1) {
+            break;
+        }
+        if (--walk->depth == 0) {
+            level->node = NULL;
+            return NULL;
+        }
+    }
+    struct xenstore_node *child = level->node->children[level->next++];
+    size_t at = level->length > 1 ? level->length : 0, size = strlen(child->name);
+    walk->path[at] = '/';
+    memcpy(walk->path + at + 1, child->name, size + 1);
+    walk->levels[walk->depth++] = (struct xenstore_walk_level){child, 0, (uint32_t)(at + 1 + size)};
+    return child;
+}
+
+void xenstore_walk_skip(struct xenstore_walk *walk)
+{
+    struct xenstore_walk_level *level = &walk->levels[walk->depth - 1];
+
+    level->next = level->node->child_count;
+}
+
+unsigned int xenstore_path_depth(const char *path)
+{
+    unsigned int depth = 0;
+
+    for (; *path; path++) {
+        depth += *path == '/';
+    }
+    return depth;
 }
 
 bool xenstore_path_valid(const char *path)

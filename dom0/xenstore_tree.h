@@ -8,6 +8,10 @@
  * from each other share every node that neither has changed, and equal pointers mean an unchanged
  * subtree: that is how conflicts of transactions are found.
  *
+ * Freeing goes in steps too: a node that nobody holds any more goes on a list, from which
+ * xenstore_tree_reap takes as much as its caller allows; so dropping a large tree costs nothing at
+ * once. The books know the bytes that all nodes hold, as the allocator counts them.
+ *
  * Paths are canonical and absolute ("/", "/a/b"): callers check them with xenstore_path_valid. No
  * function looks at permissions; that is xenstore_access's part. Nothing here blocks or locks.
  */
@@ -16,6 +20,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <xen/io/xs_wire.h>
+
+#define XENSTORE_DEPTH_MAX 64U /* levels of nodes, for every client: keeps a walk's stack short */
 
 /* A permission bit set is XENSTORE_READ | XENSTORE_WRITE. */
 #define XENSTORE_READ 0x1U
@@ -28,9 +35,13 @@ struct xenstore_perm {
 
 struct xenstore_node {
     uint32_t refs;
-    uint32_t length;             /* of data */
-    uint8_t *data;               /* not terminated */
-    uint64_t generation;         /* changes with data, permissions and the set of children */
+    uint32_t length; /* of data */
+    uint8_t *data;   /* not terminated */
+    union {
+        uint64_t generation;             /* changes with data, permissions and set of children */
+        struct xenstore_node *dead_next; /* of one that waits to be freed */
+    };
+    bool live; /* counted for its owner: it stands in the store itself (xenstore_commit) */
     struct xenstore_perm *perms; /* [0]: owner and everybody else's rights */
     uint32_t perm_count;
     uint32_t child_count;
@@ -39,17 +50,38 @@ struct xenstore_node {
     char name[];
 };
 
-struct xenstore_tree {
-    struct xenstore_node *root;
+/* Shared by all trees that were copied from each other. */
+struct xenstore_books {
+    size_t held;   /* bytes of all nodes, whichever tree they are in */
+    uint64_t work; /* steps ever taken: a node, a watch or some hundred bytes looked at */
+    struct xenstore_node *dead;
 };
 
+struct xenstore_tree {
+    struct xenstore_node *root;
+    struct xenstore_books *books;
+};
+
+/* What an allocation of so many bytes takes from the heap, in glibc as in newlib. */
+size_t xenstore_block(size_t bytes);
+/* What a node takes, without its children. */
+size_t xenstore_node_size(const struct xenstore_node *node);
+
 /* A tree of one node that belongs to domain 0. -XEN_ENOMEM. */
-int xenstore_tree_init(struct xenstore_tree *tree);
+int xenstore_tree_init(struct xenstore_tree *tree, struct xenstore_books *books);
 struct xenstore_tree xenstore_tree_copy(const struct xenstore_tree *tree);
 void xenstore_tree_free(struct xenstore_tree *tree);
+/* Frees what nobody holds any more, until books->work reaches `limit`. True: nothing is left. */
+bool xenstore_tree_reap(struct xenstore_books *books, uint64_t limit);
+
+struct xenstore_node *xenstore_node_get(const struct xenstore_node *node); /* NULL: NULL */
+void xenstore_node_put(struct xenstore_books *books, struct xenstore_node *node);
 
 /* NULL if there is none. */
 const struct xenstore_node *xenstore_tree_find(const struct xenstore_tree *tree, const char *path);
+/* The child of this name (`length` characters); NULL if there is none. */
+const struct xenstore_node *xenstore_child_find(const struct xenstore_node *node, const char *name,
+                                                size_t length);
 /* The nearest existing ancestor; the node itself if it exists. *length: characters of its path. */
 const struct xenstore_node *xenstore_tree_nearest(const struct xenstore_tree *tree,
                                                   const char *path, size_t *length);
@@ -67,12 +99,25 @@ int xenstore_tree_create(struct xenstore_tree *tree, const char *path,
 /* The node and all below it. -XEN_ENOENT; -XEN_EINVAL for the root. */
 int xenstore_tree_remove(struct xenstore_tree *tree, const char *path, uint64_t generation);
 
-/* Calls fn for a node and all below it, parents first, with each one's path. */
-typedef void xenstore_visit(void *context, const char *path, const struct xenstore_node *node);
-void xenstore_tree_walk(const struct xenstore_tree *tree, const char *path, xenstore_visit *fn,
-                        void *context);
+/* A walk over a node and all below it, parents first, that can rest at each step. The caller
+ * holds the node that it started from. */
+struct xenstore_walk {
+    unsigned int depth; /* open levels; 0: at the end */
+    struct xenstore_walk_level {
+        struct xenstore_node *node;
+        uint32_t next;   /* child that comes next */
+        uint32_t length; /* of the node's path */
+    } levels[XENSTORE_DEPTH_MAX + 2];
+    char path[XENSTORE_ABS_PATH_MAX + 1]; /* of the node that was given last */
+};
+void xenstore_walk_start(struct xenstore_walk *walk, struct xenstore_node *node, const char *path);
+/* The next node; the first is the start itself. NULL at the end. */
+struct xenstore_node *xenstore_walk_next(struct xenstore_walk *walk);
+/* Leaves out what is below the node that was given last. */
+void xenstore_walk_skip(struct xenstore_walk *walk);
 
 /* Absolute, no empty or trailing components, letters of the protocol only, length in bounds. */
 bool xenstore_path_valid(const char *path);
+unsigned int xenstore_path_depth(const char *path);
 /* True if `child` is `parent` or below it; *levels (may be NULL) says how far. */
 bool xenstore_path_below(const char *parent, const char *child, unsigned int *levels);

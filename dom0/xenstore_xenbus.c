@@ -24,8 +24,8 @@ static int request_send(struct xenbus_transport *transport, const struct xsd_soc
                         const void *payload)
 {
     (void)transport;
-    xenstore_request(connection, header, payload);
-    return connection->broken ? -XEN_EIO : 0;
+    xenstore_settle(connection);
+    return xenstore_request(connection, header, payload);
 }
 
 int xenstore_xenbus_attach(struct xenstore *store)

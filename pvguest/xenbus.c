@@ -22,7 +22,8 @@
 struct pending {
     uint32_t id;
     bool done;
-    int error; /* of the transport */
+    bool reply; /* the caller wants the payload */
+    int error;  /* of the transport */
     uint32_t type;
     char *payload;
     size_t length;
@@ -30,9 +31,14 @@ struct pending {
     struct pending *next;
 };
 
+/* Watches and events are found by hash: of the token, and of token and path. */
+#define HASH 64U
+
 struct watch_event {
     struct watch_event *next;
+    struct watch_event *next_hash; /* same bucket, later */
     uint32_t token;
+    uint32_t hash;
     char path[];
 };
 
@@ -41,9 +47,11 @@ static bool disconnected;
 static uint32_t last_id;
 static struct pending *pendings;
 
-static struct xenbus_watch *watches;
+static struct xenbus_watch *watches[HASH];
 static uint32_t last_token;
-static struct watch_event *events;
+static struct watch_event *events, **events_tail = &events;
+static struct watch_event *event_hash[HASH];
+static struct xenbus_watch *missed; /* watches that have lost events, and are told so */
 static struct thread *watch_thread;
 static struct xenbus_watch *firing; /* whose `fired` runs now */
 static struct wait_queue events_queue;
@@ -98,7 +106,8 @@ void xenbus_receive(const struct xsd_sockmsg *header, const void *payload)
     pending->length = header->len;
     pending->payload = malloc(header->len + 1U);
     if (pending->payload == NULL) {
-        pending->error = -XEN_ENOMEM;
+        /* An acknowledgement is one without its text too. */
+        pending->error = pending->reply || header->type == XS_ERROR ? -XEN_ENOMEM : 0;
     } else {
         memcpy(pending->payload, payload, header->len);
         pending->payload[header->len] = '\0';
@@ -190,7 +199,7 @@ static int request_run(const struct xenbus_message *message, struct pending *pen
 
 int xenbus_request(const struct xenbus_message *message, char **reply, size_t *length)
 {
-    struct pending pending = {0};
+    struct pending pending = {.reply = reply != NULL};
     int error = connect();
     if (error == 0) {
         error = request_run(message, &pending);
@@ -214,35 +223,73 @@ int xenbus_request(const struct xenbus_message *message, char **reply, size_t *l
 /* Watches -------------------------------------------------------------------------------------- */
 static struct xenbus_watch *watch_find(uint32_t token)
 {
-    struct xenbus_watch *watch = watches;
+    struct xenbus_watch *watch = watches[token % HASH];
     while (watch != NULL && watch->token != token) {
         watch = watch->next;
     }
     return watch;
 }
 
-/* Equal events that wait already are merged: so a peer that changes a node all the time costs no
- * more memory than one that does it once. */
-static void watch_event_queue(uint32_t token, const char *path)
+/* One event in place of those for which there is no room: the watch's own path. Takes no memory. */
+static void watch_miss(struct xenbus_watch *watch)
 {
-    struct watch_event **link = &events;
-    while (*link != NULL) {
-        if ((*link)->token == token && strcmp((*link)->path, path) == 0) {
-            return;
-        }
-        link = &(*link)->next;
+    if (!watch->missed) {
+        watch->missed = true;
+        watch->next_missed = missed;
+        missed = watch;
     }
-    size_t length = strlen(path);
-    struct watch_event *event = malloc(sizeof(*event) + length + 1);
-    if (event == NULL) {
-        console_printf("xenbus: out of memory, event of %s is lost\n", path);
+    wake_up(&events_queue);
+}
+
+/* Equal events that wait already are merged, and of others no more than XENBUS_WATCH_EVENTS wait for
+ * one watch: so a peer that changes nodes all the time costs no more memory than one that does it
+ * once, and no more time than it has changes. */
+static void watch_event_queue(struct xenbus_watch *watch, const char *path)
+{
+    uint32_t hash = watch->token;
+    size_t length = 0;
+    for (; path[length] != '\0'; length++) {
+        hash = (hash ^ (uint8_t)path[length]) * 16777619U;
+    }
+    struct watch_event **slot = &event_hash[hash % HASH];
+    while (*slot != NULL && ((*slot)->hash != hash || (*slot)->token != watch->token ||
+                             strcmp((*slot)->path, path) != 0)) {
+        slot = &(*slot)->next_hash;
+    }
+    if (*slot != NULL || watch->missed) {
         return;
     }
-    event->next = NULL;
-    event->token = token;
+    struct watch_event *event = NULL;
+    if (watch->events < XENBUS_WATCH_EVENTS) {
+        event = malloc(sizeof(*event) + length + 1);
+    }
+    if (event == NULL) {
+        watch_miss(watch);
+        return;
+    }
+    watch->events++;
+    event->next = event->next_hash = NULL;
+    event->token = watch->token;
+    event->hash = hash;
     memcpy(event->path, path, length + 1);
-    *link = event;
+    *slot = event;
+    *events_tail = event;
+    events_tail = &event->next;
     wake_up(&events_queue);
+}
+
+/* The oldest of all is the oldest of its bucket too. */
+static struct watch_event *watch_event_take(void)
+{
+    struct watch_event *event = events;
+    if (event != NULL) {
+        events = event->next;
+        event_hash[event->hash % HASH] = event->next_hash;
+        if (events == NULL) {
+            events_tail = &events;
+        }
+    }
+    return event;
 }
 
 /* The payload is path and token, each with its zero byte. */
@@ -253,30 +300,45 @@ static void watch_event_receive(const char *payload, size_t length)
         return;
     }
     uint32_t token = (uint32_t)strtoul(payload + path_length + 1, NULL, 16);
-    if (watch_find(token) != NULL) {
-        watch_event_queue(token, payload);
+    struct xenbus_watch *watch = watch_find(token);
+    if (watch != NULL) {
+        watch_event_queue(watch, payload);
     }
 }
 
 void xenbus_watch_trigger(struct xenbus_watch *watch)
 {
-    watch_event_queue(watch->token, watch->path);
+    watch_event_queue(watch, watch->path);
+}
+
+/* Runs a watch's function; it may unregister itself, or any other. */
+static void watch_run(struct xenbus_watch *watch, const char *path)
+{
+    firing = watch;
+    watch->fired(watch, path);
+    firing = NULL;
+    wake_up(&firing_queue);
 }
 
 static void watch_loop(void *arg)
 {
     (void)arg;
     for (;;) {
-        wait_event(&events_queue, events != NULL);
-        struct watch_event *event = events;
-        events = event->next;
-        firing = watch_find(event->token);
-        if (firing != NULL) {
-            firing->fired(firing, event->path);
+        wait_event(&events_queue, events != NULL || missed != NULL);
+        struct watch_event *event = watch_event_take();
+        if (event != NULL) {
+            struct xenbus_watch *watch = watch_find(event->token); /* NULL: unregistered since */
+            if (watch != NULL) {
+                watch->events--;
+                watch_run(watch, event->path);
+            }
+            free(event);
+        } else {
+            struct xenbus_watch *watch = missed;
+            missed = watch->next_missed;
+            watch->missed = false;
+            watch_run(watch, watch->path);
         }
-        firing = NULL;
-        wake_up(&firing_queue);
-        free(event);
     }
 }
 
@@ -292,25 +354,23 @@ static int watch_request(uint32_t type, const struct xenbus_watch *watch)
     return xenbus_request(&message, NULL, NULL);
 }
 
+/* Its events stay in the queue: their token is nobody's. */
 static void watch_unlink(struct xenbus_watch *watch)
 {
-    struct xenbus_watch **link = &watches;
+    struct xenbus_watch **link = &watches[watch->token % HASH];
     while (*link != NULL && *link != watch) {
         link = &(*link)->next;
     }
     if (*link != NULL) {
         *link = watch->next;
     }
-    struct watch_event **event = &events;
-    while (*event != NULL) {
-        struct watch_event *gone = *event;
-        if (gone->token == watch->token) {
-            *event = gone->next;
-            free(gone);
-        } else {
-            event = &gone->next;
+    for (link = &missed; watch->missed && *link != NULL; link = &(*link)->next_missed) {
+        if (*link == watch) {
+            *link = watch->next_missed;
+            break;
         }
     }
+    watch->missed = false;
 }
 
 int xenbus_watch(struct xenbus_watch *watch)
@@ -322,8 +382,10 @@ int xenbus_watch(struct xenbus_watch *watch)
         }
     }
     watch->token = ++last_token;
-    watch->next = watches;
-    watches = watch;
+    watch->events = 0;
+    watch->missed = false;
+    watch->next = watches[watch->token % HASH];
+    watches[watch->token % HASH] = watch;
     int error = watch_request(XS_WATCH, watch);
     if (error != 0) {
         watch_unlink(watch);

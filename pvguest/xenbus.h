@@ -66,14 +66,19 @@ int xenbus_set_permissions(uint32_t tx, const char *path,
  * The struct is the caller's and stays put while registered. `fired` runs in the xenbus thread, one
  * watch at a time in the order of the events, once right after the registration; it may use every
  * function here. `path` is the node that changed, in the form in which the watch named its own.
- * Events that are equal to one that still waits are merged.
+ * Events that are equal to one that still waits are merged. Of others, XENBUS_WATCH_EVENTS may wait for one
+ * watch; when there are more (or no memory), `fired` is called last with the watch's own path, in place
+ * of all that found no room.
  */
+#define XENBUS_WATCH_EVENTS 64U
 struct xenbus_watch {
     const char *path;
     void (*fired)(struct xenbus_watch *watch, const char *path);
-    void *context;  /* the caller's */
-    uint32_t token; /* private from here on */
-    struct xenbus_watch *next;
+    void *context;       /* the caller's */
+    uint32_t token;      /* private from here on */
+    unsigned int events; /* that wait */
+    bool missed;
+    struct xenbus_watch *next, *next_missed;
 };
 int xenbus_watch(struct xenbus_watch *watch);
 /* `fired` does not run any more after the return (unless this is called by `fired` itself). */

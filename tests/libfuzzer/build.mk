@@ -12,8 +12,7 @@ HARNESS_xl_oracle := $(wildcard tools/xl/*.c)
 HARNESS_xl_oracle_LIBS := -lxlutil -lxenlight
 HARNESS_decode_LIBS := -lZydis
 HARNESS_gzip_LIBS := -lz
-HARNESS_xenstore := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_request.c xenstore_ring.c \
-	xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
+HARNESS_xenstore = $(STORE_SRCS) dom0/xenstore_ring.c
 harness_cflags = -D_GNU_SOURCE -Itests/unit/host
 
 UNIT_TESTS += $(HARNESSES:%=fuzz_%)

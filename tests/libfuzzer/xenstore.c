@@ -28,7 +28,7 @@ static int introduce(struct xenstore *s, uint16_t domid, uint64_t gfn, uint32_t 
 
 static int release(struct xenstore *s, uint16_t domid)
 {
-    xenstore_domain_release(s, domid, false);
+    xenstore_domain_release(s, domid, true);
     return 0;
 }
 
@@ -52,6 +52,8 @@ static void ring_step(const struct xsd_sockmsg *header, const uint8_t *payload, 
         page.rsp_cons = page.rsp_prod;
     if (!ring.connection->broken)
         xenstore_ring_serve(&ring, 10);
+    else
+        xenstore_work(&store);
 }
 
 static void output_drop(struct xenstore_connection *c)
@@ -89,27 +91,37 @@ static size_t record_run(const uint8_t *data, size_t size)
 }
 
 // Nodes and bytes of every domain, counted again.
-static void count_node(void *context, const char *path, const struct xenstore_node *node)
+static void count_nodes(struct xenstore_domain *counted, size_t *live)
 {
-    struct xenstore_domain *counted = context;
-    uint16_t owner = node->perms[0].domid;
+    static struct xenstore_walk walk;
+    struct xenstore_node *node;
 
-    (void)path;
-    if (owner < CLIENTS) {
-        counted[owner].nodes++;
-        counted[owner].bytes += node->length;
+    xenstore_walk_start(&walk, store.tree.root, "/");
+    while ((node = xenstore_walk_next(&walk)) != NULL) {
+        uint16_t owner = node->perms[0].domid;
+        HARNESS_CHECK(node->live);
+        *live += xenstore_node_size(node);
+        if (owner < CLIENTS) {
+            counted[owner].nodes++;
+            counted[owner].bytes += xenstore_node_size(node);
+        }
     }
 }
 
 static void books_check(void)
 {
     struct xenstore_domain counted[CLIENTS] = {{0}};
+    size_t live = 0;
 
-    xenstore_tree_walk(&store.tree, "/", count_node, counted);
+    while (xenstore_work(&store)) {
+    }
+    count_nodes(counted, &live);
+    HARNESS_CHECK(store.live == live);
     for (uint16_t domid = 1; domid < CLIENTS; domid++) {
         const struct xenstore_domain *d = xenstore_domain_find(&store, domid, false);
         HARNESS_CHECK((d ? d->nodes : 0) == counted[domid].nodes);
         HARNESS_CHECK((d ? d->bytes : 0) == counted[domid].bytes);
+        HARNESS_CHECK(counted[domid].nodes <= XENSTORE_NODES_MAX);
         xenstore_transaction_reset(client[domid]);
         xenstore_watch_reset(client[domid]);
         HARNESS_CHECK(client[domid]->memory == 0);
@@ -117,11 +129,15 @@ static void books_check(void)
         output_drop(client[domid]);
         HARNESS_CHECK(client[domid]->output_size == 0);
     }
+    xenstore_transaction_reset(client[0]);
+    while (xenstore_work(&store)) {
+    }
+    HARNESS_CHECK(store.books.held == live && !store.books.dead);
 }
 
 static void place_make(uint16_t domid)
 {
-    const struct xenstore_perm perms[] = {
+    struct xenstore_perm perms[] = {
         {domid, 0}
     };
     char path[32];
@@ -150,6 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= used;
     }
     books_check();
+    xenstore_ring_end(&ring);
     xenstore_destroy(&store);
     return 0;
 }

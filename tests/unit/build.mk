@@ -4,9 +4,15 @@
 # each: main() returns report_run("NAME", cases, count) and prints what tests/run.py reads.
 
 UNIT_TESTS += xenstore
-UNIT_xenstore_SRCS := tests/unit/test_xenstore.c dom0/xenstore.c dom0/xenstore_access.c \
-	dom0/xenstore_local.c dom0/xenstore_request.c dom0/xenstore_ring.c dom0/xenstore_transaction.c \
-	dom0/xenstore_tree.c dom0/xenstore_watch.c tools/libxenstore/xs.c
+# The store without its transports.
+STORE_SRCS := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_commit.c xenstore_fire.c xenstore_release.c \
+	xenstore_request.c xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
+UNIT_xenstore_SRCS := tests/unit/test_xenstore.c $(STORE_SRCS) dom0/xenstore_local.c dom0/xenstore_ring.c \
+	tools/libxenstore/xs.c
+
+UNIT_TESTS += xenstore_bounds
+UNIT_xenstore_bounds_SRCS := tests/unit/test_xenstore_bounds.c $(STORE_SRCS)
+UNIT_xenstore_bounds_LIBS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 UNIT_TESTS += elf access
 UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c
@@ -74,8 +80,7 @@ UNIT_page_race_SRCS := tests/unit/test_page_race.c tests/unit/page_type_model.c 
 UNIT_page_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_TESTS += xenbus
 UNIT_xenbus_SRCS := tests/unit/test_xenbus.c pvguest/xenbus.c pvguest/xenbus_node.c \
-	pvguest/xenbus_device.c dom0/xenstore_xenbus.c dom0/xenstore.c dom0/xenstore_access.c \
-	dom0/xenstore_request.c dom0/xenstore_transaction.c dom0/xenstore_tree.c dom0/xenstore_watch.c
+	pvguest/xenbus_device.c dom0/xenstore_xenbus.c $(STORE_SRCS)
 UNIT_xenbus_CFLAGS := -D_GNU_SOURCE -D__XEN_INTERFACE_VERSION__=0x00040e00
 
 # pvguest's memory and packets.

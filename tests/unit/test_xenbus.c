@@ -244,6 +244,41 @@ static void watches(void)
     CU_ASSERT_EQUAL(fired_count, 4);
 }
 
+/* A peer that changes ever new nodes: the queue has an end, and the watch is told that there was more. */
+static void watch_flood(void)
+{
+    struct xenbus_watch watch = {.path = "/flood", .fired = note_fired};
+    struct xenbus_watch other = {.path = "/quiet", .fired = note_fired};
+    char path[32];
+    CU_ASSERT_EQUAL(xenbus_watch(&watch), 0);
+    CU_ASSERT_EQUAL(xenbus_watch(&other), 0);
+    pump();
+    fired_count = 0;
+    for (unsigned int i = 0; i < 500; i++) {
+        snprintf(path, sizeof(path), "/flood/%u", i);
+        CU_ASSERT_EQUAL_FATAL(xenbus_write(0, path, "1", 1), 0);
+    }
+    CU_ASSERT_EQUAL(xenbus_write(0, "/quiet", "1", 1), 0);
+    CU_ASSERT_EQUAL(watch.events, XENBUS_WATCH_EVENTS);
+    pump();
+    CU_ASSERT_EQUAL(fired_count, XENBUS_WATCH_EVENTS + 2);
+    CU_ASSERT_STRING_EQUAL(fired_path, "/flood"); /* last of all */
+    CU_ASSERT_EQUAL(watch.events, 0);
+    CU_ASSERT_EQUAL(xenbus_write(0, "/flood/again", "1", 1), 0);
+    pump();
+    CU_ASSERT_STRING_EQUAL(fired_path, "/flood/again");
+    for (unsigned int i = 0; i < 100; i++) { /* unregistered with all that waits */
+        snprintf(path, sizeof(path), "/flood/%u", i);
+        CU_ASSERT_EQUAL(xenbus_write(0, path, "2", 1), 0);
+    }
+    fired_count = 0;
+    xenbus_unwatch(&watch);
+    xenbus_unwatch(&other);
+    pump();
+    CU_ASSERT_EQUAL(fired_count, 0);
+    CU_ASSERT_EQUAL(xenbus_rm(0, "/flood"), 0);
+}
+
 /* Devices ---------------------------------------------------------------------------------------- */
 static unsigned int probed;
 static unsigned int removed;
@@ -434,12 +469,19 @@ static void detach(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(attach),           REPORT_CASE(nodes),
-    REPORT_CASE(transactions),     REPORT_CASE(directories),
-    REPORT_CASE(permissions),      REPORT_CASE(watches),
-    REPORT_CASE(device_life),      REPORT_CASE(device_state_after_removal),
-    REPORT_CASE(device_by_pieces), REPORT_CASE(device_many),
-    REPORT_CASE(device_failing),   REPORT_CASE(device_nonsense),
+    REPORT_CASE(attach),
+    REPORT_CASE(nodes),
+    REPORT_CASE(transactions),
+    REPORT_CASE(directories),
+    REPORT_CASE(permissions),
+    REPORT_CASE(watches),
+    REPORT_CASE(watch_flood),
+    REPORT_CASE(device_life),
+    REPORT_CASE(device_state_after_removal),
+    REPORT_CASE(device_by_pieces),
+    REPORT_CASE(device_many),
+    REPORT_CASE(device_failing),
+    REPORT_CASE(device_nonsense),
     REPORT_CASE(detach),
 };
 
