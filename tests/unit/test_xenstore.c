@@ -445,17 +445,12 @@ static void memory_quota(void)
         size_t length = (size_t)snprintf(text, sizeof(text), "data/n%u", i) + 1;
         CU_ASSERT_EQUAL_FATAL(ask_tx(c, XS_WRITE, 0, text, length + LENGTH), XS_WRITE);
     }
-    CU_ASSERT_TRUE(xenstore_domain_memory(c) > NODES * (LENGTH + XENSTORE_NODE_COST / 2));
     for (unsigned int i = NODES; i < XENSTORE_NODES_MAX; i++) {
         size_t length = (size_t)snprintf(text, sizeof(text), "data/n%u", i) + 1;
         made += ask_tx(c, XS_WRITE, 0, text, length + LENGTH) == XS_WRITE;
     }
     CU_ASSERT_TRUE(IS_ERROR("ENOMEM"));
     CU_ASSERT_TRUE(made > 400 && made < 600);
-    CU_ASSERT_EQUAL(c->memory, 0);
-    CU_ASSERT_EQUAL(ASK(c, XS_WATCH, "data\0token"), XS_WATCH);
-    xenstore_watch_reset(c);
-    CU_ASSERT_EQUAL(c->memory, 0);
     p.id = 6;
     /* One goes to another domain. */
     size_t bytes = xenstore_domain_memory(c);
