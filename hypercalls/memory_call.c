@@ -80,9 +80,3 @@ long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long re
         c->arg[3] = (uint32_t)result;
     return CALL_CONTINUE;
 }
-
-bool memory_batch_is_over(const struct hypercall *c, long *result)
-{
-    *result = (int32_t)c->arg[3];
-    return c->arg[0] == 0 && (uint32_t)c->arg[1] == CALL_CONTINUED;
-}

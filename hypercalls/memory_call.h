@@ -34,7 +34,11 @@ void memory_batch_begin(const struct hypercall *c, struct memory_batch *b);
 // has no list, and the result in place of the foreign domain, which may be gone by then.
 long memory_batch_end(struct hypercall *c, const struct memory_batch *b, long result);
 // Such a call: when nothing is pending any more, *result is what is left of it.
-bool memory_batch_is_over(const struct hypercall *c, long *result);
+static inline bool memory_batch_is_over(const struct hypercall *c, long *result)
+{
+    *result = (int32_t)c->arg[3];
+    return (uint32_t)c->arg[1] == CALL_CONTINUED && c->arg[0] == 0;
+}
 
 // --- The parts of memory_op: handlers of its sub-op table in memory_op.c, and what they share.
 
