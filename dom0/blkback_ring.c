@@ -20,6 +20,7 @@
 #include "dom0/blkback_request.h"
 #include "pvguest/console.h"
 #include "pvguest/errno.h"
+#include "pvguest/event_late.h"
 #include "pvguest/memory.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
@@ -44,7 +45,7 @@ struct blkback_ring {
     struct blkback_ring_options options;
     struct blkif_back_ring ring;
     struct grant_mapping ring_mapping;
-    evtchn_port_t port;
+    struct event_late event;
     struct wait_queue queue;
     bool signalled; /* by the front end's event */
     bool stopping;  /* no more requests are taken */
@@ -89,7 +90,7 @@ static void answers_push(struct blkback_ring *ring)
     int notify;
     RING_PUSH_RESPONSES_AND_CHECK_NOTIFY(&ring->ring, notify);
     if (notify) {
-        event_send(ring->port);
+        event_send(ring->event.port);
     }
 }
 
@@ -277,6 +278,16 @@ static void entries_take(struct blkback_ring *ring)
     }
 }
 
+/* A front end that has broken the rules gets no answer to its events either. */
+static void entries_answer_for(struct blkback_ring *ring)
+{
+    RING_IDX before = ring->ring.req_cons;
+    entries_take(ring);
+    if (!ring->broken) {
+        event_eoi(&ring->event, ring->ring.req_cons == before);
+    }
+}
+
 static void done_finish(struct blkback_ring *ring)
 {
     unsigned long saved = event_save();
@@ -304,9 +315,7 @@ static void deferred_submit(struct blkback_ring *ring)
 /* The thread -------------------------------------------------------------------------------------- */
 static void ring_free(struct blkback_ring *ring)
 {
-    if (ring->port != 0) {
-        event_unbind(ring->port);
-    }
+    event_late_unbind(&ring->event);
     grant_unmap(&ring->ring_mapping, 1);
     if (ring->windows != NULL) {
         memory_release(ring->windows, ENTRIES * BLKBACK_SEGMENTS_MAX);
@@ -341,7 +350,7 @@ static void ring_serve(void *arg)
         done_finish(ring);
         deferred_submit(ring);
         if (!ring->stopping && !ring->broken) {
-            entries_take(ring);
+            entries_answer_for(ring);
         }
         answers_push(ring);
         thread_yield(); /* a busy front end must not keep other threads waiting */
@@ -383,11 +392,11 @@ static int ring_setup(struct blkback_ring *ring)
         io->next = ring->free;
         ring->free = io;
     }
-    int port = event_bind_interdomain(options->domid, options->remote_port, ring_event, ring);
+    int port = event_late_bind(&ring->event, options->domid, options->remote_port, ring_event,
+                               ring);
     if (port < 0) {
         return port;
     }
-    ring->port = (evtchn_port_t)port;
     ring->signalled = true; /* there may be requests from before */
     return thread_create("blkback", ring_serve, ring) != NULL ? 0 : -XEN_ENOMEM;
 }

@@ -9,7 +9,7 @@
 #include "dom0/domain.h"
 #include "dom0/guest_console.h"
 #include "dom0/last_words.h"
-#include "pvguest/event.h"
+#include "pvguest/event_late.h"
 #include "pvguest/grant.h"
 
 #define LAST_WORDS_WITHIN 8192U /* of text: a stack and its registers are shorter */
@@ -19,7 +19,7 @@ struct guest_console {
     domid_t domid;
     char *name;
     bool open, broken;
-    evtchn_port_t port;
+    struct event_late event;
     struct grant_mapping mapping;
     struct xencons_interface *ring;
     uint64_t written; /* bytes of text ever; the last GUEST_CONSOLE_HISTORY are there */
@@ -67,8 +67,11 @@ static void console_drain(struct guest_console *console)
         wake_up(&console->queue);
     } else if (length > 0) {
         history_add(console, text, length);
-        event_send(console->port);
+        event_send(console->event.port);
         wake_up(&console->queue);
+    }
+    if (!console->broken) {
+        event_eoi(&console->event, length == 0);
     }
 }
 
@@ -107,13 +110,12 @@ int guest_console_open(domid_t domid, const char *name, uint32_t port)
         free(console);
         return rc;
     }
-    rc = event_bind_interdomain(domid, port, console_event, console);
+    rc = event_late_bind(&console->event, domid, port, console_event, console);
     if (rc < 0) {
         grant_unmap(&console->mapping, 1);
         free(console);
         return rc;
     }
-    console->port = (evtchn_port_t)rc;
     console->domid = domid;
     console->ring = console->mapping.address;
     console->open = true;
@@ -144,7 +146,7 @@ void guest_console_close(domid_t domid)
     for (struct guest_console *console = consoles; console; console = console->next) {
         if (console->open && console->domid == domid) {
             console_drain(console);
-            event_unbind(console->port);
+            event_late_unbind(&console->event);
             grant_unmap(&console->mapping, 1);
             console->open = false;
             wake_up(&console->queue);
@@ -193,7 +195,7 @@ size_t guest_console_write(struct guest_console *console, const char *text, size
         return 0;
     }
     put = console_ring_put(console->ring, text, length);
-    event_send(console->port);
+    event_send(console->event.port);
     return put;
 }
 

@@ -7,6 +7,7 @@
 
 #include "dom0/netback_request.h"
 #include "dom0/netback_ring.h"
+#include "pvguest/event_late.h"
 #include "pvguest/thread.h"
 
 #define NETBACK_BATCH 64U         /* copies in one hypercall */
@@ -25,7 +26,8 @@ struct netback_ring {
     struct netif_tx_back_ring tx;
     struct netif_rx_back_ring rx;
     struct grant_mapping tx_mapping, rx_mapping;
-    evtchn_port_t tx_port, rx_port; /* may be one */
+    struct event_late events[2]; /* the second may be unused: one for both directions */
+    evtchn_port_t tx_port, rx_port;
     struct wait_queue wait;
     volatile bool work; /* set by the event handler and by send */
     bool stopping, running, broken;
@@ -40,7 +42,8 @@ struct netback_ring {
     struct gnttab_copy copies[NETBACK_BATCH];
     unsigned int copy_count;
     struct netback_packet packets[NETBACK_BATCH / 2];
-    RING_IDX tx_seen; /* the producer index that the last look was for */
+    RING_IDX tx_seen;          /* the producer index that the last look was for */
+    RING_IDX tx_most, rx_most; /* the furthest producer indices ever seen */
 };
 
 /* Nothing more is served, and the front end's card is closed. */

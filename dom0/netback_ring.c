@@ -68,6 +68,30 @@ static void ring_wait(struct netback_ring *ring)
     }
 }
 
+/* Whether the front end has put anything new onto a ring. An index that goes back and forth is nothing
+ * new, and how far it can go ahead, the answers decide. */
+static bool producer_moved(RING_IDX *most, const RING_IDX *producer)
+{
+    RING_IDX now = __atomic_load_n(producer, __ATOMIC_ACQUIRE);
+    bool moved = (int32_t)(now - *most) > 0;
+
+    *most = moved ? now : *most;
+    return moved;
+}
+
+/* One turn after the other while there is something to do. */
+static void ring_serve(struct netback_ring *ring)
+{
+    while (!ring->stopping && !ring->broken) {
+        bool more = netback_tx_run(ring);
+        more |= netback_rx_run(ring);
+        if (!more) {
+            break;
+        }
+        thread_yield();
+    }
+}
+
 static void ring_thread(void *arg)
 {
     struct netback_ring *ring = arg;
@@ -75,20 +99,19 @@ static void ring_thread(void *arg)
     while (!ring->stopping && !ring->broken) {
         ring_wait(ring);
         ring->work = false;
-        while (!ring->stopping && !ring->broken) {
-            bool more = netback_tx_run(ring);
-            more |= netback_rx_run(ring);
-            if (!more) {
-                break;
-            }
-            thread_yield();
-        }
+        bool news = producer_moved(&ring->tx_most, &ring->tx.sring->req_prod);
+        news |= producer_moved(&ring->rx_most, &ring->rx.sring->req_prod);
+        ring_serve(ring);
         if (!ring->options.can_wait) {
             netback_rx_drop(ring); /* nobody would say when there are pages */
         }
         if (!ring->broken && !ring->stopping && ring_rearm(ring)) {
             ring->work = true;
             thread_yield();
+        }
+        if (!ring->broken) {
+            event_eoi(&ring->events[0], !news);
+            event_eoi(&ring->events[1], !news);
         }
     }
     ring->running = false;
@@ -116,12 +139,8 @@ static int ring_map(struct netback_ring *ring)
 
 static void ring_free(struct netback_ring *ring)
 {
-    if (ring->rx_port != 0 && ring->rx_port != ring->tx_port) {
-        event_unbind(ring->rx_port);
-    }
-    if (ring->tx_port != 0) {
-        event_unbind(ring->tx_port);
-    }
+    event_late_unbind(&ring->events[1]);
+    event_late_unbind(&ring->events[0]);
     netback_rx_detach(ring);
     grant_unmap(&ring->tx_mapping, 1);
     grant_unmap(&ring->rx_mapping, 1);
@@ -131,14 +150,14 @@ static void ring_free(struct netback_ring *ring)
 static int ports_bind(struct netback_ring *ring)
 {
     const struct netback_ring_options *o = &ring->options;
-    int port = event_bind_interdomain(o->domid, o->tx_port, ring_event, ring);
+    int port = event_late_bind(&ring->events[0], o->domid, o->tx_port, ring_event, ring);
 
     if (port < 0) {
         return port;
     }
     ring->tx_port = ring->rx_port = (evtchn_port_t)port;
     if (o->rx_port != o->tx_port) {
-        port = event_bind_interdomain(o->domid, o->rx_port, ring_event, ring);
+        port = event_late_bind(&ring->events[1], o->domid, o->rx_port, ring_event, ring);
         if (port < 0) {
             return port;
         }

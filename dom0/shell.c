@@ -11,6 +11,7 @@
 #include "dom0/xenstore_commands.h"
 #include "dom0/xl.h"
 #include "pvguest/console.h"
+#include "pvguest/event_late.h"
 #include "pvguest/memory.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
@@ -194,6 +195,20 @@ static int do_free(int argc, char **argv)
     return 0;
 }
 
+/* Storms of events show here: many arrive, and nothing is found for them. */
+static int do_events(int argc, char **argv)
+{
+    struct event_late_counts counts = {0};
+
+    (void)argc, (void)argv;
+    printf("domain    events  spurious   delayed\n");
+    for (int after = -1; event_late_counts_next(after, &counts); after = counts.remote) {
+        printf("%6u %9llu %9llu %9llu\n", counts.remote, (unsigned long long)counts.events,
+               (unsigned long long)counts.spurious, (unsigned long long)counts.delayed);
+    }
+    return 0;
+}
+
 static int do_sleep(int argc, char **argv)
 {
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1;
@@ -277,6 +292,7 @@ static const struct command {
     {"cat",      do_cat,      "prints files of the boot archive"                            },
     {"echo",     do_echo,     "prints its words"                                            },
     {"free",     do_free,     "memory of dom0 itself"                                       },
+    {"events",   do_events,   "events that back ends had from each domain"                  },
     {"sleep",    do_sleep,    "sleep SECONDS (0.5)"                                         },
     {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                           },
     {"time",     do_time,     "time \"COMMAND\""                                            },

@@ -9,7 +9,7 @@
 #include "dom0/xenstore_service.h"
 #include "dom0/xenstore_xenbus.h"
 #include "pvguest/console.h"
-#include "pvguest/event.h"
+#include "pvguest/event_late.h"
 #include "pvguest/grant.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
@@ -20,7 +20,7 @@
 struct client {
     struct client *next;
     uint16_t domid;
-    evtchn_port_t port;
+    struct event_late event;
     struct grant_mapping mapping;
     struct xenstore_connection *connection;
     struct xenstore_ring ring;
@@ -58,13 +58,16 @@ static bool clients_serve(void)
         if (client->connection->broken) {
             continue;
         }
-        if (xenstore_ring_serve(&client->ring, SERVE_BUDGET)) {
-            event_send(client->port);
+        bool moved = xenstore_ring_serve(&client->ring, SERVE_BUDGET);
+        if (moved) {
+            event_send(client->event.port);
         }
         if (client->connection->broken) {
             console_printf("xenstored: domain %u broke the protocol, not served any more\n",
                            client->domid);
-            event_send(client->port);
+            event_send(client->event.port);
+        } else {
+            event_eoi(&client->event, !moved);
         }
         more |= xenstore_ring_has_work(&client->ring);
     }
@@ -124,7 +127,7 @@ int xenstore_service_introduce(uint16_t domid, uint32_t port)
             return rc;
         }
         client->connection = xenstore_connect(&store, domid);
-        rc = client->connection ? event_bind_interdomain(domid, port, client_event, client)
+        rc = client->connection ? event_late_bind(&client->event, domid, port, client_event, client)
                                 : -XEN_ENOMEM;
         if (rc < 0) {
             if (client->connection) {
@@ -134,7 +137,6 @@ int xenstore_service_introduce(uint16_t domid, uint32_t port)
             free(client);
             return rc;
         }
-        client->port = (evtchn_port_t)rc;
         xenstore_ring_init(&client->ring, client->mapping.address, client->connection);
         client->connection->notify = client_notify;
         client->next = clients;
@@ -151,7 +153,7 @@ void xenstore_service_release(uint16_t domid, bool gone)
         struct client *client = *slot;
         if (client->domid == domid) {
             *slot = client->next;
-            event_unbind(client->port);
+            event_late_unbind(&client->event);
             xenstore_ring_end(&client->ring);
             xenstore_disconnect(client->connection);
             grant_unmap(&client->mapping, 1);

@@ -134,6 +134,8 @@ UNIT_virtio_queue_SRCS := tests/unit/test_virtio_queue.c dom0/virtio_queue.c
 UNIT_TESTS += bridge netback
 UNIT_TESTS += netback_rate
 UNIT_netback_rate_SRCS := tests/unit/test_netback_rate.c dom0/netback_rate.c
+UNIT_TESTS += event_late
+UNIT_event_late_SRCS := tests/unit/test_event_late.c pvguest/event_late.c
 UNIT_bridge_SRCS := tests/unit/test_bridge.c dom0/bridge.c dom0/bridge_stations.c pvguest/net.c \
 	pvguest/net_checksum.c pvguest/net_segment.c
 UNIT_TESTS += netback_ring

