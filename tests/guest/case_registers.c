@@ -199,7 +199,8 @@ static void optional_instructions_follow_cr4(void)
 
 // --- each vcpu its own
 
-#define FIRST_OF_FOUR (SMP_VCPUS - 4)
+#define FIRST_OF_FOUR (SMP_VCPUS - 5)
+#define LAST_OF_FOUR (SMP_VCPUS - 2)
 #define TURNS 200
 static volatile uint64_t cr4_at_start, wrong_bases, bases_checked;
 
@@ -214,7 +215,7 @@ static void look_at_cr4(unsigned int me)
 static void cr4_of_a_new_vcpu(void)
 {
     static struct vcpu_guest_context context;
-    unsigned int id = SMP_VCPUS - 1;
+    unsigned int id = SMP_VCPUS - 2;
 
     smp_context(id, &context);
     context.ctrlreg[4] = ~0UL;
@@ -263,14 +264,14 @@ static void bases_of_vcpus_that_take_turns(void)
 
     cr4_write(0);
     wrong_bases = bases_checked = 0;
-    for (unsigned int i = FIRST_OF_FOUR; i < SMP_VCPUS; i++)
+    for (unsigned int i = FIRST_OF_FOUR; i <= LAST_OF_FOUR; i++)
         smp_start(i, take_turns);
     for (unsigned int i = 0; i < TURNS; i++) {
         EXPECT(probe_run(registers_kernel_rdfsbase, NULL), UD);
         EXPECT(probe_run(registers_kernel_wrgsbase, NULL), UD);
         smp_yield();
     }
-    for (unsigned int i = FIRST_OF_FOUR; i < SMP_VCPUS; i++)
+    for (unsigned int i = FIRST_OF_FOUR; i <= LAST_OF_FOUR; i++)
         EXPECT_TRUE(smp_wait(i));
     EXPECT(bases_checked, 4 * TURNS);
     EXPECT(wrong_bases, 0);
