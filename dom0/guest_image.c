@@ -42,6 +42,9 @@ struct elf_note {
 #define ELF_PT_NOTE 4
 #define ELF_SHT_NOTE 7
 #define UNSET (~0ULL)
+/* Far more than any kernel has: what a file can make us read is bounded, however long it is. */
+#define NOTES_MAX 4096U
+#define GUEST_SECTION_MAX 4096U
 
 struct parser {
     struct guest_image *image;
@@ -51,6 +54,7 @@ struct parser {
     struct elf_header header;
     uint64_t hv_start_low;
     bool found; /* any Xen note */
+    unsigned int note_count;
     char features[96];
 };
 
@@ -181,6 +185,9 @@ static int notes_read(struct parser *p, uint64_t offset, uint64_t size)
     }
     while (end - offset >= sizeof(struct elf_note)) {
         struct elf_note note;
+        if (++p->note_count > NOTES_MAX) {
+            return fail(p, -XEN_ENOEXEC, "more than %u notes", NOTES_MAX);
+        }
         memcpy(&note, p->data + offset, sizeof(note));
         offset += sizeof(note);
         uint64_t name_size = ((uint64_t)note.namesz + 3) & ~3ULL;
@@ -221,8 +228,8 @@ static int guest_key_apply(struct parser *p, const char *key, const char *value)
     };
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        uint64_t number = strtoull(value, NULL, 0);
         if (strcmp(key, keys[i].key) == 0) {
+            uint64_t number = keys[i].is_number ? strtoull(value, NULL, 0) : 0;
             return keys[i].is_number
                        ? note_apply(p, keys[i].type, (const uint8_t *)&number, sizeof(number))
                        : note_apply(p, keys[i].type, (const uint8_t *)value, strlen(value));
@@ -235,6 +242,10 @@ static int guest_key_apply(struct parser *p, const char *key, const char *value)
 static int guest_section_apply(struct parser *p, const char *section, uint64_t size)
 {
     struct guest_image *image = p->image;
+
+    if (size > GUEST_SECTION_MAX) {
+        return fail(p, -XEN_ENOEXEC, "more than %u bytes in __xen_guest", GUEST_SECTION_MAX);
+    }
     char *text = strndup(section, size), *state = text;
     int rc = text ? 0 : fail(p, -XEN_ENOMEM, "no memory for the text of __xen_guest");
 

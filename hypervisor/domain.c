@@ -78,14 +78,14 @@ static enum refusal shared_info_create(struct domain *d)
     return REFUSE_NONE;
 }
 
-static void vcpus_destroy(struct domain *d, unsigned count)
+static void vcpus_free(struct vcpu **vcpu, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct vcpu *v = d->vcpu[i];
+        struct vcpu *v = vcpu[i];
         vcpu_timers_stop(v);
         sched_vcpu_destroy(v);
         vcpu_traps_destroy(v);
-        d->vcpu[i] = NULL;
+        vcpu[i] = NULL;
         page_free(v, VCPU_ORDER);
     }
 }
@@ -94,7 +94,7 @@ static void vcpus_destroy(struct domain *d, unsigned count)
 static void parts_destroy(struct domain *d)
 {
     sched_domain_destroy(d);
-    vcpus_destroy(d, d->max_vcpus);
+    vcpus_free(d->vcpu, d->max_vcpus);
     grant_domain_free(d);
     if (d->shared_info)
         frame_unshare(frame_from_mfn(d->shared_info_mfn));
@@ -157,19 +157,23 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned id)
 
 enum refusal domain_alloc_vcpus(struct domain *d, unsigned count)
 {
+    struct vcpu *made[DOMAIN_MAX_VCPUS];
+
     if (!count || count > DOMAIN_MAX_VCPUS || d->max_vcpus)
         return REFUSE_BAD_ARGUMENT;
     for (unsigned i = 0; i < count; i++) {
         struct vcpu *v = vcpu_alloc(d, i);
         if (!v) {
-            vcpus_destroy(d, i); // max_vcpus is 0: nobody has seen them
+            vcpus_free(made, i); // nobody has seen them
             return REFUSE_NO_MEMORY;
         }
         sched_vcpu_init(v, (d->id + i) % cpu_count());
         vcpu_timers_init(v);
-        d->vcpu[i] = v;
+        made[i] = v;
     }
-    // Readers look at max_vcpus first.
+    // Senders of events look at the table alone, all others at max_vcpus first.
+    for (unsigned i = 0; i < count; i++)
+        __atomic_store_n(&d->vcpu[i], made[i], __ATOMIC_RELEASE);
     __atomic_store_n(&d->max_vcpus, count, __ATOMIC_RELEASE);
     return REFUSE_NONE;
 }

@@ -96,7 +96,10 @@ void frame_free(struct frame *f, uint32_t count_before)
     BUG_ON((count_before & FRAME_REFS) == 0);
     BUG_ON((__atomic_load_n(&f->type, __ATOMIC_RELAXED) & TYPE_COUNT) != 0);
     BUG_ON(f->count & (FRAME_ALLOCATED | FRAME_SHARED));
-    f->stamp = tlb_stamp_now();
+    // A page of the hypervisor's own that has had no type was never mapped by a guest, and what its last owner mapped
+    // was flushed when it was allocated: without a new stamp nobody is interrupted for it again.
+    if (d || __atomic_load_n(&f->type, __ATOMIC_RELAXED))
+        f->stamp = tlb_stamp_now();
     if (!d) {
         page_alloc_give_back(f, f->next);
         return;

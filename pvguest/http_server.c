@@ -68,7 +68,7 @@ static void connection_detach(struct connection *c)
     tcp_poll(c->pcb, NULL, 0);
 }
 
-/* False: TCP had no memory for the end, and the connection was reset. */
+/* Everything has been acknowledged. False: TCP had no memory for the end, and the connection was reset. */
 static bool connection_close(struct connection *c)
 {
     struct tcp_pcb *pcb = c->pcb;
@@ -77,6 +77,9 @@ static bool connection_close(struct connection *c)
     if (c->input != NULL) {
         tcp_recved(pcb, c->input->tot_len); /* a close with bytes unread would be a reset */
     }
+    /* So would one with a FIN that came behind refused data: lwIP gives its place in the window back only when we
+     * have returned, to a connection that the reset has freed. At the full window this does nothing. */
+    tcp_recved(pcb, 1);
     if (tcp_close(pcb) != ERR_OK) {
         tcp_abort(pcb);
         connection_free(c);
@@ -129,10 +132,24 @@ static void reply_begin(struct connection *c, unsigned int status)
     }
 }
 
+/* Headers may have filled a pbuf whole: the chain behind it. */
+static struct pbuf *input_skip_empty(struct pbuf *empty)
+{
+    struct pbuf *rest = empty->next;
+
+    empty->next = NULL;
+    pbuf_free(empty);
+    return rest;
+}
+
 /* Moves input to the head, byte by byte behind a line's end only as far as the head goes. */
 static bool head_collect(struct connection *c)
 {
     while (c->input != NULL && c->head_length < HTTP_HEAD_MAX) {
+        if (c->input->len == 0) {
+            c->input = input_skip_empty(c->input);
+            continue;
+        }
         size_t room = HTTP_HEAD_MAX - c->head_length, before = c->head_length;
         u16_t n = pbuf_copy_partial(c->input, c->head + before,
                                     (u16_t)(room < c->input->len ? room : c->input->len), 0);
@@ -241,7 +258,8 @@ static bool connection_step(struct connection *c)
         }
         is_going = c->sending && reply_send(c);
     }
-    if (c->closing) {
+    /* Until all is acknowledged it counts: a client that never takes its reply is cut off when it is idle. */
+    if (c->closing && tcp_sndqueuelen(c->pcb) == 0) {
         return connection_close(c);
     }
     tcp_output(c->pcb);

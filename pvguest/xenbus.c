@@ -308,7 +308,9 @@ static void watch_event_receive(const char *payload, size_t length)
 
 void xenbus_watch_trigger(struct xenbus_watch *watch)
 {
-    watch_event_queue(watch, watch->path);
+    if (watch_find(watch->token) == watch) { /* it may be on its way out */
+        watch_event_queue(watch, watch->path);
+    }
 }
 
 /* Runs a watch's function; it may unregister itself, or any other. */

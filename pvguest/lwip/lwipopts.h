@@ -13,6 +13,7 @@
 #define MEM_ALIGNMENT 16
 #define MEMP_NUM_TCP_SEG 1024
 #define MEMP_NUM_REASSDATA 5
+#define TCP_OOSEQ_MAX_PBUFS 32 /* a segment pins a page however small it is */
 #define IP_REASS_MAX_PBUFS 64
 
 #define LWIP_IPV4 1
