@@ -29,6 +29,7 @@ struct vbd {
 };
 
 static struct vbd *vbds;
+static struct wait_queue removals;
 
 /* The disk ---------------------------------------------------------------------------------------- */
 static const char *skip(const char *text, const char *prefix)
@@ -271,12 +272,28 @@ static void vbd_remove(struct xenbus_device *device)
 {
     struct vbd *vbd = device->context;
     struct vbd **link = &vbds;
+    vbd_disconnect(vbd);
     while (*link != vbd) {
         link = &(*link)->next;
     }
     *link = vbd->next;
-    vbd_disconnect(vbd);
     free(vbd);
+    wake_up(&removals);
+}
+
+/* For the toolstack ------------------------------------------------------------------------------- */
+bool blkback_serves(domid_t domid)
+{
+    const struct vbd *vbd = vbds;
+    while (vbd != NULL && vbd->device->peer_domid != domid) {
+        vbd = vbd->next;
+    }
+    return vbd != NULL;
+}
+
+struct wait_queue *blkback_queue(void)
+{
+    return &removals;
 }
 
 int blkback_init(void)

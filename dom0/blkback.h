@@ -9,5 +9,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <xen/xen.h>
+
+#include "pvguest/thread.h"
+
 /* Starts serving; needs xenbus. 0 or -XEN_E*. */
 int blkback_init(void);
+/* Whether a disk of the domain is open still, with requests that may be under way. */
+bool blkback_serves(domid_t domid);
+/* Woken whenever one has been closed for good. */
+struct wait_queue *blkback_queue(void);

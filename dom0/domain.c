@@ -8,7 +8,10 @@
 #include <xen/sched.h>
 
 #include "dom0/bridge.h"
+#include "dom0/blkback.h"
 #include "dom0/domain.h"
+#include "dom0/domain_death.h"
+#include "dom0/domain_index.h"
 #include "dom0/domain_limits.h"
 #include "dom0/domain_past.h"
 #include "dom0/domain_store.h"
@@ -26,44 +29,32 @@
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
 
-#define GONE_WAIT_NS (5 * NSEC_PER_SEC)
-#define RESTART_MIN_NS NSEC_PER_SEC /* a guest that stops sooner waits before it is restarted */
-
-static struct domain *domains;
+static struct domain_index domains;
 static const struct archive *archive;
 static struct xs_handle *xs;
-static void (*notice_print)(const char *line);
-static struct wait_queue deaths;
-static volatile bool death_wanted;
-static struct wait_queue changes;
 
-struct wait_queue *domain_queue(void)
+struct domain *domain_from(unsigned int first)
 {
-    return &changes;
+    return domain_index_from(&domains, first);
 }
 
-struct domain *domain_iterate(struct domain *previous)
+struct domain *domain_iterate(const struct domain *previous)
 {
-    return previous ? previous->next : domains;
+    return domain_from(previous ? previous->domid + 1U : 0);
 }
 
 struct domain *domain_find(domid_t domid)
 {
-    struct domain *domain = domains;
-
-    while (domain && domain->domid != domid) {
-        domain = domain->next;
-    }
-    return domain;
+    return domain_index_find(&domains, domid);
 }
 
 /* A name as it stands, also where it looks like a number. */
 struct domain *domain_find_exact(const char *name)
 {
-    struct domain *domain = domains;
+    struct domain *domain = domain_iterate(NULL);
 
     while (domain && strcmp(domain->config.name, name) != 0) {
-        domain = domain->next;
+        domain = domain_iterate(domain);
     }
     return domain;
 }
@@ -108,18 +99,6 @@ static int fail(struct domain_error *error, int rc, const char *format, ...)
     return rc;
 }
 
-static void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void notice(const char *format, ...)
-{
-    char line[256];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    notice_print(line);
-}
-
 /* Identifiers need to differ, not to be secret. */
 static void random_bytes(uint8_t *bytes, size_t length)
 {
@@ -162,6 +141,16 @@ static bool disks_clash(const struct xl_disk *a, const struct xl_disk *b)
     return strcmp(a->target, b->target) == 0 && !(a->readonly && b->readonly);
 }
 
+static bool disk_is_of(const struct xl_disk *disk, const struct domain *domain)
+{
+    for (unsigned int i = 0; i < domain->config.disk_count; i++) {
+        if (disks_clash(disk, &domain->config.disks[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The volume is there, and neither an earlier disk of the guest nor another guest is in the way. */
 static int disk_check(const struct xl_config *config, unsigned int index,
                       struct domain_error *error)
@@ -178,12 +167,18 @@ static int disk_check(const struct xl_config *config, unsigned int index,
                         disk->target, config->disks[i].vdev);
         }
     }
-    for (struct domain *other = domains; other; other = other->next) {
-        for (unsigned int i = 0; i < other->config.disk_count; i++) {
-            if (disks_clash(disk, &other->config.disks[i])) {
-                return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is in use by %s", disk->vdev,
-                            disk->target, other->config.name);
-            }
+    for (struct domain *other = domain_iterate(NULL); other; other = domain_iterate(other)) {
+        if (disk_is_of(disk, other)) {
+            return fail(error, -XEN_EBUSY, "disk %s: volume \"%s\" is in use by %s", disk->vdev,
+                        disk->target, other->config.name);
+        }
+    }
+    for (struct domain *other = domain_remnant_iterate(NULL); other;
+         other = domain_remnant_iterate(other)) {
+        if (disk_is_of(disk, other) && blkback_serves(other->domid)) {
+            return fail(error, -XEN_EBUSY,
+                        "disk %s: volume \"%s\" is still in use by %s, which has ended", disk->vdev,
+                        disk->target, other->config.name);
         }
     }
     return 0;
@@ -290,34 +285,30 @@ static int services_attach(struct domain *domain, const struct guest_build *buil
     return rc ? fail(error, rc, "connecting to the store: %s", errno_name(rc)) : 0;
 }
 
-static void domain_insert(struct domain *domain)
+void domain_unlink(struct domain *domain)
 {
-    struct domain **slot = &domains;
-
-    while (*slot && (*slot)->domid < domain->domid) {
-        slot = &(*slot)->next;
-    }
-    domain->next = *slot;
-    *slot = domain;
+    domain_index_remove(&domains, domain);
 }
 
-static void domain_remove(struct domain *domain)
+/* The domain is there: from now on it is found. */
+static int domain_record(struct domain *domain, domid_t domid, struct domain_error *error)
 {
-    struct domain **slot = &domains;
+    static uint64_t serials;
 
-    while (*slot != domain) {
-        slot = &(*slot)->next;
+    domain->domid = domid;
+    domain->started = time_now();
+    domain->serial = ++serials;
+    domain_remnant_finish(domid);
+    if (!domain_index_insert(&domains, domain)) {
+        domctl_destroy(domid);
+        return fail(error, -XEN_ENOMEM, "dom0 is out of memory");
     }
-    *slot = domain->next;
-    xl_config_free(&domain->config);
-    free(domain);
-    wake_up(&changes);
+    return 0;
 }
 
 int domain_create(const struct xl_config *config, unsigned int flags, domid_t *domid,
                   struct domain_error *error)
 {
-    static uint64_t serials;
     struct domain *domain = domain_find_exact(config->name);
     struct guest_build *build;
     int rc;
@@ -337,17 +328,15 @@ int domain_create(const struct xl_config *config, unsigned int flags, domid_t *d
     rc = disks_check(&domain->config, error);
     rc = rc ? rc : vifs_check(&domain->config, error);
     rc = rc ? rc : memory_build(domain, build, error);
+    rc = rc ? rc : domain_record(domain, build->domid, error);
     if (rc) {
         xl_config_free(&domain->config);
         free(domain);
         free(build);
         return rc;
     }
-    domain->domid = *domid = build->domid;
-    domain->started = time_now();
-    domain->serial = ++serials;
+    *domid = domain->domid;
     domain->unmonitored = flags & DOMAIN_UNMONITORED;
-    domain_insert(domain);
     rc = services_attach(domain, build, error);
     rc = rc ? rc : domain_limits_apply(domain->domid, &domain->config, error);
     if (rc == 0 && !(flags & DOMAIN_PAUSED)) {
@@ -361,280 +350,19 @@ int domain_create(const struct xl_config *config, unsigned int flags, domid_t *d
     return rc;
 }
 
-/* Back ends and the store still hold pages of a dead domain for a moment. */
-static int gone_wait(domid_t domid)
-{
-    struct xen_domctl_getdomaininfo info;
-
-    const uint64_t deadline = time_now() + GONE_WAIT_NS;
-
-    for (bool first = true;; first = false) {
-        /* The list, not the domain itself: asking for what is gone would be logged as a fault. */
-        int count = sysctl_list_domains(domid, &info, 1);
-        if (count == 0 || (count == 1 && info.domain != domid)) {
-            return 0;
-        }
-        if (first) {
-            thread_yield();
-        } else if (!console_sleep(NSEC_PER_MSEC)) {
-            return -XEN_EAGAIN;
-        } else if (time_now() > deadline) {
-            return -XEN_EBUSY;
-        }
-    }
-}
-
-int domain_destroy(struct domain *domain)
-{
-    const domid_t domid = domain->domid;
-    int rc;
-
-    if (domain->dying) {
-        return -XEN_EBUSY;
-    }
-    domain->dying = true;
-    domctl_pause(domid);
-    guest_console_close(domid);
-    domain_past_keep(domain);
-    rc = domctl_destroy(domid);
-    if (rc) {
-        domain->dying = false;
-        return rc;
-    }
-    xenstore_service_release(domid, false);
-    domain_store_remove(xs, domid, domain->uuid);
-    rc = gone_wait(domid);
-    xenstore_service_release(domid, true);
-    domain_remove(domain);
-    return rc;
-}
-
 int domain_request(struct domain *domain, const char *word)
 {
     return domain_store_control(xs, domain->domid, word);
 }
 
-/* --- deaths ---------------------------------------------------------------------------------- */
-
-static enum xl_action action_of(const struct domain *domain, unsigned int reason)
-{
-    switch (reason) {
-    case SHUTDOWN_poweroff:
-        return domain->config.on_poweroff;
-    case SHUTDOWN_reboot:
-        return domain->config.on_reboot;
-    case SHUTDOWN_crash:
-        return domain->config.on_crash;
-    case SHUTDOWN_watchdog:
-        return domain->config.on_watchdog;
-    case SHUTDOWN_soft_reset:
-        return domain->config.on_soft_reset;
-    case SHUTDOWN_suspend: /* it waits to be resumed */
-        return XL_PRESERVE;
-    default:
-        notice("xl: Unknown shutdown reason code %u. Destroying domain.", reason);
-        return XL_DESTROY;
-    }
-}
-
-/* The old domain keeps what there is to see, under another name. */
-static void domain_rename(struct domain *domain)
-{
-    char path[64], name[XL_NAME_MAX + 8];
-
-    snprintf(name, sizeof(name), "%s-%u", domain->config.name, domain->domid);
-    if (!xl_config_rename(&domain->config, name)) {
-        return; /* the new one then says that the name is in use */
-    }
-    domain->config.disk_count = 0; /* free for the new one */
-    snprintf(path, sizeof(path), "/local/domain/%u/name", domain->domid);
-    xs_write(xs, XBT_NULL, path, name, (unsigned int)strlen(name));
-}
-
-/* A domain that is to be made again, after a moment if the last one did not live long. */
-struct restart {
-    struct restart *next;
-    struct xl_config config;
-    uint64_t delay_ns;
-    bool cancelled;
-};
-static struct restart *restarts;
-
-static void restart_free(struct restart *restart)
-{
-    struct restart **slot = &restarts;
-
-    while (*slot != restart) {
-        slot = &(*slot)->next;
-    }
-    *slot = restart->next;
-    xl_config_free(&restart->config);
-    free(restart);
-    wake_up(&changes);
-}
-
-/* In a thread of its own: the deaths of others do not wait for it. */
-static void restart_thread(void *arg)
-{
-    struct restart *restart = arg;
-    struct domain_error error;
-    domid_t domid;
-
-    thread_sleep(restart->delay_ns);
-    if (restart->cancelled) {
-        notice("xl: %s is not restarted", restart->config.name);
-    } else if (domain_create(&restart->config, 0, &domid, &error)) {
-        notice("xl: cannot restart %s: %s", restart->config.name, error.text);
-    } else {
-        notice("xl: %s runs again as domain %u", restart->config.name, domid);
-    }
-    restart_free(restart);
-}
-
-bool domain_restart_cancel(const char *name)
-{
-    for (struct restart *restart = restarts; restart; restart = restart->next) {
-        if (!restart->cancelled && strcmp(restart->config.name, name) == 0) {
-            restart->cancelled = true;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool domain_restart_is_due(const char *name)
-{
-    for (struct restart *restart = restarts; restart; restart = restart->next) {
-        if (!restart->cancelled && strcmp(restart->config.name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void restart(struct domain *domain, bool keep)
-{
-    struct restart *restart = calloc(1, sizeof(*restart));
-    uint64_t lived = time_now() - domain->started;
-
-    if (restart) {
-        restart->config = xl_config_copy(&domain->config);
-        restart->delay_ns = lived < RESTART_MIN_NS ? RESTART_MIN_NS - lived : 0;
-        restart->next = restarts;
-        restarts = restart;
-    }
-    if (keep) {
-        domain->stopped = true;
-        domain_rename(domain);
-    } else {
-        domain_destroy(domain);
-    }
-    if (restart && !thread_create("xl-restart", restart_thread, restart)) {
-        restart_free(restart);
-    }
-}
-
-/* What it died of: the hypervisor knows why it has ended a domain, the guest why it has given up. */
-static void words_note(struct domain *domain)
-{
-    struct paravane_exit_reason reason = {.domid = domain->domid};
-
-    if (hypercall_paravane_op(PARAVANE_exit_reason, &reason) == 0 && reason.text[0]) {
-        snprintf(domain->words, sizeof(domain->words), "%s", reason.text);
-    } else if (domain->reason == SHUTDOWN_crash) {
-        guest_console_last_words(domain->domid, domain->words, sizeof(domain->words));
-    }
-}
-
-void domain_ending(const struct domain *domain, char *text, size_t size)
-{
-    if (!domain->shut_down) {
-        snprintf(text, size, "destroyed");
-        return;
-    }
-    snprintf(text, size, "%s%s%s", domain_reason_name(domain->reason), domain->words[0] ? ": " : "",
-             domain->words);
-}
-
-static void stop_handle(struct domain *domain, unsigned int reason)
-{
-    enum xl_action action;
-
-    domain->reason = reason;
-    domain->shut_down = true;
-    words_note(domain);
-    action = domain->unmonitored ? XL_PRESERVE : action_of(domain, reason);
-    notice("xl: domain %u (%s) has shut down, reason %s: %s%s%s", domain->domid,
-           domain->config.name, domain_reason_name(reason), xl_action_name(action),
-           domain->words[0] ? "; " : "", domain->words);
-    wake_up(&changes);
-    xenstore_service_domain_died(domain->domid);
-    switch (action) {
-    case XL_DESTROY:
-    case XL_COREDUMP_DESTROY: /* without a core: creation has said so */
-        domain_destroy(domain);
-        break;
-    case XL_RESTART:
-    case XL_COREDUMP_RESTART:
-        restart(domain, false);
-        break;
-    case XL_RENAME_RESTART:
-        restart(domain, true);
-        break;
-    case XL_PRESERVE:
-        domain->stopped = true;
-        break;
-    }
-}
-
-/* Finds one domain that has stopped and was not handled yet. */
-static struct domain *stopped_find(unsigned int *reason)
-{
-    for (struct domain *domain = domains; domain; domain = domain->next) {
-        struct xen_domctl_getdomaininfo info;
-        if (!domain->dying && !domain->stopped && domctl_get_info(domain->domid, &info) == 0 &&
-            (info.flags & XEN_DOMINF_shutdown)) {
-            *reason = (info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
-            return domain;
-        }
-    }
-    return NULL;
-}
-
-static void death_event(evtchn_port_t port, void *arg)
-{
-    (void)port, (void)arg;
-    death_wanted = true;
-    wake_up(&deaths);
-}
-
-static void death_thread(void *arg)
-{
-    struct domain *domain;
-    unsigned int reason;
-
-    (void)arg;
-    for (;;) {
-        wait_event(&deaths, death_wanted);
-        death_wanted = false;
-        while ((domain = stopped_find(&reason)) != NULL) {
-            stop_handle(domain, reason);
-        }
-    }
-}
-
 int domain_start(const struct archive *files, void (*print)(const char *line))
 {
-    int rc;
-
     archive = files;
-    notice_print = print;
     xs = xs_open(0);
-    if (!xs || !thread_create("xl-deaths", death_thread, NULL)) {
+    if (!xs) {
         return -XEN_ENOMEM;
     }
     xs_write(xs, XBT_NULL, "/local/domain/0/name", "Domain-0", 8);
     xs_write(xs, XBT_NULL, "/local/domain/0/domid", "0", 1);
-    rc = event_bind_virq(VIRQ_DOM_EXC, death_event, NULL);
-    return rc < 0 ? rc : 0;
+    return domain_death_start(xs, print);
 }

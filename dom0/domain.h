@@ -18,7 +18,7 @@
 #include "tools/xl/xl_config.h"
 
 struct domain {
-    struct domain *next; /* by domid */
+    struct domain *next; /* of what is left of others: domain_death.h */
     domid_t domid;
     struct xl_config config; /* of its own, with its name and addresses filled in */
     uint8_t uuid[16];
@@ -44,14 +44,6 @@ int domain_start(const struct archive *files, void (*notice)(const char *line));
 /* Takes a copy of the configuration. */
 int domain_create(const struct xl_config *config, unsigned int flags, domid_t *domid,
                   struct domain_error *error);
-/* Returns when its memory is back, or with -XEN_EBUSY after some seconds, if somebody still holds some,
- * or with -XEN_EAGAIN after ^C: it is destroyed even so. */
-int domain_destroy(struct domain *domain);
-/* Calls off the restart of a domain that is down for a moment; false if there is none. */
-bool domain_restart_cancel(const char *name);
-bool domain_restart_is_due(const char *name);
-/* Woken whenever a domain stops, goes, or is not to be restarted any more. */
-struct wait_queue *domain_queue(void);
 /* Asks the guest to stop by itself: "poweroff" or "reboot". */
 int domain_request(struct domain *domain, const char *word);
 /* Digits alone are the number of a domain; false for others. */
@@ -60,9 +52,10 @@ bool domain_number(const char *word, domid_t *domid);
 struct domain *domain_find(domid_t domid);
 struct domain *domain_find_name(const char *name);
 struct domain *domain_find_exact(const char *name); /* a name, even of digits alone */
-/* First with NULL, then the one after. */
-struct domain *domain_iterate(struct domain *previous);
+/* By number: first with NULL, then the one after. The second: the lowest number from `first` on. */
+struct domain *domain_iterate(const struct domain *previous);
+struct domain *domain_from(unsigned int first);
+/* For domain_death.c: the record stays, but nobody finds it any more. */
+void domain_unlink(struct domain *domain);
 /* "poweroff", "crash", ... */
 const char *domain_reason_name(unsigned int reason);
-/* How it has ended: "crash: PANIC in thread main: ...", "poweroff", "destroyed". */
-void domain_ending(const struct domain *domain, char *text, size_t size);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dom0/domain.h"
+#include "dom0/domain_death.h"
 #include "dom0/domain_past.h"
 #include "pvguest/hypercall.h"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/domain_death.h"
 #include "dom0/power.h"
 #include "dom0/selftest_disk.h"
 #include "dom0/selftest_net.h"
@@ -262,11 +263,7 @@ static int do_selftest(int argc, char **argv)
 static int do_halt(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    for (struct domain *domain; (domain = domain_iterate(NULL)) != NULL;) {
-        if (domain_destroy(domain)) {
-            break;
-        }
-    }
+    domain_destroy_all();
     if (console_interrupted()) {
         return INTERRUPTED;
     }

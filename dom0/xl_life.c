@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xen/errno.h>
 
+#include "dom0/domain_death.h"
 #include "dom0/domain_past.h"
 #include "dom0/domctl.h"
 #include "dom0/json.h"
@@ -56,7 +57,7 @@ int xl_destroy(struct xl_arguments *arguments)
     if (target.domid == 0 && !xl_option_count(arguments, 'f')) {
         return xl_fail(arguments, "Cannot destroy privileged domain 0.");
     }
-    rc = target.domain ? domain_destroy(target.domain) : domctl_destroy(target.domid);
+    rc = target.domain ? domain_destroy_wait(target.domain) : domctl_destroy(target.domid);
     if (rc == -XEN_EAGAIN) {
         xl_fail(arguments, "xl destroy: domain %u is destroyed, but others still hold its memory",
                 target.domid);
@@ -167,10 +168,7 @@ static int stop_ask_all(struct stop *stop)
     }
     /* Writing to the store lets others run: what a domain is followed by is looked up by number. */
     for (domid_t next = 0; stop->count <= serials && !console_interrupted();) {
-        struct domain *domain = domain_iterate(NULL);
-        while (domain && domain->domid < next) {
-            domain = domain_iterate(domain);
-        }
+        struct domain *domain = domain_from(next);
         if (!domain || stop->count == serials) {
             break;
         }
@@ -184,11 +182,7 @@ static int stop_ask_all(struct stop *stop)
 /* Domain 0 is this: its guests go first, as with the shell's halt. */
 static int stop_machine(const struct stop *stop)
 {
-    for (struct domain *domain; (domain = domain_iterate(NULL)) != NULL;) {
-        if (domain_destroy(domain)) {
-            break;
-        }
-    }
+    domain_destroy_all();
     if (console_interrupted()) {
         return XL_INTERRUPTED;
     }

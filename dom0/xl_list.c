@@ -8,6 +8,7 @@
 #include <xen/sched.h>
 #include <xen/version.h>
 
+#include "dom0/domain_death.h"
 #include "dom0/domain_store.h"
 #include "dom0/domctl.h"
 #include "dom0/json.h"
@@ -67,7 +68,7 @@ static int rows_read_all(struct rows *rows)
     for (size_t i = 0; i < rows->count; i++) {
         struct row *row = &rows->row[i];
         while (domain && domain->domid < row->info.domain) {
-            domain = domain->next;
+            domain = domain_iterate(domain);
         }
         row->domain = domain && domain->domid == row->info.domain ? domain : NULL;
     }

@@ -11,6 +11,9 @@ import time
 import chain
 from chain import Chain, Report
 
+HELD = 6
+GONE_WAIT = 5  # s that a death may take xl when others keep pages
+
 
 def attacks():
     with open("pvguest/examples/hostile/hostile.c", encoding="utf-8") as file:
@@ -25,6 +28,10 @@ def archive():
     for attack in attacks():
         text = re.sub(r"attack=[\w-]+", f"attack={attack}", config)
         files[f"/t/{attack}.cfg"] = text.encode()
+    crash = re.sub(r"attack=[\w-]+", "attack=pair-crash", config).replace('"hostile"', '"held"')
+    again = crash.replace('"held"', '"again"').replace('on_crash = "destroy"', 'on_crash = "restart"')
+    hold = re.sub(r"^(vif|disk) .*\n", "", config, flags=re.M).replace("net-random", "pair-hold")
+    files |= {"/t/held.cfg": crash.encode(), "/t/again.cfg": again.encode(), "/t/hold.cfg": hold.encode()}
     return chain.make_initrd("hostile", files)
 
 
@@ -58,6 +65,34 @@ def attack(c, name):
     assert c.fetch("files/hello.txt") == b"hello\n"
 
 
+def seconds(c, command):
+    """How long it takes by dom0's clock."""
+    return int(re.search(r"time: (\d+) us", c.text(f"time \"{command}\"")).group(1)) / 1e6
+
+
+def held_deaths(c):
+    """A partner keeps pages of guests that crash, once and again: nobody waits for what is left of them."""
+    before = c.free_pages()
+    c.shell("xl create -q /t/hold.cfg")
+    took = seconds(c, f"repeat {HELD} 'xl create -q -F /t/held.cfg'")
+    left = len(re.findall(r"^\(null\) ", c.text("xl list"), re.M))
+    assert left == HELD, f"{left} of {HELD} are held"
+    assert took < HELD * GONE_WAIT - 5, f"{took} s for {HELD} deaths"
+    start = len(c.machine.lines)
+    c.shell("xl create -q /t/again.cfg")
+    text = c.text("repeat 5 'xl create -q -F /guests/hello.cfg'")
+    assert "5 rounds" in text and "status 0" in text, text
+    c.machine.wait_for(r"again is restarted when others let go of its memory: 5 of it are left", chain.FOREVER)
+    runs = sum("again runs again as domain" in line for line in c.machine.lines[start:])
+    assert runs == 4, f"{runs} restarts"
+    c.shell("xl destroy again")
+    c.shell("xl destroy hostile")
+    assert "(null)" not in c.text("xl list"), "held no more, but there still"
+    after = c.free_pages()
+    assert after == before, f"{before} pages free before, {after} after"
+    assert "web" in c.fetch().decode()
+
+
 def main():
     os.chdir(chain.boot.ROOT)
     report = Report("hostile")
@@ -66,6 +101,7 @@ def main():
             c.fetch()
             attack_names = sys.argv[1:] or attacks()
             report.run("first", attack, c, attack_names[0])
+            report.run("held-deaths", held_deaths, c)
             before = c.free_pages()
             for name in attack_names:
                 report.run(name, attack, c, name)

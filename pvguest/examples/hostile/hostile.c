@@ -2,7 +2,7 @@
 /*
  * A guest that means harm: it connects a device as a front end would, and then puts nonsense into the
  * shared rings or into the store. attack=NAME picks one; the last line is "hostile: NAME is over".
- * Nothing but this guest and its devices may suffer.
+ * Nothing but this guest and its devices may suffer. pair-hold and pair-crash are two guests together.
  *
  * No driver of pvguest is used: they would not do such things.
  */
@@ -27,6 +27,7 @@
 #define WAIT_STEPS 500
 #define STORE_TRIES 5000U
 #define STORM_SENDS 1000000U
+#define PARTNERS 16 /* numbers of domains that a page is shared with */
 
 struct victim {
     const char *node;
@@ -310,6 +311,52 @@ static void console_storm(struct victim *v)
     storm(start_info_page->console.domU.evtchn);
 }
 
+/* Attacks of two guests -------------------------------------------------------------------------- */
+/* Crashes as soon as a partner has mapped a page of it: what is left of it stays. */
+static void pair_crash(struct victim *v)
+{
+    int grants[PARTNERS];
+    void *page = page_alloc(0);
+
+    (void)v;
+    for (int i = 0; i < PARTNERS; i++) {
+        grants[i] = page ? grant_access((domid_t)(i + 1), virt_to_mfn(page), true) : -1;
+    }
+    for (;;) {
+        for (int i = 0; i < PARTNERS; i++) {
+            if (grants[i] > 0 && grant_is_busy((grant_ref_t)grants[i])) {
+                abort();
+            }
+        }
+        thread_sleep(STEP_NS);
+    }
+}
+
+/* Maps one page of each domain that lets it, and never lets go. */
+static bool hold_page(domid_t domid)
+{
+    for (grant_ref_t ref = 8; ref < 8 + 2 * PARTNERS; ref++) {
+        struct grant_mapping mapping;
+        if (grant_map(domid, &ref, 1, true, &mapping) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pair_hold(struct victim *v)
+{
+    (void)v;
+    for (domid_t first = 1; first < DOMID_FIRST_RESERVED; thread_sleep(STEP_NS)) {
+        for (domid_t domid = first; domid < first + PARTNERS; domid++) {
+            if (hold_page(domid)) {
+                printf("hostile: holds a page of domain %u\n", domid);
+                first = domid + 1;
+            }
+        }
+    }
+}
+
 static const struct attack {
     const char *name;
     const char *node;
@@ -337,6 +384,8 @@ static const struct attack {
     {"blk-storm",     "device/vbd/51712", device_storm  },
     {"store-storm",   NULL,               store_storm   },
     {"console-storm", NULL,               console_storm },
+    {"pair-crash",    NULL,               pair_crash    },
+    {"pair-hold",     NULL,               pair_hold     },
 };
 
 int main(void)
