@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
-#define SMP_VCPUS 16 // 0 runs the cases; the last one is for suite vcpus, which wants it as it was made
+#define SMP_VCPUS                                                                                  \
+    16 // 0 runs the cases; the last one is for suite vcpus, which wants it as it was made
 
 // A context that vcpu `id` can start with: it waits for work in the kernel's address space.
 void smp_context(unsigned int id, struct vcpu_guest_context *context);
