@@ -31,6 +31,8 @@ static enum refusal copy_records(struct refusal_ring *ring, struct paravane_refu
     // No more than the ring holds, however fast others fill it.
     uint32_t room = MIN(op->count, (uint32_t)REFUSAL_RING);
     op->lost = 0;
+    // Whoever asks for calls to come, or has no room, learns how many there were.
+    op->next = MIN(op->next, __atomic_load_n(&ring->calls, __ATOMIC_RELAXED));
     for (op->count = 0; op->count < room; op->count++) {
         if (!(count = refusal_ring_read(ring, &op->next, &record, &lost)))
             break;

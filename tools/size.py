@@ -14,8 +14,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import csource  # noqa: E402
 
 FOLDERS = ("hypervisor", "event", "grant", "sched", "hypercalls")
-LINE_LIMIT = 15000
-BYTE_AIM = 256 * 1024
+# What ring 0 may have.
+CODE_LINES = 15000  # C and assembly
+HEADER_LINES = 2400
+BYTES = 205 * 1024  # text and read-only data
 
 
 KINDS = {"C": (".c",), "headers": (".h", ".def"), "assembly": (".S", ".ld")}
@@ -59,13 +61,18 @@ def main():
     for name, lines in [*rows.items(), ("ring 0", total)]:
         parts = "".join(f"{lines[kind]:8} {kind}" for kind in KINDS)
         print(f"  {name:12}{sum(lines.values()):7} ={parts}")
-    print(f"  the limit for ring 0 is {LINE_LIMIT}")
     sizes = section_bytes(sys.argv[1])
     trusted = sizes["text"] + sizes["rodata"]
-    print(f"  text {sizes['text']}, read-only data {sizes['rodata']}: {trusted} bytes"
-          f" = {trusted / 1024:.1f} KiB (aim {BYTE_AIM // 1024} KiB)")
+    print(f"  text {sizes['text']}, read-only data {sizes['rodata']}: {trusted} bytes = {trusted / 1024:.1f} KiB")
     print(f"  data {sizes['data']}, zeroed {sizes['bss']} bytes")
+    limits = (("lines of C and assembly", total["C"] + total["assembly"], CODE_LINES),
+              ("lines of headers", total["headers"], HEADER_LINES),
+              ("bytes of text and read-only data", trusted, BYTES))
+    over = [f"{have} {what}, the limit is {most}" for what, have, most in limits if have > most]
+    for fault in over:
+        print(f"  OVER: {fault}")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

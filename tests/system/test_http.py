@@ -196,8 +196,9 @@ def counted(hv, report):
         c.shell("sleep 3")  # of the machine's own time: the guest is up
         each, _ = rounds(c, "rounds=200")
         report.case(f"{hv}/round-trip", each < ROUND_US, f"{each} us")
-        _, longest = rounds(c, "rounds=50 body=6")
-        report.case(f"{hv}/no-reply-waits", longest < DELAYED_US, f"{longest} us")
+        # The mean: one read of the host's disk may take long, while a reply that waits does so each time.
+        each, _ = rounds(c, "rounds=50 body=6")
+        report.case(f"{hv}/no-reply-waits", each < DELAYED_US, f"{each} us")
 
 
 def run(hv, report):
