@@ -87,8 +87,8 @@ static void nmi_leaves_as_all_others(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(plain_frame_from_user),  REPORT_CASE(kernel_reads_as_ring_0),
-    REPORT_CASE(failsafe_has_selectors), REPORT_CASE(handler_starts_clean),
+    REPORT_CASE(plain_frame_from_user),    REPORT_CASE(kernel_reads_as_ring_0),
+    REPORT_CASE(failsafe_has_selectors),   REPORT_CASE(handler_starts_clean),
     REPORT_CASE(nmi_leaves_as_all_others),
 };
 
