@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pvguest/trap.h"
 #include "tests/guest/pair.h"
+
+#define PLACE_ORDER 2U
+#define PLACE_PAGES 3U // the largest structure has 5,168 bytes
 
 struct trap_frame probe_frame;
 uint64_t probe_address;
@@ -72,15 +76,16 @@ bool guest_expect_true(bool good, const char *text, const char *file, unsigned i
 
 void *hostile_place(unsigned int which, size_t bytes)
 {
-    static char *edge; // the end of a page; the next one is absent
+    static char *edge; // the end of PLACE_PAGES pages; the next one is absent
     static void *const places[] = {NULL, HYPERVISOR_ADDRESS, NON_CANONICAL, (void *)~7UL};
 
     if (which < sizeof(places) / sizeof(places[0]))
         return places[which];
     if (!edge) {
-        edge = (char *)page_alloc(1) + PAGE_SIZE;
+        edge = (char *)page_alloc(PLACE_ORDER) + PLACE_PAGES * PAGE_SIZE;
         page_set_absent(edge);
     }
+    ASSERT(bytes <= PLACE_PAGES * PAGE_SIZE); // what a call writes before it fails lies there, too
     return edge - bytes + 1;
 }
 

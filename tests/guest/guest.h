@@ -117,6 +117,7 @@ bool probe_write(void *address, uint64_t value);
     X(segments) \
     X(traps) \
     X(registers) \
+    X(features) \
     X(callbacks) \
     X(entries) \
     X(assists) \
