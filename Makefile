@@ -66,6 +66,13 @@ $(B)/packages.ok: tools/packages.txt
 	@tools/packages.sh check
 	@mkdir -p $(@D) && touch $@
 
+# The lists that the build.mk files add to; what the environment may hold under these names is not ours.
+HV_SRCS          :=
+PVGUEST_SRCS     :=
+DOM0_SRCS        :=
+CONFORMANCE_SRCS :=
+UNIT_TESTS       :=
+
 include third_party/third_party.mk
 -include hypervisor/build.mk event/build.mk grant/build.mk sched/build.mk hypercalls/build.mk
 -include pvguest/build.mk dom0/build.mk tools/build.mk

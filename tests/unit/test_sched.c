@@ -624,6 +624,7 @@ static unsigned found_last;
 static void *go_down(void *argument)
 {
     struct vcpu *v = argument;
+    host_cpu_current = v->id; // each thread is a CPU of its own
     pthread_barrier_wait(&down_together);
     if (!sched_go_down(v))
         __atomic_add_fetch(&found_last, 1, __ATOMIC_SEQ_CST);
@@ -632,7 +633,7 @@ static void *go_down(void *argument)
 
 static void one_of_them_is_the_last(void)
 {
-    machine_start(1);
+    machine_start(GOING);
     struct domain *d = domain_start(1, GOING, 256, 0);
     pthread_t thread[GOING];
     spin_lock_init(&d->lock, LOCK_DOMAIN);
