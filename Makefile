@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Paravane's one makefile: `make help` lists the targets. Each component adds its sources in its own
-# build.mk; everything that is made goes below build/. V=1 shows the commands, DEBUG=1 adds assertions,
+# build.mk; everything that is made goes below build/. V=1 shows the commands, DEBUG=1 adds assertions and
+# a checked heap in guests,
 # TIMED=1 measures how long hypercalls keep their CPU (hypercalls/longest_call.c).
 
 .SUFFIXES:

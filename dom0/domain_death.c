@@ -338,13 +338,15 @@ static void restart(struct domain *domain, bool keep)
     }
 }
 
-/* What it died of: the hypervisor knows why it has ended a domain, the guest why it has given up. */
+/* What it died of: the hypervisor knows why it has ended a domain, which could not say so itself; the
+ * guest why it has given up. */
 static void words_note(struct domain *domain)
 {
     struct paravane_exit_reason reason = {.domid = domain->domid};
 
     if (hypercall_paravane_op(PARAVANE_exit_reason, &reason) == 0 && reason.text[0]) {
         snprintf(domain->words, sizeof(domain->words), "%s", reason.text);
+        guest_console_add_line(domain->domid, domain->words);
     } else if (domain->reason == SHUTDOWN_crash) {
         guest_console_last_words(domain->domid, domain->words, sizeof(domain->words));
     }

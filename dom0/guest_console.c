@@ -209,20 +209,42 @@ struct wait_queue *guest_console_queue(struct guest_console *console)
     return &console->queue;
 }
 
-void guest_console_last_words(domid_t domid, char *words, size_t size)
+/* Everything that the guest has written is in the history then. */
+static struct guest_console *drained_console_of(domid_t domid)
 {
-    static char text[LAST_WORDS_WITHIN];
     struct guest_console *console = consoles;
-    uint64_t position;
 
-    words[0] = '\0';
     while (console && !(console->open && console->domid == domid)) {
         console = console->next;
     }
+    if (console) {
+        console_drain(console);
+    }
+    return console;
+}
+
+void guest_console_add_line(domid_t domid, const char *line)
+{
+    struct guest_console *console = drained_console_of(domid);
+
+    if (console) {
+        history_add(console, "\r\n", 2);
+        history_add(console, line, strlen(line));
+        history_add(console, "\r\n", 2);
+        wake_up(&console->queue);
+    }
+}
+
+void guest_console_last_words(domid_t domid, char *words, size_t size)
+{
+    static char text[LAST_WORDS_WITHIN];
+    struct guest_console *console = drained_console_of(domid);
+    uint64_t position;
+
+    words[0] = '\0';
     if (!console) {
         return;
     }
-    console_drain(console);
     position = console->written < sizeof(text) ? 0 : console->written - sizeof(text);
     last_words(text, guest_console_read(console, &position, text, sizeof(text)), words, size);
 }

@@ -35,5 +35,7 @@ bool guest_console_has_text(const struct guest_console *console, uint64_t positi
 size_t guest_console_write(struct guest_console *console, const char *text, size_t length);
 /* Woken for new text and at the end. */
 struct wait_queue *guest_console_queue(struct guest_console *console);
+/* A line for whom reads the guest's console, behind what the guest has written. */
+void guest_console_add_line(domid_t domid, const char *line);
 /* What the guest says that it died of (last_words.h); "" if it says nothing. */
 void guest_console_last_words(domid_t domid, char *words, size_t size);

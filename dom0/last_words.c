@@ -19,7 +19,8 @@ static bool contains(const char *line, size_t length, const char *mark)
 static bool says_why(const char *line, size_t length)
 {
     static const char *const marks[] = {"PANIC",          "UNHANDLED EXCEPTION", "DOUBLE FAULT",
-                                        "STACK OVERFLOW", "Kernel panic",        "panic:"};
+                                        "STACK OVERFLOW", "EXIT STATUS",         "Kernel panic",
+                                        "panic:"};
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
         if (contains(line, length, marks[i])) {

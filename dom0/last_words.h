@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * How a guest has ended, in its own words: the line of its console that says so. Kernels say it in a line
- * that registers and stacks follow ("PANIC", "UNHANDLED EXCEPTION", "Kernel panic"); without such a line
+ * that registers and stacks follow ("PANIC", "STACK OVERFLOW", "EXIT STATUS", "Kernel panic"); without such a line
  * it is the last one. The text is the guest's, and hostile: only printable ASCII is taken over.
  *
  * Pure.

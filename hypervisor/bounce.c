@@ -41,7 +41,7 @@ bounce_failed(struct cpu_user_regs *regs, unsigned source, uint64_t address, uin
     if (address == 0)
         domain_crash(d, "no handler for %s at rip %#lx", source_name(source), regs->rip);
     else
-        domain_crash(d, "cannot write the frame for %s to stack %#lx (rip %#lx)",
+        domain_crash(d, "double fault (stack overflow?): no frame for %s on stack %#lx, rip %#lx",
                      source_name(source), stack, regs->rip);
 }
 

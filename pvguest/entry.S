@@ -290,6 +290,27 @@ failsafe_upcall:
         call    trap_failsafe
         ud2
 
+/*
+ * Called first by every C function (-mfentry), before its frame is made: the last page of a thread's
+ * stack is kept for saying that it has overflown. The hypervisor could not tell us: it cannot put a
+ * frame onto a guard page. Other stacks, also those that lie below, are not looked at. r11 is free here.
+ */
+        .equ    STACK_RESERVE, 4096
+        .globl  __fentry__
+__fentry__:
+        mov     %rsp, %r11
+        sub     thread_stack_end, %r11
+        cmp     $STACK_RESERVE, %r11
+        jb      stack_overflow
+        ret
+stack_overflow:
+        movq    $0, thread_stack_end
+        movb    $1, upcall_mask
+        mov     %rsp, %rdi
+        mov     $boot_stack_end, %rsp           /* unused since the first thread runs */
+        call    trap_stack_overflow
+        ud2
+
 /* void thread_switch_stack(uint64_t *save_rsp, uint64_t new_rsp) */
         .globl  thread_switch_stack
 thread_switch_stack:

@@ -24,10 +24,16 @@ void control_start(void); /* listens to the toolstack; needs threads */
 /* Turns the running context into nothing and runs the first thread. */
 _Noreturn void thread_start(void (*fn)(void *arg), void *arg);
 
+/* Lowest address of the running thread's stack, 0 before there is one. */
+extern uint64_t thread_stack_end;
+/* True if the running thread's stack has this address. */
+bool thread_stack_holds(const void *address);
+
 /* Maps a frame of our grant table. */
 bool grant_table_map(void *address, xen_pfn_t frame);
 
 /* Called by the entry code. */
 void trap_dispatch(struct trap_frame *frame);
 void trap_failsafe(void);
+_Noreturn void trap_stack_overflow(const uint64_t *stack);
 void thread_switch_stack(uint64_t *save_rsp, uint64_t new_rsp);

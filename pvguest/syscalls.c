@@ -146,5 +146,8 @@ clock_t times(struct tms *buffer)
 
 _Noreturn void _exit(int status)
 {
+    if (status != 0) {
+        console_printf("\nEXIT STATUS %d\n", status);
+    }
     start_shutdown(status == 0 ? SHUTDOWN_poweroff : SHUTDOWN_crash);
 }

@@ -37,6 +37,7 @@ struct thread {
 };
 
 static struct thread *current;
+uint64_t thread_stack_end; /* lowest address of the running thread's stack: entry.S looks at it */
 static struct thread *queue_head, **queue_tail = &queue_head;
 static struct thread *dead; /* has left its stack for the last time */
 
@@ -48,6 +49,12 @@ struct thread *thread_current(void)
 const char *thread_name(const struct thread *thread)
 {
     return thread == NULL ? "start" : thread->name;
+}
+
+bool thread_stack_holds(const void *address)
+{
+    return current != NULL &&
+           (uint64_t)address - (uint64_t)current->stack < current->stack_pages * PAGE_SIZE;
 }
 
 void thread_make_runnable(struct thread *thread)
@@ -80,6 +87,13 @@ static struct thread *queue_take(void)
     return thread;
 }
 
+static void become_current(struct thread *thread)
+{
+    current = thread;
+    _impure_ptr = &thread->reent;
+    thread_stack_end = (uint64_t)thread->stack;
+}
+
 static void thread_free(struct thread *thread)
 {
     memory_free_region(thread->stack, thread->stack_pages);
@@ -104,8 +118,7 @@ void thread_schedule(void)
     if (next == previous) {
         return;
     }
-    current = next;
-    _impure_ptr = &next->reent;
+    become_current(next);
     thread_switch_stack(&previous->rsp, next->rsp);
     switch_finish();
 }
@@ -152,8 +165,7 @@ _Noreturn void thread_start(void (*fn)(void *arg), void *arg)
     uint64_t boot_rsp;
 
     ASSERT(thread_create_sized("main", fn, arg, 2 * STACK_PAGES) != NULL);
-    current = queue_take();
-    _impure_ptr = &current->reent;
+    become_current(queue_take());
     thread_switch_stack(&boot_rsp, current->rsp);
     trap_panic("the boot stack was used again");
 }

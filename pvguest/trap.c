@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Exceptions: dispatch to handlers, and the report that ends a domain whose exception nobody wants.
- * Stack overflow is not seen here: the hypervisor cannot push a frame on a guard page and ends the
- * domain itself.
+ * Stack overflow comes from the check in entry.S. What slips through it (one huge frame, a recursion in
+ * newlib) is not seen here: the hypervisor cannot push a frame on a guard page and ends the domain itself.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -112,25 +112,41 @@ static void print_frame(const struct trap_frame *f)
     console_printf("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
 }
 
-/* A fault while reporting a fault: no more words. */
-static void enter_report(void)
+static const char *exception_name(const struct trap_frame *frame)
 {
-    static bool reporting;
+    const char *name = frame->vector < TRAP_VECTORS ? names[frame->vector] : NULL;
+    return name == NULL ? "reserved" : name;
+}
+
+static _Noreturn void double_fault(const struct trap_frame *frame, const char *within)
+{
+    console_printf("\nDOUBLE FAULT: exception %lu (%s) at rip %lx, cr2 %lx, within %s\n",
+                   frame->vector, exception_name(frame), frame->rip, fault_address, within);
+    priv_shutdown(SHUTDOWN_crash);
+}
+
+/* A fault (NULL: a panic) while another is reported: one line more; from a third on, no words. */
+static void enter_report(const struct trap_frame *frame)
+{
+    static unsigned int reports;
     event_save();
-    if (reporting) {
-        priv_shutdown(SHUTDOWN_crash);
+    if (reports++ == 0) {
+        return;
     }
-    reporting = true;
+    if (reports == 2 && frame != NULL) {
+        double_fault(frame, "the report of another fault");
+    }
+    if (reports == 2) {
+        console_print("\nDOUBLE FAULT: a panic within the report of another fault\n");
+    }
+    priv_shutdown(SHUTDOWN_crash);
 }
 
 static _Noreturn void trap_report(const struct trap_frame *frame)
 {
-    const char *name = frame->vector < TRAP_VECTORS ? names[frame->vector] : NULL;
-
-    enter_report();
+    enter_report(frame);
     console_printf("\nUNHANDLED EXCEPTION %lu (%s), error code %lx, thread %s\n", frame->vector,
-                   name == NULL ? "reserved" : name, frame->error_code,
-                   thread_name(thread_current()));
+                   exception_name(frame), frame->error_code, thread_name(thread_current()));
     print_frame(frame);
     print_trace((const uint64_t *)frame->rsp);
     print_stack((const uint64_t *)frame->rsp);
@@ -142,7 +158,7 @@ _Noreturn void trap_panic(const char *format, ...)
     char text[256];
     va_list args;
 
-    enter_report();
+    enter_report(NULL);
     va_start(args, format);
     format_text(text, sizeof(text), format, args);
     va_end(args);
@@ -151,7 +167,36 @@ _Noreturn void trap_panic(const char *format, ...)
     priv_shutdown(SHUTDOWN_crash);
 }
 
+_Noreturn void trap_stack_overflow(const uint64_t *stack)
+{
+    enter_report(NULL);
+    console_printf("\nSTACK OVERFLOW in thread %s: rsp %lx, function %lx\n",
+                   thread_name(thread_current()), (uint64_t)stack, *stack);
+    print_trace(stack);
+    priv_shutdown(SHUTDOWN_crash);
+}
+
 /* Entries --------------------------------------------------------------------------------------- */
+
+/* A handler that needs itself would go round until the stack is full. Other vcpus (tests start some)
+ * have other stacks, and are left alone. */
+static bool handle(trap_handler *handler, struct trap_frame *frame)
+{
+    static const struct trap_frame *innermost;
+    const struct trap_frame *outer = innermost;
+
+    if (!thread_stack_holds(frame)) {
+        return handler(frame);
+    }
+    if (outer != NULL && thread_stack_holds(outer) && outer->vector == frame->vector) {
+        enter_report(frame);
+        double_fault(frame, "the handler of the same exception");
+    }
+    innermost = frame;
+    bool done = handler(frame);
+    innermost = outer;
+    return done;
+}
 
 void trap_dispatch(struct trap_frame *frame)
 {
@@ -163,7 +208,7 @@ void trap_dispatch(struct trap_frame *frame)
         return;
     }
     trap_handler *handler = frame->vector < TRAP_VECTORS ? handlers[frame->vector] : NULL;
-    if (handler == NULL || !handler(frame)) {
+    if (handler == NULL || !handle(handler, frame)) {
         trap_report(frame);
     }
 }

@@ -19,7 +19,8 @@ struct trap_frame {
 #define TRAP_VECTORS 32
 
 /* Returns true if it dealt with the exception (perhaps by changing the frame); then execution goes
- * on from the frame. The handler runs on the interrupted stack. */
+ * on from the frame. The handler runs on the interrupted stack, returns without having blocked, and does
+ * not raise its own exception: that is a double fault and ends the domain. */
 typedef bool trap_handler(struct trap_frame *frame);
 
 /* Installs a handler for vectors 0-31 (NULL: the default again); gives back the old one. */

@@ -53,7 +53,12 @@ $(B)/obj/guest/dom0/unpack.o: | $(ZLIB_DONE)
 GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
 
 # Xen's headers want stdint.h before them.
-GUEST_C = -include stdint.h
+GUEST_C = -include stdint.h $(STACK_CHECK)
+
+# Every function of a guest first asks entry.S whether its thread's stack has room. The conformance guest
+# and the fuzzer run code on stacks and in address spaces of their own.
+STACK_CHECK = -pg -mfentry
+$(B)/obj/guest/tests/%.o: STACK_CHECK =
 
 $(B)/obj/guest/%.o: %.c $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
 	@echo "  CC  $<"
@@ -88,7 +93,10 @@ PVGUEST_LIB := $(B)/pvguest/libpvguest.a
 PVGUEST_LDS ?= pvguest/link.ld
 GUEST_LIBS   = $(PVGUEST_LIB) $(LWIP_LIB) $(NEWLIB)/lib/libc.a $(NEWLIB)/lib/libm.a
 guest_link   = $(CC) $(GUEST_LDFLAGS) -T $(PVGUEST_LDS) $1 -o $@ \
-	-Wl,--start-group $(GUEST_LIBS) $2 $(GCC_LIB) -Wl,--end-group
+	-Wl,--start-group $(GUEST_LIBS) $2 $(GCC_LIB) -Wl,--end-group $(if $(DEBUG),$(HEAP_CHECK))
+
+# newlib's allocator behind pvguest/heap_wrap.c: in what is linked with DEBUG=1, and in one guest for the tests.
+HEAP_CHECK := $(foreach f,malloc free calloc realloc memalign malloc_usable_size,-Wl,--wrap=_$(f)_r)
 
 $(PVGUEST_LIB): $(PVGUEST_OBJS)
 	@echo "  AR  $@"
@@ -127,6 +135,12 @@ $(foreach g,$(GUESTS),$(eval $(call guest_rule,$g)))
 GUEST_ELFS := $(patsubst %,$(B)/guests/%.elf,$(filter $(OUR_GUESTS),$(GUESTS)))
 USER_ELFS  := $(USER_GUESTS:%=$(B)/guests/%.elf)
 
+SELFTEST_HEAP := $(B)/guests/selftest-heap.elf
+$(SELFTEST_HEAP): $(GUEST_OBJS_selftest) $(PVGUEST_LIB) $(LWIP_LIB) $(PVGUEST_LDS)
+	@echo "  LD  $@"
+	@mkdir -p $(@D)
+	$(Q)$(call guest_link,$(GUEST_OBJS_selftest),$(HEAP_CHECK))
+
 # The boot archive: dom0's initrd with guest kernels and configurations below /guests.
 INITRD := $(B)/boot/initrd.cpio
 GUEST_CFGS := $(wildcard pvguest/examples/*/*.cfg)
@@ -159,7 +173,7 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)
 # Targets ----------------------------------------------------------------------------------------------
 HAVE_HV    := $(and $(HV_SRCS),$(wildcard $(HV_LDS)))
 HAVE_GUEST := $(and $(PVGUEST_SRCS),$(wildcard $(PVGUEST_LDS)))
-BUILT := $(if $(HAVE_HV),$(HV_ELF)) $(if $(HAVE_GUEST),$(PVGUEST_LIB) $(GUEST_ELFS)) \
+BUILT := $(if $(HAVE_HV),$(HV_ELF)) $(if $(HAVE_GUEST),$(PVGUEST_LIB) $(GUEST_ELFS) $(SELFTEST_HEAP)) \
 	$(if $(and $(HAVE_GUEST),$(wildcard dom0/main.c)),$(DOM0_ELF) $(INITRD)) \
 	$(if $(and $(HAVE_GUEST),$(CONFORMANCE_SRCS)),$(CONFORMANCE_ELF))
 

@@ -15,11 +15,19 @@ import qemu  # noqa: E402
 
 CASE = re.compile(r"^(PASS|FAIL) (pvguest-\w+)/(\w+)(.*)$")
 BOOTS = [("8M", "max"), ("512M", "qemu64"), ("2500M", "max")]
-# What a guest says before it ends by a fault of its own; the overflown stack leaves it no words.
+# What a guest says before it ends by a fault of its own.
 CRASHES = {
     "null": r"UNHANDLED EXCEPTION 14 \(page fault\), error code [26], thread main",
     "assert": r"PANIC in thread main: .*selftest\.c:\d+: kind == NULL is false",
-    "overflow": r"",
+    "overflow": r"STACK OVERFLOW in thread main: rsp [0-9a-f]+, function ffffffff8",
+    "overflow-thread": r"STACK OVERFLOW in thread deep: ",
+    "handler": r"DOUBLE FAULT: exception 14 \(page fault\) at rip ffffffff8.* within the handler of the same",
+    "abort": r"PANIC in thread main: signal 6",
+    "status": r"EXIT STATUS 3$",
+    "heap-over": r"HEAP FAULT: overrun: block [0-9a-f]+ of 24 bytes, allocated by f{8}8",
+    "heap-under": r"HEAP FAULT: underrun or no block: block [0-9a-f]+, found by f{8}8",
+    "heap-twice": r"HEAP FAULT: double free: block [0-9a-f]+ of 24 bytes, freed by f{8}8",
+    "heap-late": r"HEAP FAULT: written after free: block [0-9a-f]+ of 24 bytes, freed by f{8}8",
 }
 passed = failed = 0
 
@@ -31,10 +39,11 @@ def report(ok, name, reason=""):
     print(f"{'PASS' if ok else 'FAIL'} {name}{'' if ok else ': ' + reason}", flush=True)
 
 
-def run_selftest(hv, memory, cpu):
-    iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", options="noreboot",
+def run_selftest(hv, memory, cpu, guest="selftest"):
+    label = memory if guest == "selftest" else guest
+    iso = boot.make_iso(f"selftest-{hv}", hv, f"build/guests/{guest}.elf", options="noreboot",
                         memory=memory, bios_only=True)
-    log = boot.path(f"selftest-{hv}-{memory}.log")
+    log = boot.path(f"selftest-{hv}-{label}.log")
     with qemu.Machine(iso, serial=log, cpu=cpu, memory=3072 if memory == "2500M" else 1024) as machine:
         while True:
             try:
@@ -45,8 +54,8 @@ def run_selftest(hv, memory, cpu):
                 break
             found = CASE.match(line)
             if found:
-                report(found[1] == "PASS", f"{found[2]}/{hv}-{memory}-{found[3]}", found[4].lstrip(": "))
-        report(line is not None, f"pvguest-boot/{hv}-{memory}", "no RESULT line; " + machine.tail())
+                report(found[1] == "PASS", f"{found[2]}/{hv}-{label}-{found[3]}", found[4].lstrip(": "))
+        report(line is not None, f"pvguest-boot/{hv}-{label}", "no RESULT line; " + machine.tail())
 
 
 def run_guest(hv):
@@ -103,7 +112,9 @@ def run_hello(hv):
 
 
 def run_crash(hv, kind):
-    iso = boot.make_iso(f"selftest-{hv}", hv, "build/guests/selftest.elf", f"crash={kind}",
+    guest = "selftest-heap" if kind.startswith("heap") else "selftest"
+    arguments = "status=3" if kind == "status" else f"crash={kind}"
+    iso = boot.make_iso(f"selftest-{hv}", hv, f"build/guests/{guest}.elf", arguments,
                         options="noreboot", memory="8M", bios_only=True)
     with qemu.Machine(iso, serial=boot.path(f"selftest-{hv}-{kind}.log")) as machine:
         try:
@@ -122,6 +133,7 @@ for hypervisor in sys.argv[1:] or ("paravane", "xen"):
         run_hello(hypervisor)
         for amount, model in BOOTS:
             run_selftest(hypervisor, amount, model)
+        run_selftest(hypervisor, "8M", "max", "selftest-heap")
         run_guest(hypervisor)
         run_console(hypervisor)
         for end in CRASHES:

@@ -226,9 +226,11 @@ def check_reasons(shell):
                 r"Unknown shutdown reason code 255")
     preserve = 'on_poweroff=\\"preserve\\" on_crash=\\"preserve\\"'
     shell.check("list-status", f"{ends('status=3', preserve)}; sleep 1; xl list; xl list -v; xl destroy selftest",
-                r"^selftest +\d+ +16 +\d +---sc- .* crash: .*3", r"-[0-9a-f]{12}        3                -  crash: ")
+                r"^selftest +\d+ +16 +\d +---sc- .* crash: EXIT STATUS 3", r"-[0-9a-f]{12}        3                -  crash: ")
     shell.check("list-panic", f"{ends('crash=assert', preserve)}; sleep 1; xl list; xl destroy selftest",
                 r"^selftest .* crash: PANIC in thread main")
+    shell.check("list-overflow", f"{ends('crash=overflow', preserve)}; sleep 1; xl list; xl destroy selftest",
+                r"^selftest .* crash: STACK OVERFLOW in thread main")
     shell.run(f"{ends('shutdown=0', preserve)}; sleep 1")
     ended = (shell.json("xl list --json selftest") or [{}])[0]
     report(ended.get("shutdown_reason") == "poweroff", f"{shell.hv}/list-json-reason", str(ended))

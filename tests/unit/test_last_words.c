@@ -39,6 +39,11 @@ static void lines(void)
     CU_ASSERT_STRING_EQUAL(words("PANIC one\nPANIC two\n"), "PANIC two");
     CU_ASSERT_STRING_EQUAL(words("[ 1.2] Kernel panic - not syncing: VFS\nCall Trace:\n"),
                            "[ 1.2] Kernel panic - not syncing: VFS");
+    CU_ASSERT_STRING_EQUAL(words("PANIC one\n\r\nEXIT STATUS 3\r\nlate\n"), "EXIT STATUS 3");
+    CU_ASSERT_STRING_EQUAL(words("STACK OVERFLOW in thread a\ntrace: 1\n"),
+                           "STACK OVERFLOW in thread a");
+    CU_ASSERT_STRING_EQUAL(words("UNHANDLED EXCEPTION 14\nDOUBLE FAULT: exception 14\n"),
+                           "DOUBLE FAULT: exception 14");
 }
 
 static void hostile(void)

@@ -2,7 +2,7 @@
 /*
  * pvguest tested inside a guest: memory, threads, events, grants to itself, device layers. Runs as
  * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it;
- * "crash=KIND" ends in that way instead: null, undefined, assert, abort, overflow; "echo" gives back
+ * "crash=KIND" ends in that way instead (see crash()); "echo" gives back
  * the lines that are typed, up to "quit"; "shutdown=REASON" stops with that reason at once, "status=N" says
  * so and returns N from main.
  */
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pvguest/start.h"
+#include "pvguest/thread.h"
 #include "pvguest/trap.h"
 #include "pvguest/examples/selftest/selftest.h"
 
@@ -33,8 +34,53 @@ static unsigned long overflow(unsigned long depth)
     return depth == ~0UL ? 0 : overflow(depth + 1) + (unsigned long)room[depth % sizeof(room)];
 }
 
+static void overflow_thread(void *arg)
+{
+    (void)arg;
+    printf("%lu\n", overflow(0));
+}
+
+static bool bad_handler(struct trap_frame *frame)
+{
+    volatile int *volatile nowhere = NULL;
+    nowhere[3] = 1;
+    return true;
+}
+
+/* Only a checked heap notices; `how`: twice, over, under, late. */
+static void heap_crash(const char *how)
+{
+    char *volatile block = malloc(24);
+
+    if (strcmp(how, "over") == 0) {
+        block[24] = 1;
+    } else if (strcmp(how, "under") == 0) {
+        block[-1] = 1;
+    } else if (strcmp(how, "twice") == 0) {
+        free(block);
+    } else if (strcmp(how, "late") == 0) {
+        free(block);
+        block[3] = 1;
+        for (int i = 0; i < 100; i++) {
+            free(malloc(8));
+        }
+        block = NULL;
+    }
+    free(block);
+    printf("the heap has not noticed\n");
+}
+
 static void crash(const char *kind)
 {
+    if (strncmp(kind, "heap-", 5) == 0) {
+        heap_crash(kind + 5);
+    } else if (strcmp(kind, "overflow-thread") == 0) {
+        (void)thread_create("deep", overflow_thread, NULL);
+        thread_yield();
+    } else if (strcmp(kind, "handler") == 0) {
+        (void)trap_set_handler(14, bad_handler);
+        kind = "null";
+    }
     if (strcmp(kind, "null") == 0) {
         volatile int *volatile nowhere = NULL;
         nowhere[2] = 1;
