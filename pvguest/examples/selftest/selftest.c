@@ -50,23 +50,23 @@ static bool bad_handler(struct trap_frame *frame)
 /* Only a checked heap notices; `how`: twice, over, under, late. */
 static void heap_crash(const char *how)
 {
-    char *volatile block = malloc(24);
+    volatile char *volatile block = malloc(24); /* or the writes before free() are left out */
 
     if (strcmp(how, "over") == 0) {
         block[24] = 1;
     } else if (strcmp(how, "under") == 0) {
         block[-1] = 1;
     } else if (strcmp(how, "twice") == 0) {
-        free(block);
+        free((void *)block);
     } else if (strcmp(how, "late") == 0) {
-        free(block);
+        free((void *)block);
         block[3] = 1;
         for (int i = 0; i < 100; i++) {
             free(malloc(8));
         }
         block = NULL;
     }
-    free(block);
+    free((void *)block);
     printf("the heap has not noticed\n");
 }
 
