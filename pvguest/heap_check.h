@@ -24,9 +24,9 @@ struct heap_block {
 
 enum heap_fault {
     HEAP_SOUND,
-    HEAP_OVERRUN,  /* bytes behind the end were written */
-    HEAP_UNDERRUN, /* bytes before the start were written, or it is no block at all */
-    HEAP_FREED,    /* free again */
+    HEAP_OVERRUN,    /* bytes behind the end were written */
+    HEAP_UNDERRUN,   /* bytes before the start were written, or it is no block at all */
+    HEAP_FREED,      /* free again */
     HEAP_USED_FREED, /* written after it was freed */
 };
 

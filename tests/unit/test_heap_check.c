@@ -73,12 +73,14 @@ static void freed(void)
     CU_ASSERT_EQUAL(heap_block_check_freed(user), HEAP_UNDERRUN);
     memcpy(copy, user - 32, 140);
     CU_ASSERT_EQUAL(heap_block_check(copy + 32), HEAP_UNDERRUN); /* a copy is no block */
-    CU_ASSERT_EQUAL(heap_block_check(user + 8), HEAP_UNDERRUN);  /* the inside of one is not, either */
+    CU_ASSERT_EQUAL(heap_block_check(user + 8),
+                    HEAP_UNDERRUN); /* the inside of one is not, either */
     drop(user);
     CU_ASSERT_STRING_EQUAL(heap_fault_name(HEAP_FREED), "double free");
 }
 
-static const struct report_case cases[] = {REPORT_CASE(sound), REPORT_CASE(overrun), REPORT_CASE(freed)};
+static const struct report_case cases[] = {REPORT_CASE(sound), REPORT_CASE(overrun),
+                                           REPORT_CASE(freed)};
 
 int main(void)
 {

@@ -62,7 +62,8 @@ static void heap_crash(const char *how)
         free((void *)block);
         block[3] = 1;
         for (int i = 0; i < 100; i++) {
-            free(malloc(8));
+            void *volatile other = malloc(8);
+            free(other);
         }
         block = NULL;
     }
