@@ -80,7 +80,7 @@ shared_info_area:
 
 /*
  * SSE registers around a call of C: 16 of them and MXCSR, below an aligned stack pointer. The old
- * stack pointer is kept in rbx.
+ * stack pointer is kept in rbx. FUNCTION_returns is where the call comes back to (trap.c).
  */
         .macro  CALL_WITH_SSE_SAVED function
         mov     %rsp, %rbx
@@ -92,6 +92,7 @@ shared_info_area:
         stmxcsr 256(%rsp)
         cld
         call    \function
+\function\()_returns:
         ldmxcsr 256(%rsp)
         .irp    i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
         movaps  16*\i(%rsp), %xmm\i
@@ -176,6 +177,7 @@ trap_common:
         push    %r14
         push    %r15
         mov     %rsp, %rdi
+        .globl  trap_dispatch_returns
         CALL_WITH_SSE_SAVED trap_dispatch
         cmpq    $DEBUG_VECTOR, 120(%rsp)
         je      1f
@@ -291,20 +293,23 @@ failsafe_upcall:
         ud2
 
 /*
- * Called first by every C function (-mfentry), before its frame is made: the last page of a thread's
- * stack is kept for saying that it has overflown. The hypervisor could not tell us: it cannot put a
- * frame onto a guard page. Other stacks, also those that lie below, are not looked at. r11 is free here.
+ * Called first by every function of a guest's own code (-mfentry), before its frame is made. Below
+ * thread_stack_limit lies the last page of the running thread's stack, kept for what such a function calls
+ * and for saying that the stack has overflown: the hypervisor could not tell us, because it cannot put a
+ * frame onto a guard page. Other stacks, also those that lie below, are left alone. r11 is free here.
  */
-        .equ    STACK_RESERVE, 4096
+        .equ    STACK_RESERVE, 4096                     /* as in thread.c */
         .globl  __fentry__
 __fentry__:
-        mov     %rsp, %r11
-        sub     thread_stack_end, %r11
-        cmp     $STACK_RESERVE, %r11
-        jb      stack_overflow
+        cmp     thread_stack_limit, %rsp
+        jb      1f
         ret
-stack_overflow:
-        movq    $0, thread_stack_end
+1:      mov     thread_stack_limit, %r11
+        sub     %rsp, %r11
+        cmp     $STACK_RESERVE, %r11
+        jbe     2f
+        ret
+2:      movq    $0, thread_stack_limit
         movb    $1, upcall_mask
         mov     %rsp, %rdi
         mov     $boot_stack_end, %rsp           /* unused since the first thread runs */

@@ -24,10 +24,8 @@ void control_start(void); /* listens to the toolstack; needs threads */
 /* Turns the running context into nothing and runs the first thread. */
 _Noreturn void thread_start(void (*fn)(void *arg), void *arg);
 
-/* Lowest address of the running thread's stack, 0 before there is one. */
-extern uint64_t thread_stack_end;
-/* True if the running thread's stack has this address. */
-bool thread_stack_holds(const void *address);
+/* Where the reserve at the end of the running thread's stack begins (entry.S); 0 before there is one. */
+extern uint64_t thread_stack_limit;
 
 /* Maps a frame of our grant table. */
 bool grant_table_map(void *address, xen_pfn_t frame);

@@ -22,6 +22,7 @@
 #include "pvguest/trap.h"
 
 #define STACK_PAGES 8
+#define STACK_RESERVE 4096 /* as in entry.S */
 #define SAVED_REGISTERS 6 /* thread_switch_stack */
 
 struct thread {
@@ -37,7 +38,7 @@ struct thread {
 };
 
 static struct thread *current;
-uint64_t thread_stack_end; /* lowest address of the running thread's stack: entry.S looks at it */
+uint64_t thread_stack_limit;
 static struct thread *queue_head, **queue_tail = &queue_head;
 static struct thread *dead; /* has left its stack for the last time */
 
@@ -49,12 +50,6 @@ struct thread *thread_current(void)
 const char *thread_name(const struct thread *thread)
 {
     return thread == NULL ? "start" : thread->name;
-}
-
-bool thread_stack_holds(const void *address)
-{
-    return current != NULL &&
-           (uint64_t)address - (uint64_t)current->stack < current->stack_pages * PAGE_SIZE;
 }
 
 void thread_make_runnable(struct thread *thread)
@@ -91,7 +86,7 @@ static void become_current(struct thread *thread)
 {
     current = thread;
     _impure_ptr = &thread->reent;
-    thread_stack_end = (uint64_t)thread->stack;
+    thread_stack_limit = (uint64_t)thread->stack + STACK_RESERVE;
 }
 
 static void thread_free(struct thread *thread)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Exceptions: dispatch to handlers, and the report that ends a domain whose exception nobody wants.
- * Stack overflow comes from the check in entry.S. What slips through it (one huge frame, a recursion in
- * newlib) is not seen here: the hypervisor cannot push a frame on a guard page and ends the domain itself.
+ * Stack overflow comes from the check in entry.S. What slips through it (one huge frame, a recursion in a
+ * library) is not seen here: the hypervisor cannot push a frame on a guard page and ends the domain itself.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,9 +22,11 @@
 #define STACK_LINES 8
 #define WORDS_PER_LINE 4
 #define TRACE_MAX 24
+#define SSE_SAVED_WORDS 34 /* CALL_WITH_SSE_SAVED; the hypervisor's frames and so ours are aligned */
 
 extern char priv_read_safe_access[], priv_read_safe_fixup[];
 extern char image_start[], image_text_end[];
+extern char trap_dispatch_returns[];
 
 static trap_handler *handlers[TRAP_VECTORS];
 static uint64_t fault_address;
@@ -167,9 +169,38 @@ _Noreturn void trap_panic(const char *format, ...)
     priv_shutdown(SHUTDOWN_crash);
 }
 
+/* The trap frame of the innermost exception below `*from` whose handler has not returned, looked for in the
+ * last words of a full stack; `*from` then lies behind it. */
+static bool handled_exception(const uint64_t **from, const uint64_t *end, struct trap_frame *frame)
+{
+    uint64_t value;
+
+    for (const uint64_t *at = *from; at < end && priv_read_safe(at, &value); at++) {
+        if (value == (uint64_t)trap_dispatch_returns) {
+            *from = at + 1 + SSE_SAVED_WORDS;
+            for (size_t i = 0; i < sizeof(*frame) / sizeof(value); i++) {
+                if (!priv_read_safe(*from + i, (uint64_t *)frame + i)) {
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A handler that needs itself goes round until the stack is full: that is no deep recursion, but a double
+ * fault. Found here, so that exceptions cost nothing more. */
 _Noreturn void trap_stack_overflow(const uint64_t *stack)
 {
+    const uint64_t *from = stack;
+    struct trap_frame inner, outer;
+
     enter_report(NULL);
+    if (handled_exception(&from, stack + STACK_WORDS, &inner) &&
+        handled_exception(&from, stack + STACK_WORDS, &outer) && inner.vector == outer.vector) {
+        double_fault(&inner, "the handler of the same exception");
+    }
     console_printf("\nSTACK OVERFLOW in thread %s: rsp %lx, function %lx\n",
                    thread_name(thread_current()), (uint64_t)stack, *stack);
     print_trace(stack);
@@ -177,26 +208,6 @@ _Noreturn void trap_stack_overflow(const uint64_t *stack)
 }
 
 /* Entries --------------------------------------------------------------------------------------- */
-
-/* A handler that needs itself would go round until the stack is full. Other vcpus (tests start some)
- * have other stacks, and are left alone. */
-static bool handle(trap_handler *handler, struct trap_frame *frame)
-{
-    static const struct trap_frame *innermost;
-    const struct trap_frame *outer = innermost;
-
-    if (!thread_stack_holds(frame)) {
-        return handler(frame);
-    }
-    if (outer != NULL && thread_stack_holds(outer) && outer->vector == frame->vector) {
-        enter_report(frame);
-        double_fault(frame, "the handler of the same exception");
-    }
-    innermost = frame;
-    bool done = handler(frame);
-    innermost = outer;
-    return done;
-}
 
 void trap_dispatch(struct trap_frame *frame)
 {
@@ -208,7 +219,7 @@ void trap_dispatch(struct trap_frame *frame)
         return;
     }
     trap_handler *handler = frame->vector < TRAP_VECTORS ? handlers[frame->vector] : NULL;
-    if (handler == NULL || !handle(handler, frame)) {
+    if (handler == NULL || !handler(frame)) {
         trap_report(frame);
     }
 }

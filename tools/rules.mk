@@ -55,10 +55,11 @@ GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
 # Xen's headers want stdint.h before them.
 GUEST_C = -include stdint.h $(STACK_CHECK)
 
-# Every function of a guest first asks entry.S whether its thread's stack has room. The conformance guest
-# and the fuzzer run code on stacks and in address spaces of their own.
-STACK_CHECK = -pg -mfentry
-$(B)/obj/guest/tests/%.o: STACK_CHECK =
+# Every function of a guest's own code first asks entry.S whether its thread's stack has room: recursion is
+# there. pvguest, lwIP and dom0 go without (their depth has bounds, and their speed is everybody's), and so
+# does what counts instructions.
+$(B)/obj/guest/pvguest/examples/%.o: STACK_CHECK = -pg -mfentry
+$(B)/obj/guest/pvguest/examples/bench/%.o: STACK_CHECK =
 
 $(B)/obj/guest/%.o: %.c $(RELEASE_H) | $(B)/inc/xen $(NEWLIB_DONE) $(LWIP_DONE) $(CUNIT_DONE) $(GUEST_OFFSETS)
 	@echo "  CC  $<"

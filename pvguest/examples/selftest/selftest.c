@@ -34,6 +34,14 @@ static unsigned long overflow(unsigned long depth)
     return depth == ~0UL ? 0 : overflow(depth + 1) + (unsigned long)room[depth % sizeof(room)];
 }
 
+/* A recursion as in a library: nothing asks whether there is room. */
+__attribute__((no_instrument_function)) static unsigned long overflow_unseen(unsigned long depth)
+{
+    volatile char room[256];
+    room[depth % sizeof(room)] = 1;
+    return depth == ~0UL ? 0 : overflow_unseen(depth + 1) + (unsigned long)room[depth % sizeof(room)];
+}
+
 static void overflow_thread(void *arg)
 {
     (void)arg;
@@ -93,6 +101,8 @@ static void crash(const char *kind)
         abort();
     } else if (strcmp(kind, "overflow") == 0) {
         printf("%lu\n", overflow(0));
+    } else if (strcmp(kind, "overflow-unseen") == 0) {
+        printf("%lu\n", overflow_unseen(0));
     }
 }
 
