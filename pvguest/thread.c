@@ -23,7 +23,7 @@
 
 #define STACK_PAGES 8
 #define STACK_RESERVE 4096 /* as in entry.S */
-#define SAVED_REGISTERS 6 /* thread_switch_stack */
+#define SAVED_REGISTERS 6  /* thread_switch_stack */
 
 struct thread {
     uint64_t rsp; /* while it does not run */
@@ -64,10 +64,9 @@ void thread_make_runnable(struct thread *thread)
     event_restore(saved);
 }
 
-/* The next runnable thread; sleeps until there is one. */
+/* The next runnable thread; sleeps until there is one. Upcalls are masked. */
 static struct thread *queue_take(void)
 {
-    unsigned long saved = event_save();
     while (queue_head == NULL) {
         priv_block(); /* unmasks */
         event_save();
@@ -78,7 +77,6 @@ static struct thread *queue_take(void)
         queue_tail = &queue_head;
     }
     thread->queued = false;
-    event_restore(saved);
     return thread;
 }
 
@@ -108,8 +106,10 @@ static void switch_finish(void)
 
 void thread_schedule(void)
 {
-    ASSERT(!event_upcalls_masked());
+    unsigned long saved = event_save();
+    ASSERT(saved == 0);
     struct thread *previous = current, *next = queue_take();
+    event_restore(saved);
     if (next == previous) {
         return;
     }
@@ -160,7 +160,9 @@ _Noreturn void thread_start(void (*fn)(void *arg), void *arg)
     uint64_t boot_rsp;
 
     ASSERT(thread_create_sized("main", fn, arg, 2 * STACK_PAGES) != NULL);
+    unsigned long saved = event_save();
     become_current(queue_take());
+    event_restore(saved);
     thread_switch_stack(&boot_rsp, current->rsp);
     trap_panic("the boot stack was used again");
 }

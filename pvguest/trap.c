@@ -22,7 +22,8 @@
 #define STACK_LINES 8
 #define WORDS_PER_LINE 4
 #define TRACE_MAX 24
-#define SSE_SAVED_WORDS 34 /* CALL_WITH_SSE_SAVED; the hypervisor's frames and so ours are aligned */
+#define SSE_SAVED_WORDS                                                                            \
+    34 /* CALL_WITH_SSE_SAVED; the hypervisor's frames and so ours are aligned */
 
 extern char priv_read_safe_access[], priv_read_safe_fixup[];
 extern char image_start[], image_text_end[];
