@@ -117,12 +117,11 @@ static int number_read(const char *peer, const char *name, uint32_t *out)
 /* Two event channels, or one for both directions. */
 static int ports_read(const char *peer, struct netback_ring_options *options)
 {
-    int error = number_read(peer, "event-channel-tx", &options->tx_port);
-
-    if (error == 0) {
-        return number_read(peer, "event-channel-rx", &options->rx_port);
+    if (number_read(peer, "event-channel-tx", &options->tx_port) == 0 &&
+        number_read(peer, "event-channel-rx", &options->rx_port) == 0) {
+        return 0;
     }
-    error = number_read(peer, "event-channel", &options->tx_port);
+    int error = number_read(peer, "event-channel", &options->tx_port);
     options->rx_port = options->tx_port;
     return error;
 }

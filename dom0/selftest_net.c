@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dom0/bridge.h"
+#include "dom0/selftest_front.h"
 #include "pvguest/console.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
@@ -23,17 +23,13 @@
 #include "pvguest/xenbus.h"
 #include <xen/io/netif.h>
 
-#define BRIDGE "selftest"
 #define FRONT_BACK "/local/domain/0/backend/vif/0/7"
 #define FRONT "/local/domain/0/device/vif/7"
 #define CARD "eth7"
-#define BACK "/local/domain/0/backend/vif/0/9"
-#define HOSTILE "/local/domain/0/selftest/vif/9"
 #define PATIENCE_NS (3 * NSEC_PER_SEC)
 #define SETTLE_NS (50 * NSEC_PER_MSEC)
 #define FRAME_MAX 1514U
 
-static const uint8_t bridge_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x07};
 static const uint8_t everybody[NET_ADDRESS_LENGTH] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t card_mac[NET_ADDRESS_LENGTH] = {0x00, 0x16, 0x3e, 0, 0, 0x07};
 
@@ -42,16 +38,6 @@ static struct seen {
     unsigned int frames, wrong;
     uint64_t bytes;
 } at_bridge, at_card;
-
-/* A front end by hand. */
-struct hostile {
-    struct netif_tx_front_ring tx;
-    struct netif_rx_front_ring rx;
-    grant_ref_t tx_grant, rx_grant;
-    evtchn_port_t port;
-    void *page;
-    grant_ref_t page_grant;
-};
 
 bool selftest_net_state(const char *dir, XenbusState state)
 {
@@ -66,26 +52,6 @@ bool selftest_net_state(const char *dir, XenbusState state)
 }
 
 /* Frames ------------------------------------------------------------------------------------------- */
-static uint8_t frame_byte(uint32_t length, uint32_t at)
-{
-    return (uint8_t)(length * 31 + at * 7 + at / 256);
-}
-
-static struct net_packet *frame_make(const uint8_t *to, const uint8_t *from, uint32_t length)
-{
-    struct net_packet *packet = net_packet_alloc(length);
-
-    if (packet != NULL) {
-        uint8_t *bytes = packet->fragments[0].address;
-        memcpy(bytes, to, NET_ADDRESS_LENGTH);
-        memcpy(bytes + NET_ADDRESS_LENGTH, from, NET_ADDRESS_LENGTH);
-        for (uint32_t i = 2 * NET_ADDRESS_LENGTH; i < length; i++) {
-            bytes[i] = frame_byte(length, i);
-        }
-    }
-    return packet;
-}
-
 static void frame_receive(struct net_device *net, struct net_packet *packet)
 {
     struct seen *seen = net->receiver;
@@ -93,7 +59,7 @@ static void frame_receive(struct net_device *net, struct net_packet *packet)
     bool good = packet->length <= FRAME_MAX && net_packet_read(packet, 0, bytes, packet->length);
 
     for (uint32_t i = 2 * NET_ADDRESS_LENGTH; good && i < packet->length; i++) {
-        good = bytes[i] == frame_byte(packet->length, i);
+        good = bytes[i] == selftest_frame_byte(packet->length, i);
     }
     seen->frames++;
     seen->wrong += !good;
@@ -110,7 +76,7 @@ static const char *frames_send(struct net_device *net, const uint8_t *to, const 
 
     *seen = (struct seen){0};
     for (uint32_t length = NET_HEADER_LENGTH; length <= FRAME_MAX; length += 4) {
-        struct net_packet *packet = frame_make(to, from, length);
+        struct net_packet *packet = selftest_frame(to, from, length);
         if (packet == NULL || net_transmit(net, packet) != 0) {
             return "not sent";
         }
@@ -127,46 +93,14 @@ static const char *frames_send(struct net_device *net, const uint8_t *to, const 
                                                          : NULL;
 }
 
-/* Devices ------------------------------------------------------------------------------------------ */
-static int nodes_write(const char *back, const char *front, const char *mac)
-{
-    const struct {
-        const char *dir;
-        const char *node;
-        const char *value;
-    } nodes[] = {
-        {back,  "frontend",    front },
-        {back,  "frontend-id", "0"   },
-        {back,  "bridge",      BRIDGE},
-        {back,  "mac",         mac   },
-        {back,  "state",       "1"   },
-        {front, "mac",         mac   },
-        {front, "backend",     back  },
-        {front, "backend-id",  "0"   },
-        {front, "state",       "1"   }
-    };
-    uint32_t tx;
-    int error = xenbus_transaction_start(&tx);
-    for (size_t i = 0; error == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        error = xenbus_printf(tx, nodes[i].dir, nodes[i].node, "%s", nodes[i].value);
-    }
-    int end = xenbus_transaction_end(tx, error != 0);
-    return error != 0 ? error : end;
-}
-
 static struct net_device *bridge_port(void)
 {
-    struct bridge *bridge = bridge_find(BRIDGE);
+    struct net_device *local = selftest_bridge_port();
 
-    if (bridge == NULL) {
-        bridge = bridge_create(BRIDGE, bridge_mac);
+    if (local != NULL) {
+        local->receive = frame_receive;
+        local->receiver = &at_bridge;
     }
-    if (bridge == NULL) {
-        return NULL;
-    }
-    struct net_device *local = bridge_local(bridge);
-    local->receive = frame_receive;
-    local->receiver = &at_bridge;
     return local;
 }
 
@@ -180,15 +114,15 @@ static const char *front_transfers(void)
     }
     card->receive = frame_receive;
     card->receiver = &at_card;
-    const char *why = frames_send(card, bridge_mac, card_mac, &at_bridge);
-    return why != NULL ? why : frames_send(local, card_mac, bridge_mac, &at_card);
+    const char *why = frames_send(card, selftest_bridge_mac, card_mac, &at_bridge);
+    return why != NULL ? why : frames_send(local, card_mac, selftest_bridge_mac, &at_card);
 }
 
 static const char *front_connects(void)
 {
     static bool started;
 
-    if (bridge_port() == NULL || nodes_write(FRONT_BACK, FRONT, "00:16:3e:00:00:07") != 0 ||
+    if (bridge_port() == NULL || selftest_card_offer(FRONT_BACK, FRONT, "00:16:3e:00:00:07") != 0 ||
         (!started && netfront_init() != 0)) {
         return "no set-up";
     }
@@ -215,8 +149,8 @@ static const char *front_removed(void)
     struct net_device *card = net_find(CARD), *local = bridge_port();
 
     for (unsigned int i = 0; i < 40; i++) {
-        struct net_packet *out = frame_make(bridge_mac, card_mac, FRAME_MAX);
-        struct net_packet *in = frame_make(card_mac, bridge_mac, FRAME_MAX);
+        struct net_packet *out = selftest_frame(selftest_bridge_mac, card_mac, FRAME_MAX);
+        struct net_packet *in = selftest_frame(card_mac, selftest_bridge_mac, FRAME_MAX);
         if (out == NULL || in == NULL) {
             return "no memory";
         }
@@ -231,134 +165,54 @@ static const char *front_removed(void)
 }
 
 /* Hostile front ends -------------------------------------------------------------------------------- */
-static bool page_grant(void **page, grant_ref_t *grant)
-{
-    *page = page_alloc(0);
-    int ref = *page != NULL ? grant_access(0, virt_to_mfn(*page), false) : -1;
-
-    *grant = ref > 0 ? (grant_ref_t)ref : 0;
-    return ref > 0;
-}
-
-static void hostile_close(struct hostile *hostile)
-{
-    (void)xenbus_rm(XENBUS_NO_TRANSACTION, BACK);
-    (void)xenbus_rm(XENBUS_NO_TRANSACTION, HOSTILE);
-    thread_sleep(SETTLE_NS); /* the back end lets go */
-    if (hostile->port != 0) {
-        event_unbind(hostile->port);
-    }
-    grant_end_later(hostile->tx_grant, hostile->tx.sring);
-    grant_end_later(hostile->rx_grant, hostile->rx.sring);
-    grant_end_later(hostile->page_grant, hostile->page);
-}
-
-static bool hostile_start(struct hostile *hostile)
-{
-    void *tx, *rx;
-
-    memset(hostile, 0, sizeof(*hostile));
-    int port = event_alloc_unbound(0, NULL, NULL);
-    if (port < 0 || bridge_port() == NULL || !page_grant(&tx, &hostile->tx_grant) ||
-        !page_grant(&rx, &hostile->rx_grant) || !page_grant(&hostile->page, &hostile->page_grant)) {
-        return false;
-    }
-    hostile->port = (evtchn_port_t)port;
-    XEN_FRONT_RING_INIT(&hostile->tx, (struct netif_tx_sring *)tx, PAGE_SIZE);
-    XEN_FRONT_RING_INIT(&hostile->rx, (struct netif_rx_sring *)rx, PAGE_SIZE);
-    return nodes_write(BACK, HOSTILE, "00:16:3e:00:00:09") == 0 &&
-           selftest_net_state(BACK, XenbusStateInitWait);
-}
-
-static bool hostile_connect(uint64_t tx, uint64_t rx, uint64_t port)
-{
-    const struct {
-        const char *node;
-        uint64_t value;
-    } nodes[] = {
-        {"tx-ring-ref",       tx  },
-        {"rx-ring-ref",       rx  },
-        {"event-channel",     port},
-        {"request-rx-copy",   1   },
-        {"feature-rx-notify", 1   }
-    };
-
-    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        if (xenbus_printf(XENBUS_NO_TRANSACTION, HOSTILE, nodes[i].node, "%lu", nodes[i].value) !=
-            0) {
-            return false;
-        }
-    }
-    return xenbus_write_state(HOSTILE, XenbusStateConnected) == 0;
-}
-
-static bool hostile_open(struct hostile *hostile)
-{
-    return hostile_start(hostile) &&
-           hostile_connect(hostile->tx_grant, hostile->rx_grant, hostile->port) &&
-           selftest_net_state(BACK, XenbusStateConnected);
-}
-
 /* Connects, lets `spoil` write into the rings, and expects the card to be closed. */
-static const char *hostile_run(void (*spoil)(struct hostile *hostile))
+static const char *hostile_run(void (*spoil)(struct selftest_front *hostile))
 {
-    struct hostile hostile;
+    struct selftest_front hostile;
     const char *why = "no connection";
 
-    if (hostile_open(&hostile)) {
+    if (selftest_front_open(&hostile)) {
         spoil(&hostile);
         event_send(hostile.port);
-        why = selftest_net_state(BACK, XenbusStateClosing) ? NULL : "back end goes on";
+        why = selftest_net_state(SELFTEST_BACK, XenbusStateClosing) ? NULL : "back end goes on";
     }
-    hostile_close(&hostile);
+    selftest_front_close(&hostile);
     return why;
 }
 
-static struct netif_tx_request *request_add(struct hostile *hostile, uint16_t size, uint16_t flags)
-{
-    struct netif_tx_request *entry = RING_GET_REQUEST(&hostile->tx, hostile->tx.req_prod_pvt);
-
-    *entry = (struct netif_tx_request){.gref = hostile->page_grant,
-                                       .flags = flags,
-                                       .id = (uint16_t)hostile->tx.req_prod_pvt,
-                                       .size = size};
-    hostile->tx.req_prod_pvt++;
-    return entry;
-}
-
-static void spoil_index(struct hostile *hostile)
+static void spoil_index(struct selftest_front *hostile)
 {
     hostile->tx.sring->req_prod = 0x80000000U;
 }
 
-static void spoil_rx_index(struct hostile *hostile)
+static void spoil_rx_index(struct selftest_front *hostile)
 {
     hostile->rx.sring->req_prod = 257;
 }
 
-static void spoil_size(struct hostile *hostile)
+static void spoil_size(struct selftest_front *hostile)
 {
-    (void)request_add(hostile, 60000, 0);
+    (void)selftest_front_add(hostile, 60000, 0);
     RING_PUSH_REQUESTS(&hostile->tx);
 }
 
-static void spoil_offset(struct hostile *hostile)
+static void spoil_offset(struct selftest_front *hostile)
 {
-    request_add(hostile, 60, 0)->offset = 4090;
+    selftest_front_add(hostile, 60, 0)->offset = 4090;
     RING_PUSH_REQUESTS(&hostile->tx);
 }
 
-static void spoil_extra(struct hostile *hostile)
+static void spoil_extra(struct selftest_front *hostile)
 {
-    (void)request_add(hostile, 100, NETTXF_extra_info);
-    request_add(hostile, 100, 0)->gref = XEN_NETIF_EXTRA_TYPE_MAX;
+    (void)selftest_front_add(hostile, 100, NETTXF_extra_info);
+    selftest_front_add(hostile, 100, 0)->gref = XEN_NETIF_EXTRA_TYPE_MAX;
     RING_PUSH_REQUESTS(&hostile->tx);
 }
 
-static void spoil_endless(struct hostile *hostile)
+static void spoil_endless(struct selftest_front *hostile)
 {
     for (unsigned int i = 0; i < 100; i++) {
-        (void)request_add(hostile, i == 0 ? 4000 : 10, NETTXF_more_data);
+        (void)selftest_front_add(hostile, i == 0 ? 4000 : 10, NETTXF_more_data);
     }
     RING_PUSH_REQUESTS(&hostile->tx);
 }
@@ -375,34 +229,17 @@ HOSTILE_CASE(offset)
 HOSTILE_CASE(extra)
 HOSTILE_CASE(endless)
 
-static bool answered(const struct hostile *hostile, RING_IDX count)
-{
-    uint64_t deadline = time_now() + PATIENCE_NS;
-
-    while (__atomic_load_n(&hostile->tx.sring->rsp_prod, __ATOMIC_ACQUIRE) != count) {
-        if (time_now() > deadline) {
-            return false;
-        }
-        thread_sleep(NSEC_PER_MSEC);
-    }
-    return true;
-}
-
-static void requests_push(struct hostile *hostile)
-{
-    RING_PUSH_REQUESTS(&hostile->tx);
-    event_send(hostile->port);
-}
-
 /* A packet of `count` pieces, the first of which tells `total`. */
-static void pieces_add(struct hostile *hostile, unsigned int count, uint16_t total)
+static void pieces_add(struct selftest_front *hostile, unsigned int count, uint16_t total)
 {
     for (unsigned int i = 0; i < count; i++) {
-        (void)request_add(hostile, i == 0 ? total : 100, i + 1 < count ? NETTXF_more_data : 0);
+        (void)selftest_front_add(hostile, i == 0 ? total : 100,
+                                 i + 1 < count ? NETTXF_more_data : 0);
     }
 }
 
-static bool answers_are(const struct hostile *hostile, RING_IDX from, RING_IDX to, int16_t status)
+static bool answers_are(const struct selftest_front *hostile, RING_IDX from, RING_IDX to,
+                        int16_t status)
 {
     while (from != to && hostile->tx.sring->ring[from].rsp.status == status) {
         from++;
@@ -412,48 +249,48 @@ static bool answers_are(const struct hostile *hostile, RING_IDX from, RING_IDX t
 
 /* Packets that are bad alone: a grant that does not exist, a frame too short, too many pieces, pieces that
  * are more than the whole. A packet waits for its last entry for as long as it takes. */
-static const char *answers_check(struct hostile *hostile)
+static const char *answers_check(struct selftest_front *hostile)
 {
-    request_add(hostile, 60, 0)->gref = 0xfffffff0U;
-    (void)request_add(hostile, 13, 0);
+    selftest_front_add(hostile, 60, 0)->gref = 0xfffffff0U;
+    (void)selftest_front_add(hostile, 13, 0);
     pieces_add(hostile, 19, 3000);
     pieces_add(hostile, 21, 3000);
     pieces_add(hostile, 3, 150);
     pieces_add(hostile, 18, 3000);
-    (void)request_add(hostile, 60, 0);
-    (void)request_add(hostile, 60, NETTXF_more_data);
-    requests_push(hostile);
-    if (!answered(hostile, 64)) {
+    (void)selftest_front_add(hostile, 60, 0);
+    (void)selftest_front_add(hostile, 60, NETTXF_more_data);
+    selftest_front_push(hostile);
+    if (!selftest_front_answered(hostile, 64)) {
         return "not 64 answers";
     }
     if (!answers_are(hostile, 0, 45, NETIF_RSP_ERROR) ||
         !answers_are(hostile, 45, 64, NETIF_RSP_OKAY)) {
         return "wrong status";
     }
-    (void)request_add(hostile, 20, 0);
-    requests_push(hostile);
-    if (!answered(hostile, 66)) {
+    (void)selftest_front_add(hostile, 20, 0);
+    selftest_front_push(hostile);
+    if (!selftest_front_answered(hostile, 66)) {
         return "the rest is not answered";
     }
-    return xenbus_read_state(BACK) == XenbusStateConnected ? NULL : "closed";
+    return xenbus_read_state(SELFTEST_BACK) == XenbusStateConnected ? NULL : "closed";
 }
 
 static const char *hostile_grant(void)
 {
-    struct hostile hostile;
-    const char *why = hostile_open(&hostile) ? answers_check(&hostile) : "no connection";
+    struct selftest_front hostile;
+    const char *why = selftest_front_open(&hostile) ? answers_check(&hostile) : "no connection";
 
-    hostile_close(&hostile);
+    selftest_front_close(&hostile);
     return why;
 }
 
 /* Nobody takes what is sent: a bounded queue, and a posted page that is none is answered. */
-static const char *queue_check(struct hostile *hostile)
+static const char *queue_check(struct selftest_front *hostile)
 {
     size_t before = page_free_count();
 
     for (unsigned int i = 0; i < 5000; i++) {
-        struct net_packet *packet = frame_make(everybody, bridge_mac, 60);
+        struct net_packet *packet = selftest_frame(everybody, selftest_bridge_mac, 60);
         if (packet != NULL) {
             (void)net_transmit(bridge_port(), packet);
         }
@@ -481,10 +318,10 @@ static const char *queue_check(struct hostile *hostile)
 
 static const char *hostile_deaf(void)
 {
-    struct hostile hostile;
-    const char *why = hostile_open(&hostile) ? queue_check(&hostile) : "no connection";
+    struct selftest_front hostile;
+    const char *why = selftest_front_open(&hostile) ? queue_check(&hostile) : "no connection";
 
-    hostile_close(&hostile);
+    selftest_front_close(&hostile);
     return why;
 }
 
@@ -499,13 +336,13 @@ static const char *hostile_nodes(void)
         {8,           8,           UINT64_MAX}
     };
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct hostile hostile;
+        struct selftest_front hostile;
         const uint64_t *n = numbers[i];
-        bool closed = hostile_start(&hostile) &&
-                      hostile_connect(n[0] == 8 ? hostile.tx_grant : n[0],
-                                      n[1] == 8 ? hostile.rx_grant : n[1], n[2]) &&
-                      selftest_net_state(BACK, XenbusStateClosing);
-        hostile_close(&hostile);
+        bool closed = selftest_front_start(&hostile) &&
+                      selftest_front_connect(n[0] == 8 ? hostile.tx_grant : n[0],
+                                             n[1] == 8 ? hostile.rx_grant : n[1], n[2]) &&
+                      selftest_net_state(SELFTEST_BACK, XenbusStateClosing);
+        selftest_front_close(&hostile);
         if (!closed) {
             return "back end goes on";
         }
@@ -518,23 +355,27 @@ static const struct {
     const char *name;
     const char *(*run)(void);
 } cases[] = {
-    {"front-transfers",       front_connects           },
-    {"front-reconnects",      front_reconnects         },
-    {"hostile-index",         hostile_index            },
-    {"hostile-rx-index",      hostile_rx_index         },
-    {"hostile-size",          hostile_size             },
-    {"hostile-offset",        hostile_offset           },
-    {"hostile-extra",         hostile_extra            },
-    {"hostile-endless",       hostile_endless          },
-    {"hostile-grant",         hostile_grant            },
-    {"hostile-deaf",          hostile_deaf             },
-    {"hostile-nodes",         hostile_nodes            },
-    {"hostile-back-index",    selftest_net_back_index  },
-    {"hostile-back-rx-id",    selftest_net_back_rx_id  },
-    {"hostile-back-rx-size",  selftest_net_back_rx_size},
-    {"hostile-back-tx-id",    selftest_net_back_tx_id  },
-    {"front-still-transfers", front_transfers          },
-    {"front-removed",         front_removed            },
+    {"front-transfers",       front_connects             },
+    {"front-reconnects",      front_reconnects           },
+    {"hostile-index",         hostile_index              },
+    {"hostile-rx-index",      hostile_rx_index           },
+    {"hostile-size",          hostile_size               },
+    {"hostile-offset",        hostile_offset             },
+    {"hostile-extra",         hostile_extra              },
+    {"hostile-endless",       hostile_endless            },
+    {"hostile-grant",         hostile_grant              },
+    {"hostile-deaf",          hostile_deaf               },
+    {"hostile-nodes",         hostile_nodes              },
+    {"split-channels",        selftest_net_split_channels},
+    {"half-split",            selftest_net_half_split    },
+    {"multicast",             selftest_net_multicast     },
+    {"antispoof",             selftest_net_antispoof     },
+    {"hostile-back-index",    selftest_net_back_index    },
+    {"hostile-back-rx-id",    selftest_net_back_rx_id    },
+    {"hostile-back-rx-size",  selftest_net_back_rx_size  },
+    {"hostile-back-tx-id",    selftest_net_back_tx_id    },
+    {"front-still-transfers", front_transfers            },
+    {"front-removed",         front_removed              },
 };
 
 int selftest_net(void)

@@ -18,5 +18,11 @@ const char *selftest_net_back_rx_id(void);
 const char *selftest_net_back_rx_size(void);
 const char *selftest_net_back_tx_id(void);
 
+/* What netback offers, used: selftest_net_offers.c. */
+const char *selftest_net_split_channels(void);
+const char *selftest_net_half_split(void);
+const char *selftest_net_multicast(void);
+const char *selftest_net_antispoof(void);
+
 /* Waits a few seconds for a device's state. */
 bool selftest_net_state(const char *dir, XenbusState state);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * netfront: a transmit and a receive ring, one event channel, one thread a card.
+ * netfront: a transmit and a receive ring, an event channel for each (or one for both where the back end
+ * has no split ones), one thread a card.
  *
  * Offered to the back end: copying receive, scatter-gather, checksums left blank in both directions.
  * Transmit: one ring entry and one grant a fragment, for as long as the entry is with the back end;
@@ -28,6 +29,37 @@
 static struct netfront *fronts;
 
 /* Connecting and closing: xenbus thread --------------------------------------------------------- */
+static bool split(const struct netfront *front)
+{
+    return front->rx_port != front->tx_port;
+}
+
+static int ports_alloc(struct netfront *front)
+{
+    const struct xenbus_device *device = front->device;
+    int port = event_alloc_unbound(device->peer_domid, netfront_event, front);
+
+    if (port < 0) {
+        return port;
+    }
+    front->tx_port = front->rx_port = (evtchn_port_t)port;
+    if (xenbus_read_number_or(device->peer, "feature-split-event-channels", 0) != 0) {
+        port = event_alloc_unbound(device->peer_domid, netfront_event, front);
+        if (port >= 0) { /* else one does as well */
+            front->rx_port = (evtchn_port_t)port;
+        }
+    }
+    return 0;
+}
+
+static void ports_free(struct netfront *front)
+{
+    if (split(front)) {
+        event_unbind(front->rx_port);
+    }
+    event_unbind(front->tx_port);
+}
+
 static void front_disconnect(struct netfront *front)
 {
     if (!front->connected) {
@@ -35,7 +67,7 @@ static void front_disconnect(struct netfront *front)
     }
     front->connected = false;
     front->net.up = false;
-    event_unbind(front->port);
+    ports_free(front);
     wake_up(&front->wait);
     wait_event(&netfront_state_queue, !front->running);
     netfront_slots_release(front);
@@ -70,17 +102,16 @@ static int rings_alloc(struct netfront *front)
         grant_end_later((grant_ref_t)tx_grant, tx);
         return rx_grant;
     }
-    int port = event_alloc_unbound(front->device->peer_domid, netfront_event, front);
-    if (port < 0) {
+    int error = ports_alloc(front);
+    if (error != 0) {
         grant_end_later((grant_ref_t)tx_grant, tx);
         grant_end_later((grant_ref_t)rx_grant, rx);
-        return port;
+        return error;
     }
     XEN_FRONT_RING_INIT(&front->tx, (struct netif_tx_sring *)tx, PAGE_SIZE);
     XEN_FRONT_RING_INIT(&front->rx, (struct netif_rx_sring *)rx, PAGE_SIZE);
     front->tx_grant = (grant_ref_t)tx_grant;
     front->rx_grant = (grant_ref_t)rx_grant;
-    front->port = (evtchn_port_t)port;
     return 0;
 }
 
@@ -108,6 +139,18 @@ static int front_start(struct netfront *front)
     return 0;
 }
 
+/* Those of an earlier connection, which may have been of the other form. */
+static void ports_withdraw(const struct netfront *front, uint32_t tx)
+{
+    static const char *const names[] = {"event-channel", "event-channel-tx", "event-channel-rx"};
+    char path[XENBUS_NODE_MAX + 32];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", front->device->node, names[i]);
+        (void)xenbus_rm(tx, path);
+    }
+}
+
 static int rings_publish(struct netfront *front)
 {
     const char *node = front->device->node;
@@ -115,13 +158,15 @@ static int rings_publish(struct netfront *front)
         const char *name;
         unsigned int value;
     } nodes[] = {
-        {"tx-ring-ref",       front->tx_grant},
-        {"rx-ring-ref",       front->rx_grant},
-        {"event-channel",     front->port    },
-        {"request-rx-copy",   1              },
-        {"feature-rx-notify", 1              },
-        {"feature-sg",        1              },
+        {"tx-ring-ref",                                       front->tx_grant},
+        {"rx-ring-ref",                                       front->rx_grant},
+        {"request-rx-copy",                                   1              },
+        {"feature-rx-notify",                                 1              },
+        {"feature-sg",                                        1              },
+        {split(front) ? "event-channel-tx" : "event-channel", front->tx_port },
+        {"event-channel-rx",                                  front->rx_port },
     };
+    size_t count = sizeof(nodes) / sizeof(nodes[0]) - !split(front);
     uint32_t tx;
     int error;
 
@@ -130,7 +175,10 @@ static int rings_publish(struct netfront *front)
         if (error != 0) {
             return error;
         }
-        for (size_t i = 0; error == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        if (front->registered) {
+            ports_withdraw(front, tx);
+        }
+        for (size_t i = 0; error == 0 && i < count; i++) {
             error = xenbus_printf(tx, node, nodes[i].name, "%u", nodes[i].value);
         }
         int end = xenbus_transaction_end(tx, error != 0);

@@ -195,7 +195,7 @@ int netfront_transmit(struct net_device *net, struct net_packet *packet)
     int notify;
     RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(&front->tx, notify);
     if (notify) {
-        event_send(front->port);
+        event_send(front->tx_port);
     }
     return 0;
 }
@@ -231,7 +231,7 @@ void netfront_rx_refill(struct netfront *front)
     }
     RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(&front->rx, notify);
     if (notify) {
-        event_send(front->port);
+        event_send(front->rx_port);
     }
 }
 

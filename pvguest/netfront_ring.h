@@ -34,7 +34,7 @@ struct netfront {
     bool connected, registered, broken, running;
     volatile bool work; /* set by the event handler */
     struct wait_queue wait;
-    evtchn_port_t port;
+    evtchn_port_t tx_port, rx_port; /* one and the same, or split */
     struct netif_tx_front_ring tx;
     struct netif_rx_front_ring rx;
     grant_ref_t tx_grant, rx_grant;

@@ -109,6 +109,23 @@ def guest_to_guest(c, address):
     assert re.search(r"^fetch: ok, \"HTTP/1.. 200", text, re.M) and wanted in text, text[-400:]
 
 
+def split_channels(c):
+    """A card has a channel for each direction; how they are used, `selftest net` shows."""
+    nodes = dict(re.findall(r"^ *(event-channel\S*) = \"(\d+)\"$",
+                            c.text("xenstore-ls /local/domain/1/device/vif/0"), re.M))
+    assert sorted(nodes) == ["event-channel-rx", "event-channel-tx"], nodes
+    assert nodes["event-channel-rx"] != nodes["event-channel-tx"], nodes
+
+
+def source_address(c, word, foreign):
+    """A guest asks the guest web for its address, as another and as itself: which answers does it get?"""
+    c.machine.send(f"""xl create -c /guests/selftest.cfg 'vif=["mac=00:16:3e:00:00:21{word}"]' """
+                   """'extra="spoof=10.0.2.80"'""")
+    line = c.machine.wait_for(r"^spoof: .*as foreign \d", FOREVER).string
+    c.shell("sleep 0.3")
+    assert line.startswith(f"spoof: sent 1, answered as own 1, as foreign {foreign}"), line
+
+
 def killed_in_traffic(c, hv):
     """A guest dies while it fetches from the other one, which reads its disk for it."""
     extra = 'extra=\\"ip=10.0.2.81/24 from=10.0.2.80 path=/files/big.bin loop\\"'
@@ -153,6 +170,10 @@ def run(hv, report):
         self_test(c, report, hv)
         for step in (big_file, empty_file, missing_file, other_method, keep_alive, many_connections):
             report.run(f"{hv}/{step.__name__.replace('_', '-')}", step, c)
+        report.run(f"{hv}/guest-split-channels", split_channels, c)
+        for name, word, foreign in (("default", "", 0), ("antispoof-1", ",antispoof=1", 0),
+                                    ("antispoof-0", ",antispoof=0", 1)):
+            report.run(f"{hv}/source-address-{name}", source_address, c, word, foreign)
         report.run(f"{hv}/guest-to-guest", guest_to_guest, c, "10.0.2.81/24")
         report.run(f"{hv}/guest-to-guest-dhcp", guest_to_guest, c, "dhcp")
         report.run(f"{hv}/killed-in-traffic", killed_in_traffic, c, hv)

@@ -4,7 +4,7 @@
  * a domU and as dom0's kernel. "filter=TEXT" runs only cases whose name contains it;
  * "crash=KIND" ends in that way instead (see crash()); "echo" gives back
  * the lines that are typed, up to "quit"; "shutdown=REASON" stops with that reason at once, "status=N" says
- * so and returns N from main.
+ * so and returns N from main; "spoof=ADDRESS" sends with a foreign source address (spoof.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,8 @@ __attribute__((no_instrument_function)) static unsigned long overflow_unseen(uns
 {
     volatile char room[256];
     room[depth % sizeof(room)] = 1;
-    return depth == ~0UL ? 0 : overflow_unseen(depth + 1) + (unsigned long)room[depth % sizeof(room)];
+    return depth == ~0UL ? 0
+                         : overflow_unseen(depth + 1) + (unsigned long)room[depth % sizeof(room)];
 }
 
 static void overflow_thread(void *arg)
@@ -130,6 +131,9 @@ int main(void)
     if (start_option("status") != NULL) {
         printf("about to return %s\n", start_option("status"));
         return (int)strtol(start_option("status"), NULL, 10);
+    }
+    if (start_option("spoof") != NULL) {
+        return spoof(start_option("spoof"));
     }
     if (start_option("echo") != NULL) {
         return echo();

@@ -13,6 +13,9 @@ struct selftest {
 extern const struct selftest memory_tests[], thread_tests[], event_tests[], grant_tests[],
     device_tests[];
 
+/* Sends with a foreign source address on its card; the status for main. */
+int spoof(const char *address);
+
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x) TEXT_OF_(x)
 #define CHECK(condition)                                                                           \
