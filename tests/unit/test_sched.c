@@ -639,8 +639,7 @@ static void one_of_them_is_the_last(void)
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     host_has_threads = true;
     for (unsigned round = 0; round < 200; round++) {
-        unsigned up = 0;
-        found_last = 0;
+        unsigned up = found_last = 0;
         pthread_barrier_init(&down_together, NULL, GOING);
         for (unsigned i = 0; i < GOING; i++) {
             d->vcpu[i]->is_online = true;
