@@ -59,7 +59,7 @@ fetch() {
     run_apt "$@" && return
     run_apt apt-get update || return
     for name; do :; done
-    echo "apt.sh: fetching $name failed; trying the version that Debian has now" >&2
+    echo "  NOTE $name cannot be had any more: the version that Debian has now takes its place" >&2
     rm -f "$root"/build/third_party/versions-*.mk
     case $2 in
     download) run_apt apt-get download "${name%%=*}" ;;

@@ -46,7 +46,8 @@ XEN_GZ      := $(B)/xen/xen.gz
 
 # $(call fetch,folder,deb|source,package,file pattern)
 define fetch
-mkdir -p $1 && cd $1 && rm -f $4 && $(FETCH) $2 $3 >fetch.log 2>&1 && ls $4 >/dev/null \
+mkdir -p $1 && cd $1 && rm -f $4 && $(FETCH) $2 $3 >fetch.log 2>&1 && ls $4 >/dev/null && \
+	{ grep '^  NOTE ' fetch.log >&2 || :; } \
 	|| { cat fetch.log; echo "cannot fetch $3: see third_party/README.md"; exit 1; } >&2
 endef
 
