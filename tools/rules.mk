@@ -52,8 +52,9 @@ $(B)/obj/guest/dom0/%.o $(B)/obj/guest/tools/%.o: GUEST_ABI = -D__XEN_TOOLS__ -i
 $(B)/obj/guest/dom0/unpack.o: | $(ZLIB_DONE)
 GUEST_CFLAGS = $(GUEST_CFLAGS_BASE) $(GUEST_ABI)
 
-# Xen's headers want stdint.h before them.
-GUEST_C = -include stdint.h $(STACK_CHECK)
+# Xen's headers want stdint.h before them. A frame larger than the guard page below a stack touches each of its
+# pages, so that none jumps over it.
+GUEST_C = -include stdint.h -fstack-clash-protection $(STACK_CHECK)
 
 # Every function of a guest's own code first asks entry.S whether its thread's stack has room: recursion is
 # there. pvguest, lwIP and dom0 go without (their depth has bounds, and their speed is everybody's), and so

@@ -21,6 +21,7 @@ CRASHES = {
     "assert": r"PANIC in thread main: .*selftest\.c:\d+: kind == NULL is false",
     "overflow": r"STACK OVERFLOW in thread main: rsp [0-9a-f]+, function ffffffff8",
     "overflow-thread": r"STACK OVERFLOW in thread deep: ",
+    "overflow-frame": r"",  # without words, but not without end: it hits the guard page
     "handler": r"DOUBLE FAULT: exception 14 \(page fault\) at rip ffffffff8.* within the handler of the same",
     "abort": r"PANIC in thread main: signal 6",
     "status": r"EXIT STATUS 3$",

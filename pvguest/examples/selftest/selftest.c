@@ -11,6 +11,7 @@
 #include <string.h>
 #include "pvguest/start.h"
 #include "pvguest/thread.h"
+#include "pvguest/time.h"
 #include "pvguest/trap.h"
 #include "pvguest/examples/selftest/selftest.h"
 
@@ -47,6 +48,26 @@ static void overflow_thread(void *arg)
 {
     (void)arg;
     printf("%lu\n", overflow(0));
+}
+
+/* A frame larger than what is left and the guard page together: it would end in the stack below. */
+static unsigned long large_frames(unsigned int depth)
+{
+    volatile char room[20000];
+    room[depth] = 1;
+    return depth == 0 ? 0 : large_frames(depth - 1) + (unsigned long)room[depth];
+}
+
+static void idle_thread(void *arg)
+{
+    (void)arg;
+    thread_sleep(60 * NSEC_PER_SEC);
+}
+
+static void large_frames_thread(void *arg)
+{
+    (void)arg;
+    printf("%lu frames have room\n", large_frames(1));
 }
 
 static bool bad_handler(struct trap_frame *frame)
@@ -86,6 +107,10 @@ static void crash(const char *kind)
         heap_crash(kind + 5);
     } else if (strcmp(kind, "overflow-thread") == 0) {
         (void)thread_create("deep", overflow_thread, NULL);
+        thread_yield();
+    } else if (strcmp(kind, "overflow-frame") == 0) {
+        (void)thread_create("below", idle_thread, NULL);
+        (void)thread_create("large", large_frames_thread, NULL);
         thread_yield();
     } else if (strcmp(kind, "handler") == 0) {
         (void)trap_set_handler(14, bad_handler);
