@@ -264,19 +264,22 @@ static void turn_to_queues(struct domain *d, struct event_fifo *fifo)
     }
 }
 
-// Install a control block; the first one takes *fresh, and leaves NULL there.
+// Install a control block; the first one takes *fresh, and leaves NULL there. REFUSE_CONTINUE: it needs
+// one.
 static enum refusal add_block(struct domain *d, unsigned vcpu, void *block,
                               struct event_fifo **fresh)
 {
     enum refusal r = REFUSE_NONE;
 
     spin_lock(&d->events.lock);
-    if (!d->events.fifo) {
+    if (!d->events.fifo && *fresh) {
         turn_to_queues(d, *fresh);
         *fresh = NULL;
     }
     struct event_fifo *fifo = d->events.fifo;
-    if (fifo->block[vcpu])
+    if (!fifo)
+        r = REFUSE_CONTINUE;
+    else if (fifo->block[vcpu])
         r = REFUSE_EVENT_BLOCK_SET;
     else
         __atomic_store_n(&fifo->block[vcpu], block, __ATOMIC_RELEASE);
@@ -294,12 +297,13 @@ enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn,
     enum refusal r = page_hold(d, mfn, &page);
     if (r != REFUSE_NONE)
         return r;
-    struct event_fifo *fresh = fifo_alloc(); // most calls find the queues there and need none
-    r = REFUSE_NO_MEMORY;
-    if (fresh) {
-        r = add_block(d, vcpu, (char *)page + offset, &fresh);
-        page_free(fresh, 0);
+    struct event_fifo *fresh = NULL; // most calls find the queues there and need none
+    r = add_block(d, vcpu, (char *)page + offset, &fresh);
+    if (r == REFUSE_CONTINUE) {
+        fresh = fifo_alloc();
+        r = fresh ? add_block(d, vcpu, (char *)page + offset, &fresh) : REFUSE_NO_MEMORY;
     }
+    page_free(fresh, 0);
     if (r != REFUSE_NONE)
         page_release(page);
     return r;

@@ -100,21 +100,23 @@ static void grow_directory(struct event_domain *e, struct event_bucket *all)
     __atomic_store_n(&e->bucket, all, __ATOMIC_RELEASE);
 }
 
-// Memory for port `number`, the first one that has none. Without locks: the allocator's rank is lower.
-// Somebody else may be faster; then what is left over is freed.
+// Make port `number` valid, the first one that is not, with memory where it begins a page, and where the
+// directory becomes too small. The allocator's rank is lower than the lock's, so memory is taken first;
+// somebody else may be faster, then it is given back.
 static enum refusal add_ports(struct domain *d, evtchn_port_t number)
 {
     struct event_domain *e = &d->events;
-    struct event_bucket *all = number < FIRST_PORTS ? NULL : page_alloc(DIRECTORY_ORDER);
-    struct event_port *ports = ports_alloc();
-    enum refusal r = ports && (all || number < FIRST_PORTS) ? REFUSE_NONE : REFUSE_NO_MEMORY;
+    bool is_new = number % EVENT_BUCKET_PORTS == 0, grows = number == FIRST_PORTS;
+    struct event_bucket *all = grows ? page_alloc(DIRECTORY_ORDER) : NULL;
+    struct event_port *ports = is_new ? ports_alloc() : NULL;
+    enum refusal r = (is_new && !ports) || (grows && !all) ? REFUSE_NO_MEMORY : REFUSE_NONE;
     spin_lock(&e->lock);
     if (r == REFUSE_NONE && e->valid_ports == number) {
-        if (all && e->bucket == e->first) {
+        if (grows) {
             grow_directory(e, all);
             all = NULL;
         }
-        if (number % EVENT_BUCKET_PORTS == 0) {
+        if (is_new) {
             e->bucket[number / EVENT_BUCKET_PORTS].port = ports;
             ports = NULL;
         }

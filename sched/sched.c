@@ -197,6 +197,12 @@ static bool is_in_place(const struct sched_cpu *c, const struct vcpu *v)
     return c->current == v || v->sched.is_queued || v->sched.is_parked;
 }
 
+// Why it does not compete for a CPU.
+static int rest_state(const struct vcpu *v)
+{
+    return sched_is_waiting(v) ? RUNSTATE_blocked : RUNSTATE_offline;
+}
+
 // Put a runnable vcpu that is in no queue into one. The lock of *c is held, and is exchanged for
 // that of the new queue. `may_move`: its context is in memory.
 static void place(struct sched_cpu **c, struct vcpu *v, uint64_t *flags, bool may_move)
@@ -206,8 +212,12 @@ static void place(struct sched_cpu **c, struct vcpu *v, uint64_t *flags, bool ma
         __atomic_store_n(&v->sched.cpu, cpu, __ATOMIC_RELEASE);
         spin_unlock_irqrestore(&(*c)->lock, *flags);
         *c = queue_lock(v, flags);
-        if (is_in_place(*c, v) || !sched_is_runnable(v))
+        if (is_in_place(*c, v))
             return; // somebody else was faster
+        if (!sched_is_runnable(v)) { // who stopped it meanwhile found it in no queue
+            sched_runstate_set(v, rest_state(v), time_now());
+            return;
+        }
     }
     queue_insert(*c, v);
     struct vcpu *running = (*c)->current;
@@ -351,7 +361,7 @@ static void leave(struct sched_cpu *c, struct vcpu *v, bool wants, uint64_t now)
     if (is_idle_vcpu(c, v)) {
         sched_runstate_set(v, RUNSTATE_runnable, now);
     } else if (!wants) {
-        sched_runstate_set(v, sched_is_waiting(v) ? RUNSTATE_blocked : RUNSTATE_offline, now);
+        sched_runstate_set(v, rest_state(v), now);
     } else {
         sched_runstate_set(v, RUNSTATE_runnable, now);
         if (policy->is_capped(v, now))

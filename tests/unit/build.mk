@@ -91,7 +91,7 @@ UNIT_page_SRCS := tests/unit/test_page.c pvguest/page.c
 UNIT_net_SRCS := tests/unit/test_net.c pvguest/net.c pvguest/net_checksum.c pvguest/net_segment.c
 # Timers, events, the scheduler.
 CORES_HOST := tests/unit/host/host.c tests/unit/host/cores.c
-UNIT_TESTS += timer event sched
+UNIT_TESTS += timer event sched sched_race
 UNIT_timer_SRCS := tests/unit/test_timer.c hypervisor/timer.c $(CORES_HOST)
 UNIT_timer_CFLAGS := -Itests/unit/host
 EVENT_SRCS := event/port.c event/bind.c event/close.c event/delivery.c event/fifo.c \
@@ -108,10 +108,13 @@ UNIT_TESTS += event_race
 UNIT_event_race_SRCS := tests/unit/test_event_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
 UNIT_event_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
 UNIT_event_race_LIBS := -lpthread -Wl,--wrap=event_fifo_is_linked
-UNIT_sched_SRCS := tests/unit/test_sched.c sched/sched.c sched/credit.c sched/wait.c \
+SCHED_SRCS := tests/unit/sched_fixture.c sched/sched.c sched/credit.c sched/wait.c \
 	hypervisor/timer.c $(CORES_HOST)
-UNIT_sched_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
-UNIT_sched_LIBS := -Wl,--wrap=spin_trylock -lpthread
+UNIT_sched_SRCS := tests/unit/test_sched.c $(SCHED_SRCS)
+UNIT_sched_CFLAGS := -Itests/unit/host
+UNIT_sched_race_SRCS := tests/unit/test_sched_race.c $(SCHED_SRCS)
+UNIT_sched_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
+UNIT_sched_race_LIBS := -Wl,--wrap=spin_trylock,--wrap=spin_lock_irqsave -lpthread
 
 UNIT_TESTS += domain_table
 UNIT_domain_table_SRCS := tests/unit/test_domain_table.c hypervisor/domain_table.c tests/unit/host/host.c
