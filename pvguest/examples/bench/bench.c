@@ -14,6 +14,7 @@
 #include <xen/sched.h>
 #include <xen/version.h>
 #include "pvguest/event.h"
+#include "pvguest/examples/bench/bench.h"
 #include "pvguest/grant.h"
 #include "pvguest/hypercall.h"
 #include "pvguest/memory.h"
@@ -282,7 +283,7 @@ static void run_grant_copy_page(void)
 /* Other domains -------------------------------------------------------------------------------------- */
 
 #ifndef OTHERS
-#define OTHERS 200U
+#define OTHERS 2000U
 #endif
 
 static domid_t last_domain;
@@ -367,6 +368,12 @@ static uint64_t measure(const struct benchmark *benchmark)
 
 int main(void)
 {
+    unsigned int senders;
+
+    if (sscanf(start_command_line(), "senders=%u", &senders) == 1) {
+        printf("SENDS %ld\n", senders_run(senders));
+        return 0;
+    }
     tables_prepare();
     pin_prepare();
     grants_prepare();
