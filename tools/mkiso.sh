@@ -66,7 +66,9 @@ printf 'boot\n' >>"$config"
 only=
 [ -z "${MKISO_BIOS:-}" ] || only="-d /usr/lib/grub/i386-pc"
 log=$tree.log
-if ! grub-mkrescue $only -o "$out" "$tree" >"$log" 2>&1; then
+# xorriso crashes now and then when its image is written already: once more, then it counts.
+if ! grub-mkrescue $only -o "$out" "$tree" >"$log" 2>&1 &&
+    ! grub-mkrescue $only -o "$out" "$tree" >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
     exit 1
