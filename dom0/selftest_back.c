@@ -7,8 +7,8 @@
 
 #include <string.h>
 
+#include "dom0/selftest_device.h"
 #include "pvguest/block.h"
-#include "pvguest/console.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/memory.h"
@@ -23,7 +23,6 @@
 #define FRONT "/local/domain/0/device/vbd/51744"
 #define DISK "xvdc"
 #define SECTORS 1000U
-#define PATIENCE_NS (3 * NSEC_PER_SEC)
 
 struct back {
     struct grant_mapping mapping;
@@ -34,18 +33,6 @@ struct back {
     bool done;
     struct wait_queue queue;
 };
-
-static bool state_reached(const char *dir, XenbusState state)
-{
-    uint64_t deadline = time_now() + PATIENCE_NS;
-    while (xenbus_read_state(dir) != state) {
-        if (time_now() > deadline || console_interrupted()) {
-            return false;
-        }
-        thread_sleep(5 * NSEC_PER_MSEC);
-    }
-    return true;
-}
 
 static int node_write(const char *dir, const char *node, const char *value)
 {
@@ -60,7 +47,8 @@ static bool offer(const char *persistent)
     (void)node_write(BACK, "state", "2");
     (void)node_write(FRONT, "state", "1");
     (void)node_write(FRONT, "backend-id", "0");
-    return node_write(FRONT, "backend", BACK) == 0 && state_reached(FRONT, XenbusStateInitialised);
+    return node_write(FRONT, "backend", BACK) == 0 &&
+           selftest_state_reached(FRONT, XenbusStateInitialised);
 }
 
 static bool ring_map(struct back *back)
@@ -92,7 +80,7 @@ static const char *connect(struct back *back, const char *persistent)
     }
     (void)xenbus_printf(XENBUS_NO_TRANSACTION, BACK, "sectors", "%u", SECTORS);
     (void)node_write(BACK, "state", "4");
-    if (!state_reached(FRONT, XenbusStateConnected)) {
+    if (!selftest_state_reached(FRONT, XenbusStateConnected)) {
         return "front end does not connect";
     }
     struct block_device *disk = block_find(DISK);
@@ -124,7 +112,7 @@ static void disconnect(struct back *back)
 /* The front end has failed the request and given the disk up. */
 static const char *given_up(struct back *back)
 {
-    if (!wait_event_timeout(&back->queue, back->done, PATIENCE_NS)) {
+    if (!wait_event_timeout(&back->queue, back->done, SELFTEST_PATIENCE_NS)) {
         return "request never ends";
     }
     if (back->request.status >= 0) {
@@ -144,7 +132,7 @@ const char *selftest_back_answers(void)
         event_send(back.port);
         why = given_up(&back);
     }
-    if (why == NULL && !state_reached(FRONT, XenbusStateClosing)) {
+    if (why == NULL && !selftest_state_reached(FRONT, XenbusStateClosing)) {
         why = "front end goes on";
     }
     disconnect(&back);
@@ -198,7 +186,8 @@ const char *selftest_back_properties(void)
                        node_write(BACK, "sectors", values[i][0]) == 0 &&
                        node_write(BACK, "sector-size", values[i][1]) == 0 &&
                        node_write(BACK, "state", "4") == 0 &&
-                       state_reached(FRONT, XenbusStateClosing) && block_find(DISK) == NULL;
+                       selftest_state_reached(FRONT, XenbusStateClosing) &&
+                       block_find(DISK) == NULL;
         disconnect(&back);
         if (!refused) {
             return values[i][0];

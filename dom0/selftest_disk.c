@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dom0/selftest_back.h"
+#include "dom0/selftest_device.h"
 #include "pvguest/blkfront.h"
 #include "pvguest/block.h"
 #include "pvguest/console.h"
@@ -30,7 +31,6 @@
 #define BACK "/local/domain/0/backend/vbd/0"
 #define FRONT_ID 51712U   /* xvda */
 #define HOSTILE_ID 51728U /* xvdb */
-#define PATIENCE_NS (3 * NSEC_PER_SEC)
 
 struct test {
     const char *disk_name;
@@ -92,13 +92,9 @@ static const char *disk_range(struct test *test)
 }
 
 /* Devices ------------------------------------------------------------------------------------------ */
-static int nodes_write(const struct test *test, const char *back, const char *front)
+static int disk_offer(const struct test *test, const char *back, const char *front)
 {
-    const struct {
-        const char *dir;
-        const char *node;
-        const char *value;
-    } nodes[] = {
+    const struct selftest_node nodes[] = {
         {back,  "frontend",    front          },
         {back,  "frontend-id", "0"            },
         {back,  "params",      test->disk_name},
@@ -108,25 +104,8 @@ static int nodes_write(const struct test *test, const char *back, const char *fr
         {front, "backend-id",  "0"            },
         {front, "state",       "1"            }
     };
-    uint32_t tx;
-    int error = xenbus_transaction_start(&tx);
-    for (size_t i = 0; error == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        error = xenbus_printf(tx, nodes[i].dir, nodes[i].node, "%s", nodes[i].value);
-    }
-    int end = xenbus_transaction_end(tx, error != 0);
-    return error != 0 ? error : end;
-}
 
-static bool state_reached(const char *dir, XenbusState state)
-{
-    uint64_t deadline = time_now() + PATIENCE_NS;
-    while (xenbus_read_state(dir) != state) {
-        if (time_now() > deadline || console_interrupted()) {
-            return false;
-        }
-        thread_sleep(5 * NSEC_PER_MSEC);
-    }
-    return true;
+    return selftest_nodes_write(nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static void front_name(char *path, size_t size, const char *dir, unsigned int id)
@@ -141,8 +120,8 @@ static const char *front_transfers(struct test *test)
     char front[64];
     snprintf(back, sizeof(back), BACK "/%u", FRONT_ID);
     front_name(front, sizeof(front), "device/vbd", FRONT_ID);
-    if (nodes_write(test, back, front) != 0 || blkfront_init(PATIENCE_NS) != 0 ||
-        !state_reached(front, XenbusStateConnected)) {
+    if (disk_offer(test, back, front) != 0 || blkfront_init(SELFTEST_PATIENCE_NS) != 0 ||
+        !selftest_state_reached(front, XenbusStateConnected)) {
         return "no connection";
     }
     struct block_device *disk = block_find("xvda");
@@ -159,15 +138,16 @@ static const char *front_reconnects(struct test *test)
     (void)xenbus_write_state(front, XenbusStateClosing);
     char back[64];
     snprintf(back, sizeof(back), BACK "/%u", FRONT_ID);
-    if (!state_reached(back, XenbusStateClosing) && !state_reached(back, XenbusStateClosed)) {
+    if (!selftest_state_reached(back, XenbusStateClosing) &&
+        !selftest_state_reached(back, XenbusStateClosed)) {
         return "back end does not close";
     }
     (void)xenbus_write_state(front, XenbusStateClosed);
-    if (!state_reached(back, XenbusStateClosed) || block_find("xvda") != NULL) {
+    if (!selftest_state_reached(back, XenbusStateClosed) || block_find("xvda") != NULL) {
         return "disk still there";
     }
     (void)xenbus_write_state(front, XenbusStateInitialising);
-    if (!state_reached(front, XenbusStateConnected)) {
+    if (!selftest_state_reached(front, XenbusStateConnected)) {
         return "no second connection";
     }
     struct block_device *disk = block_find("xvda");
@@ -181,7 +161,7 @@ static const char *front_removed(struct test *test)
     snprintf(path, sizeof(path), BACK "/%u", FRONT_ID);
     (void)xenbus_rm(XENBUS_NO_TRANSACTION, path);
     front_name(path, sizeof(path), "device/vbd", FRONT_ID);
-    bool closed = state_reached(path, XenbusStateClosed);
+    bool closed = selftest_state_reached(path, XenbusStateClosed);
     (void)xenbus_rm(XENBUS_NO_TRANSACTION, path);
     return closed && block_find("xvda") == NULL ? NULL : "disk still there";
 }
@@ -205,7 +185,7 @@ static bool hostile_start(const struct test *test, struct hostile *hostile)
     snprintf(hostile->back, sizeof(hostile->back), BACK "/%u", HOSTILE_ID);
     front_name(hostile->front, sizeof(hostile->front), "selftest/vbd", HOSTILE_ID);
     struct blkif_sring *sring = page_alloc(0);
-    if (sring == NULL || nodes_write(test, hostile->back, hostile->front) != 0) {
+    if (sring == NULL || disk_offer(test, hostile->back, hostile->front) != 0) {
         page_free(sring, 0);
         return false;
     }
@@ -217,7 +197,7 @@ static bool hostile_start(const struct test *test, struct hostile *hostile)
     }
     hostile->grant = (grant_ref_t)grant;
     hostile->port = (evtchn_port_t)port;
-    return state_reached(hostile->back, XenbusStateInitWait);
+    return selftest_state_reached(hostile->back, XenbusStateInitWait);
 }
 
 static bool hostile_connect(struct hostile *hostile, uint64_t ring_ref, uint64_t port)
@@ -234,12 +214,12 @@ static const char *hostile_run(struct test *test, void (*spoil)(struct hostile *
     struct hostile hostile;
     const char *why = NULL;
     if (!hostile_start(test, &hostile) || !hostile_connect(&hostile, hostile.grant, hostile.port) ||
-        !state_reached(hostile.back, XenbusStateConnected)) {
+        !selftest_state_reached(hostile.back, XenbusStateConnected)) {
         why = "no connection";
     } else {
         spoil(&hostile);
         event_send(hostile.port);
-        if (!state_reached(hostile.back, XenbusStateClosing)) {
+        if (!selftest_state_reached(hostile.back, XenbusStateClosing)) {
             why = "back end goes on";
         }
     }
@@ -323,7 +303,7 @@ static const char *hostile_grant(struct test *test)
     struct hostile hostile;
     const char *why = "no connection";
     if (hostile_start(test, &hostile) && hostile_connect(&hostile, hostile.grant, hostile.port) &&
-        state_reached(hostile.back, XenbusStateConnected)) {
+        selftest_state_reached(hostile.back, XenbusStateConnected)) {
         request_add(&hostile)->seg[0].gref = 0xfffffff0U;
         request_add(&hostile)->operation = 77;
         RING_PUSH_REQUESTS(&hostile.ring);
@@ -355,7 +335,7 @@ static const char *hostile_nodes(struct test *test)
         bool closed = started &&
                       hostile_connect(&hostile, ring_ref == 8 ? hostile.grant : ring_ref,
                                       numbers[i][1]) &&
-                      state_reached(hostile.back, XenbusStateClosing);
+                      selftest_state_reached(hostile.back, XenbusStateClosing);
         hostile_close(&hostile);
         if (!closed) {
             return "back end goes on";

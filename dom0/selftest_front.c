@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "dom0/bridge.h"
-#include "dom0/selftest_net.h"
+#include "dom0/selftest_device.h"
 #include "pvguest/memory.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
 #include "pvguest/xenbus.h"
 
 #define BRIDGE "selftest"
-#define PATIENCE_NS (3 * NSEC_PER_SEC)
 #define SETTLE_NS (50 * NSEC_PER_MSEC)
 
 const uint8_t selftest_bridge_mac[NET_ADDRESS_LENGTH] = {0x02, 0, 0, 0, 0, 0x07};
@@ -49,11 +48,7 @@ struct net_packet *selftest_frame(const uint8_t *to, const uint8_t *from, uint32
 
 int selftest_card_offer(const char *back, const char *front, const char *mac)
 {
-    const struct {
-        const char *dir;
-        const char *node;
-        const char *value;
-    } nodes[] = {
+    const struct selftest_node nodes[] = {
         {back,  "frontend",    front },
         {back,  "frontend-id", "0"   },
         {back,  "bridge",      BRIDGE},
@@ -64,13 +59,8 @@ int selftest_card_offer(const char *back, const char *front, const char *mac)
         {front, "backend-id",  "0"   },
         {front, "state",       "1"   }
     };
-    uint32_t tx;
-    int error = xenbus_transaction_start(&tx);
-    for (size_t i = 0; error == 0 && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        error = xenbus_printf(tx, nodes[i].dir, nodes[i].node, "%s", nodes[i].value);
-    }
-    int end = xenbus_transaction_end(tx, error != 0);
-    return error != 0 ? error : end;
+
+    return selftest_nodes_write(nodes, sizeof(nodes) / sizeof(nodes[0]));
 }
 
 static bool page_grant(void **page, grant_ref_t *grant)
@@ -109,10 +99,10 @@ bool selftest_front_start(struct selftest_front *front)
     XEN_FRONT_RING_INIT(&front->tx, (struct netif_tx_sring *)tx, PAGE_SIZE);
     XEN_FRONT_RING_INIT(&front->rx, (struct netif_rx_sring *)rx, PAGE_SIZE);
     return selftest_card_offer(SELFTEST_BACK, SELFTEST_FRONT, SELFTEST_MAC) == 0 &&
-           selftest_net_state(SELFTEST_BACK, XenbusStateInitWait);
+           selftest_state_reached(SELFTEST_BACK, XenbusStateInitWait);
 }
 
-bool selftest_front_connect(uint64_t tx, uint64_t rx, uint64_t port)
+bool selftest_front_publish(uint64_t tx, uint64_t rx, uint64_t port)
 {
     const struct {
         const char *node;
@@ -134,11 +124,15 @@ bool selftest_front_connect(uint64_t tx, uint64_t rx, uint64_t port)
     return xenbus_write_state(SELFTEST_FRONT, XenbusStateConnected) == 0;
 }
 
+bool selftest_front_connect(const struct selftest_front *front)
+{
+    return selftest_front_publish(front->tx_grant, front->rx_grant, front->port) &&
+           selftest_state_reached(SELFTEST_BACK, XenbusStateConnected);
+}
+
 bool selftest_front_open(struct selftest_front *front)
 {
-    return selftest_front_start(front) &&
-           selftest_front_connect(front->tx_grant, front->rx_grant, front->port) &&
-           selftest_net_state(SELFTEST_BACK, XenbusStateConnected);
+    return selftest_front_start(front) && selftest_front_connect(front);
 }
 
 struct netif_tx_request *selftest_front_add(struct selftest_front *front, uint16_t size,
@@ -156,15 +150,7 @@ struct netif_tx_request *selftest_front_add(struct selftest_front *front, uint16
 
 bool selftest_front_answered(const struct selftest_front *front, RING_IDX count)
 {
-    uint64_t deadline = time_now() + PATIENCE_NS;
-
-    while (__atomic_load_n(&front->tx.sring->rsp_prod, __ATOMIC_ACQUIRE) != count) {
-        if (time_now() > deadline) {
-            return false;
-        }
-        thread_sleep(NSEC_PER_MSEC);
-    }
-    return true;
+    return selftest_reached(&front->tx.sring->rsp_prod, count);
 }
 
 void selftest_front_push(struct selftest_front *front)

@@ -35,8 +35,11 @@ int selftest_card_offer(const char *back, const char *front, const char *mac);
 
 /* Offered, not connected yet: nodes can be added. */
 bool selftest_front_start(struct selftest_front *front);
-bool selftest_front_connect(uint64_t tx, uint64_t rx, uint64_t port);
-/* Both, and the back end has connected. */
+/* Writes these numbers as rings and port, and calls itself connected. */
+bool selftest_front_publish(uint64_t tx, uint64_t rx, uint64_t port);
+/* Publishes what is there; the back end has connected. */
+bool selftest_front_connect(const struct selftest_front *front);
+/* Start and connect. */
 bool selftest_front_open(struct selftest_front *front);
 void selftest_front_close(struct selftest_front *front);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dom0/selftest_device.h"
 #include "dom0/selftest_front.h"
 #include "pvguest/console.h"
 #include "pvguest/event.h"
@@ -26,7 +27,6 @@
 #define FRONT_BACK "/local/domain/0/backend/vif/0/7"
 #define FRONT "/local/domain/0/device/vif/7"
 #define CARD "eth7"
-#define PATIENCE_NS (3 * NSEC_PER_SEC)
 #define SETTLE_NS (50 * NSEC_PER_MSEC)
 #define FRAME_MAX 1514U
 
@@ -38,18 +38,6 @@ static struct seen {
     unsigned int frames, wrong;
     uint64_t bytes;
 } at_bridge, at_card;
-
-bool selftest_net_state(const char *dir, XenbusState state)
-{
-    uint64_t deadline = time_now() + PATIENCE_NS;
-    while (xenbus_read_state(dir) != state) {
-        if (time_now() > deadline || console_interrupted()) {
-            return false;
-        }
-        thread_sleep(5 * NSEC_PER_MSEC);
-    }
-    return true;
-}
 
 /* Frames ------------------------------------------------------------------------------------------- */
 static void frame_receive(struct net_device *net, struct net_packet *packet)
@@ -85,7 +73,8 @@ static const char *frames_send(struct net_device *net, const uint8_t *to, const 
             thread_sleep(NSEC_PER_MSEC);
         }
     }
-    for (uint64_t end = time_now() + PATIENCE_NS; seen->frames < count && time_now() < end;) {
+    for (uint64_t end = time_now() + SELFTEST_PATIENCE_NS;
+         seen->frames < count && time_now() < end;) {
         thread_sleep(NSEC_PER_MSEC);
     }
     return seen->frames != count || seen->bytes != bytes ? "frames are lost"
@@ -109,7 +98,7 @@ static const char *front_transfers(void)
     struct net_device *card = net_find(CARD), *local = bridge_port();
 
     if (card == NULL || !card->up || local == NULL ||
-        !selftest_net_state(FRONT_BACK, XenbusStateConnected)) {
+        !selftest_state_reached(FRONT_BACK, XenbusStateConnected)) {
         return "no card";
     }
     card->receive = frame_receive;
@@ -127,20 +116,21 @@ static const char *front_connects(void)
         return "no set-up";
     }
     started = true;
-    return netfront_wait(CARD, PATIENCE_NS) != NULL ? front_transfers() : "no connection";
+    return netfront_wait(CARD, SELFTEST_PATIENCE_NS) != NULL ? front_transfers() : "no connection";
 }
 
 static const char *front_reconnects(void)
 {
     (void)xenbus_write_state(FRONT, XenbusStateClosing);
-    if (!selftest_net_state(FRONT_BACK, XenbusStateClosed)) {
+    if (!selftest_state_reached(FRONT_BACK, XenbusStateClosed)) {
         return "back end does not close"; /* it asks the front end, which closes then */
     }
     (void)xenbus_write_state(FRONT, XenbusStateInitialising);
-    if (!selftest_net_state(FRONT, XenbusStateConnected)) {
+    if (!selftest_state_reached(FRONT, XenbusStateConnected)) {
         return "no second connection";
     }
-    return netfront_wait(CARD, PATIENCE_NS) != NULL ? front_transfers() : "card stays down";
+    return netfront_wait(CARD, SELFTEST_PATIENCE_NS) != NULL ? front_transfers()
+                                                             : "card stays down";
 }
 
 /* The back end goes away while frames wait on both rings. */
@@ -158,7 +148,7 @@ static const char *front_removed(void)
         (void)net_transmit(local, in);
     }
     (void)xenbus_rm(XENBUS_NO_TRANSACTION, FRONT_BACK);
-    bool closed = selftest_net_state(FRONT, XenbusStateClosed);
+    bool closed = selftest_state_reached(FRONT, XenbusStateClosed);
     (void)xenbus_rm(XENBUS_NO_TRANSACTION, FRONT);
     thread_sleep(SETTLE_NS);
     return closed && !card->up ? NULL : "card is still up";
@@ -174,7 +164,7 @@ static const char *hostile_run(void (*spoil)(struct selftest_front *hostile))
     if (selftest_front_open(&hostile)) {
         spoil(&hostile);
         event_send(hostile.port);
-        why = selftest_net_state(SELFTEST_BACK, XenbusStateClosing) ? NULL : "back end goes on";
+        why = selftest_state_reached(SELFTEST_BACK, XenbusStateClosing) ? NULL : "back end goes on";
     }
     selftest_front_close(&hostile);
     return why;
@@ -339,9 +329,9 @@ static const char *hostile_nodes(void)
         struct selftest_front hostile;
         const uint64_t *n = numbers[i];
         bool closed = selftest_front_start(&hostile) &&
-                      selftest_front_connect(n[0] == 8 ? hostile.tx_grant : n[0],
+                      selftest_front_publish(n[0] == 8 ? hostile.tx_grant : n[0],
                                              n[1] == 8 ? hostile.rx_grant : n[1], n[2]) &&
-                      selftest_net_state(SELFTEST_BACK, XenbusStateClosing);
+                      selftest_state_reached(SELFTEST_BACK, XenbusStateClosing);
         selftest_front_close(&hostile);
         if (!closed) {
             return "back end goes on";

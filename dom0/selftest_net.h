@@ -5,9 +5,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <xen/io/xenbus.h>
-
 /* Prints "PASS net/CASE" or "FAIL net/CASE: reason" lines and a RESULT line; gives the number of
  * failed cases. */
 int selftest_net(void);
@@ -23,6 +20,3 @@ const char *selftest_net_split_channels(void);
 const char *selftest_net_half_split(void);
 const char *selftest_net_multicast(void);
 const char *selftest_net_antispoof(void);
-
-/* Waits a few seconds for a device's state. */
-bool selftest_net_state(const char *dir, XenbusState state);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dom0/selftest_net.h"
+#include "dom0/selftest_device.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
 #include "pvguest/memory.h"
@@ -43,7 +44,7 @@ static bool offer(void)
     (void)node_write(FRONT, "backend-id", "0");
     (void)node_write(FRONT, "state", "1");
     return node_write(FRONT, "backend", BACK) == 0 &&
-           selftest_net_state(FRONT, XenbusStateConnected);
+           selftest_state_reached(FRONT, XenbusStateConnected);
 }
 
 static const char *connect(struct back *back)
@@ -95,7 +96,7 @@ static const char *run(void (*spoil)(struct back *back))
     if (why == NULL) {
         spoil(&back);
         event_send(back.port);
-        if (!selftest_net_state(FRONT, XenbusStateClosing)) {
+        if (!selftest_state_reached(FRONT, XenbusStateClosing)) {
             why = "front end goes on";
         } else if (net_find(CARD)->up) {
             why = "card is still up";

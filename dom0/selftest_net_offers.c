@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "dom0/selftest_device.h"
 #include "dom0/selftest_front.h"
 #include "dom0/selftest_net.h"
 #include "pvguest/memory.h"
@@ -12,7 +13,6 @@
 #include "pvguest/time.h"
 #include "pvguest/xenbus.h"
 
-#define PATIENCE_NS (3 * NSEC_PER_SEC)
 #define GROUP_FRAME 60U /* lengths tell the frames apart */
 #define BROADCAST_FRAME 64U
 
@@ -21,28 +21,9 @@ static const uint8_t group[NET_ADDRESS_LENGTH] = {0x01, 0, 0x5e, 0, 0, 0x05};
 static const uint8_t own[NET_ADDRESS_LENGTH] = {0x00, 0x16, 0x3e, 0, 0, 0x09};
 static const uint8_t foreign[NET_ADDRESS_LENGTH] = {0x00, 0x16, 0x3e, 0, 0, 0x55};
 
-static bool reaches(const uint32_t *counter, uint32_t value)
-{
-    uint64_t deadline = time_now() + PATIENCE_NS;
-
-    while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value) {
-        if (time_now() > deadline) {
-            return false;
-        }
-        thread_sleep(NSEC_PER_MSEC);
-    }
-    return true;
-}
-
 static bool node_write(const char *dir, const char *node, uint64_t value)
 {
     return xenbus_printf(XENBUS_NO_TRANSACTION, dir, node, "%lu", value) == 0;
-}
-
-static bool front_connect(const struct selftest_front *front)
-{
-    return selftest_front_connect(front->tx_grant, front->rx_grant, front->port) &&
-           selftest_net_state(SELFTEST_BACK, XenbusStateConnected);
 }
 
 static void rx_post(struct selftest_front *front, evtchn_port_t port)
@@ -67,7 +48,7 @@ static bool receives(struct selftest_front *front, uint32_t length)
     RING_IDX next = front->rx.rsp_cons++;
 
     rx_post(front, front->port);
-    return reaches(&front->rx.sring->rsp_prod, next + 1) &&
+    return selftest_reached(&front->rx.sring->rsp_prod, next + 1) &&
            front->rx.sring->ring[next].rsp.status == (int)length;
 }
 
@@ -82,20 +63,21 @@ static void event_count(evtchn_port_t port, void *arg)
 static const char *channels_check(struct selftest_front *front, evtchn_port_t tx_port,
                                   evtchn_port_t rx_port, const uint32_t counts[2])
 {
-    if (!front_connect(front)) {
+    if (!selftest_front_connect(front)) {
         return "no connection";
     }
     (void)selftest_front_add(front, 60, 0);
     RING_PUSH_REQUESTS(&front->tx);
     event_send(tx_port);
-    if (!selftest_front_answered(front, 1) || !reaches(&counts[0], 1) || counts[1] != 0) {
+    if (!selftest_front_answered(front, 1) || !selftest_reached(&counts[0], 1) || counts[1] != 0) {
         return "transmit is not answered on its channel";
     }
     if (!bridge_sends(everybody, BROADCAST_FRAME)) {
         return "nothing sent";
     }
     rx_post(front, rx_port);
-    if (!reaches(&front->rx.sring->rsp_prod, 1) || !reaches(&counts[1], 1) || counts[0] != 1) {
+    if (!selftest_reached(&front->rx.sring->rsp_prod, 1) || !selftest_reached(&counts[1], 1) ||
+        counts[0] != 1) {
         return "receive is not answered on its channel";
     }
     return NULL;
@@ -132,7 +114,8 @@ const char *selftest_net_half_split(void)
     const char *why = "no connection";
 
     if (selftest_front_start(&front) &&
-        node_write(SELFTEST_FRONT, "event-channel-tx", 0x7fffffff) && front_connect(&front)) {
+        node_write(SELFTEST_FRONT, "event-channel-tx", 0x7fffffff) &&
+        selftest_front_connect(&front)) {
         (void)selftest_front_add(&front, 60, 0);
         selftest_front_push(&front);
         why = selftest_front_answered(&front, 1) ? NULL : "no answer";
@@ -171,7 +154,7 @@ static const char *groups_check(bool control)
 
     if (!selftest_front_start(&front) ||
         !node_write(SELFTEST_FRONT, "request-multicast-control", control) ||
-        !front_connect(&front)) {
+        !selftest_front_connect(&front)) {
         why = "no connection";
     } else if (!group_seen(&front, !control)) {
         why = control ? "a group that nobody asked for" : "no groups without control";
@@ -231,13 +214,13 @@ static const char *senders_check(unsigned int antispoof)
 
     if (!selftest_front_start(&front) ||
         (antispoof < 2 && !node_write(SELFTEST_BACK, "antispoof", antispoof)) ||
-        !front_connect(&front)) {
+        !selftest_front_connect(&front)) {
         why = "no connection";
     } else {
         selftest_bridge_port()->receive = sender_count;
         senders.own = senders.foreign = 0;
         if (!front_sends(&front, foreign) || !front_sends(&front, own) ||
-            !reaches(&senders.own, 1)) {
+            !selftest_reached(&senders.own, 1)) {
             why = "the card's own address does not come";
         } else if (senders.foreign != (antispoof == 0)) {
             why = antispoof == 0 ? "antispoof=0 is no good" : "a foreign address";
