@@ -9,6 +9,7 @@
 
 #include "dom0/domain_store.h"
 #include "pvguest/errno.h"
+#include "pvguest/net.h"
 
 #define TRIES_MAX 20U
 
@@ -203,10 +204,9 @@ static void write_vif(struct writer *w, const struct xl_vif *vif)
 {
     const unsigned int id = (unsigned int)vif->id;
     const domid_t domid = w->store->domid;
-    char mac[18];
+    char mac[NET_ADDRESS_TEXT];
 
-    snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", vif->mac[0], vif->mac[1],
-             vif->mac[2], vif->mac[3], vif->mac[4], vif->mac[5]);
+    net_address_format(vif->mac, mac);
     base(w, BACKEND_READS, "/local/domain/%u/device/vif/%u", domid, id);
     put(w, "backend", "/local/domain/0/backend/vif/%u/%u", domid, id);
     put(w, "backend-id", "0");

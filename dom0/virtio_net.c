@@ -359,9 +359,9 @@ int virtio_net_init(void)
         }
         pci->claimed = "virtio-net";
         count++;
-        const uint8_t *mac = card->net.mac;
-        console_printf("%s: virtio-net at %s, %02x:%02x:%02x:%02x:%02x:%02x\n", card->net.name,
-                       pci_name(pci), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+        char mac[NET_ADDRESS_TEXT];
+        net_address_format(card->net.mac, mac);
+        console_printf("%s: virtio-net at %s, %s\n", card->net.name, pci_name(pci), mac);
     }
     return count;
 }

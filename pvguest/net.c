@@ -272,3 +272,9 @@ bool net_address_parse(const char *text, uint8_t mac[NET_ADDRESS_LENGTH])
     }
     return true;
 }
+
+void net_address_format(const uint8_t mac[NET_ADDRESS_LENGTH], char text[NET_ADDRESS_TEXT])
+{
+    snprintf(text, NET_ADDRESS_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+             mac[3], mac[4], mac[5]);
+}

@@ -121,3 +121,5 @@ void net_deliver(struct net_device *device, struct net_packet *packet);
 
 /* "00:16:3e:01:02:03"; false: it is none. */
 bool net_address_parse(const char *text, uint8_t mac[NET_ADDRESS_LENGTH]);
+#define NET_ADDRESS_TEXT 18 /* bytes, the final 0 among them */
+void net_address_format(const uint8_t mac[NET_ADDRESS_LENGTH], char text[NET_ADDRESS_TEXT]);

@@ -245,10 +245,25 @@ static void transmit_makes_up_for_the_device(void)
     CU_ASSERT_EQUAL(pages_out, 0);
 }
 
+static void addresses_as_text(void)
+{
+    static const char *const none[] = {"", "00:16:3e:01:02", "00:16:3e:01:02:0g",
+                                       "00:16:3e:01:02:03 "};
+    uint8_t mac[NET_ADDRESS_LENGTH];
+    char text[NET_ADDRESS_TEXT];
+
+    CU_ASSERT(net_address_parse("00:16:3e:0a:FF:1", mac));
+    net_address_format(mac, text);
+    CU_ASSERT_STRING_EQUAL(text, "00:16:3e:0a:ff:01");
+    for (size_t n = 0; n < sizeof(none) / sizeof(none[0]); n++) {
+        CU_ASSERT_FALSE(net_address_parse(none[n], mac));
+    }
+}
+
 static const struct report_case cases[] = {
     REPORT_CASE(fill_agrees_with_plain_sum),       REPORT_CASE(lying_headers_stay_inside),
     REPORT_CASE(refuses_what_it_cannot_sum),       REPORT_CASE(packets_copy_and_end),
-    REPORT_CASE(transmit_makes_up_for_the_device),
+    REPORT_CASE(transmit_makes_up_for_the_device), REPORT_CASE(addresses_as_text),
 };
 
 int main(void)
