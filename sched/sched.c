@@ -213,8 +213,9 @@ static void place(struct sched_cpu **c, struct vcpu *v, uint64_t *flags, bool ma
         spin_unlock_irqrestore(&(*c)->lock, *flags);
         *c = queue_lock(v, flags);
         if (is_in_place(*c, v))
-            return;                  // somebody else was faster
-        if (!sched_is_runnable(v)) { // who stopped it meanwhile found it in no queue
+            return; // somebody else was faster
+        // Who stopped it meanwhile found it in no queue.
+        if (!sched_is_runnable(v)) {
             sched_runstate_set(v, rest_state(v), time_now());
             return;
         }

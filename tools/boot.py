@@ -70,6 +70,12 @@ def available(hv):
     return os.path.exists(os.path.join(ROOT, HYPERVISORS[hv]))
 
 
+def strangers_environment(**more):
+    """What a stranger's shell gives to make: nothing of the make that runs us."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "UNIT_TESTS"))}
+    return dict(ours, **more)
+
+
 def make_iso(name, hv, kernel, arguments="", *, initrd="", modules=(), options="", memory="512M,max:512M",
              bios_only=False):
     """NAME.iso of this run that boots kernel as dom0 under hv; returns its path. Memory "" leaves dom0_mem=

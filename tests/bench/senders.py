@@ -32,6 +32,8 @@ def count(senders):
     plugin = f"{PLUGIN},from={start},to={end},out={out}"
     with qemu.Machine(iso, serial=boot.path("senders.log"), cpu="qemu64", cpus=4, extra=["-plugin", plugin]) as machine:
         sends = int(machine.wait_for(r"SENDS (-?\d+)", 120)[1])
+        if sends < 0:
+            raise SystemExit(f"senders: the guest was refused: {sends}")
         with open(out, "rb") as file:
             return sends, sum(cpu for cpu, *_ in struct.iter_unpack("<8Q", file.read()))
 

@@ -56,8 +56,7 @@ def copy_tree():
 
 def make(tree, *words, **more):
     """Exit status and lines of a make as from a stranger's shell."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "UNIT_TESTS"))}
-    done = subprocess.run(["make", *words], cwd=tree, env=dict(ours, **more), stdin=subprocess.DEVNULL, check=False,
+    done = subprocess.run(["make", *words], cwd=tree, env=boot.strangers_environment(**more), stdin=subprocess.DEVNULL, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=lifeline.in_child())
     return done.returncode, done.stdout.splitlines()
 

@@ -53,15 +53,9 @@ def wait(condition):
     return True
 
 
-def environment(port):
-    """What a stranger's shell gives to make: nothing of the make that runs this test."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "UNIT_TESTS"))}
-    return dict(ours, PORT=str(port))
-
-
 def start(port):
     """`make run` and the numbers of all that it has started, QEMU among them."""
-    make = subprocess.Popen(["make", "run"], env=environment(port), stdin=subprocess.DEVNULL,
+    make = subprocess.Popen(["make", "run"], env=boot.strangers_environment(PORT=str(port)), stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=lifeline.in_child())
     wait(lambda: make.poll() is not None or any(name_of(pid).startswith("qemu") for pid in children(make.pid)))
     return make, children(make.pid)
@@ -106,7 +100,7 @@ def complaints():
         busy.listen()
         ports = {"busy": str(busy.getsockname()[1]), "word": "web", "zero": "0", "large": "70000", "empty": ""}
         for name, port in ports.items():
-            done = subprocess.run(["make", "run"], env=environment(port), capture_output=True, text=True,
+            done = subprocess.run(["make", "run"], env=boot.strangers_environment(PORT=str(port)), capture_output=True, text=True,
                                   stdin=subprocess.DEVNULL, check=False, preexec_fn=lifeline.in_child())
             lines = [line for line in done.stderr.split("\n") if line and not line.startswith("make: ***")]
             ok = done.returncode != 0 and not done.stdout and len(lines) == 1 and lines[0].startswith("make run: ")

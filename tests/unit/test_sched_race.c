@@ -228,6 +228,7 @@ static void one_of_them_is_the_last(void)
     host_has_threads = false;
     domain_end(d);
 }
+
 static const struct report_case cases[] = {
     REPORT_CASE(not_before_its_context_is_saved),
     REPORT_CASE(woken_while_it_leaves),

@@ -282,9 +282,7 @@ static void run_grant_copy_page(void)
 
 /* Other domains -------------------------------------------------------------------------------------- */
 
-#ifndef OTHERS
 #define OTHERS 2000U
-#endif
 
 static domid_t last_domain;
 

@@ -70,14 +70,16 @@ static long prepare(void)
 {
     long own = event_bind_ipi(NULL, NULL); /* masked: it is only polled for */
 
-    if (own < 0)
+    if (own < 0) {
         return own;
+    }
     over_port = (evtchn_port_t)own;
     for (unsigned int id = 0; id < SENDERS; id++) {
         struct evtchn_bind_ipi bind = {.vcpu = id};
         long rc = hypercall_event_channel_op(EVTCHNOP_bind_ipi, &bind);
-        if (rc != 0)
+        if (rc != 0) {
             return rc;
+        }
         ports[id] = bind.port;
         __atomic_fetch_and(&shared_info_page->evtchn_mask[bind.port / 64], ~(1UL << bind.port % 64),
                            __ATOMIC_SEQ_CST);
@@ -91,12 +93,15 @@ long senders_run(unsigned int count)
     long rc = count > SENDERS ? -XEN_EINVAL : prepare();
 
     at_work = count;
-    for (unsigned int id = 1; id < count && rc == 0; id++)
+    for (unsigned int id = 1; id < count && rc == 0; id++) {
         rc = bring_up(id);
-    if (rc != 0)
+    }
+    if (rc != 0) {
         return rc;
-    if (count > 0)
+    }
+    if (count > 0) {
         send_all(0);
+    }
     while (at_work > 0) {
         struct sched_poll poll = {.nr_ports = 1};
         set_xen_guest_handle(poll.ports, &over_port);
