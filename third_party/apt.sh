@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # apt with its own lists and cache below build/apt, so that fetching sources needs no root and changes
 # nothing on the system. The machine's own Debian sources are used; apt verifies their signatures.
-#   apt.sh deb PACKAGE[=VERSION]     leaves the .deb in the current directory
-#   apt.sh source PACKAGE            leaves the source package's files in the current directory
+#   apt.sh deb PACKAGE=VERSION       leaves the .deb in the current directory
+#   apt.sh source PACKAGE=VERSION    leaves the source package's original archive in the current directory
 #   apt.sh versions                  prints "PACKAGE VERSION" of what Debian has now, and "libxen-dev VERSION"
 #                                    of what is installed
 # Lists older than a day are fetched anew; without a network the old ones go on serving.
@@ -54,22 +54,39 @@ fi
 xen_dev=$(dpkg-query -W -f='${Version}' libxen-dev 2>/dev/null || true)
 xen=xen-hypervisor-$(echo "$xen_dev" | cut -d. -f1,2)-amd64
 
-# A version that has vanished from the mirrors since the lists were fetched: what there is now takes its place.
-fetch() {
-    run_apt "$@" && return
-    run_apt apt-get update || return
-    for name; do :; done
-    echo "  NOTE $name cannot be had any more: the version that Debian has now takes its place" >&2
-    rm -f "$root"/build/third_party/versions-*.mk
-    case $2 in
-    download) run_apt apt-get download "${name%%=*}" ;;
-    *) run_apt apt-get source --download-only "${name%%=*}" ;;
+# Every version of a package that the lists have, newest first: binary packages, or source packages.
+known() {
+    case $1 in
+    deb) run_apt apt-cache show --all-versions "$2" ;;
+    *) run_apt apt-cache showsrc --only-source "$2" ;;
+    esac | sed -n 's/^Version: //p' | sort -Vru
+}
+
+fetch_one() {
+    case $1 in
+    deb) run_apt apt-get download "$2" ;;
+    *) run_apt apt-get source --download-only --tar-only "$2" ;;
     esac
 }
 
+# A version may have vanished from the mirrors since the lists were fetched, and a mirror may list what it has not:
+# the newest that can be had takes its place.
+fetch() {
+    fetch_one "$1" "$2" && return
+    run_apt apt-get update || echo "apt's lists could not be fetched anew" >&2
+    package=${2%%=*}
+    for version in $(known "$1" "$package"); do
+        fetch_one "$1" "$package=$version" || continue
+        [ "$2" != "$package=$version" ] || return 0
+        echo "  NOTE $2 cannot be had: $version takes its place" >&2
+        rm -f "$root"/build/third_party/versions-*.mk
+        return 0
+    done
+    return 1
+}
+
 case $1 in
-deb) fetch apt-get download "$2" ;;
-source) fetch apt-get source --download-only "$2" ;;
+deb | source) fetch "$1" "$2" ;;
 versions)
     echo "libxen-dev $xen_dev"
     for package in newlib-source "$xen"; do

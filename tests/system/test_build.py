@@ -19,14 +19,17 @@ INITRD = "build/boot/initrd.cpio"
 CONFIGURATION = 'kernel = "/guests/%s.elf"\nmemory = 8\n'
 WARNS = "int main(void)\n{\n    int unused;\n    return 0;\n}\n"
 BROKEN = "int main(void)\n{\n    return nothing;\n}\n"
-# Fetches nothing but GONE's successor, which has one file.
+# A mirror that lists versions 100 and 99 of everything and has 99 only, as the file $DEB.
+APT_CACHE = """#!/bin/sh
+echo Version: 99
+echo Version: 100
+"""
 APT_GET = """#!/bin/sh
 for word; do :; done
-echo "$word" >>"$CALLS"
 case $word in
 update) ;;
-*=*) echo "E: Version for '$word' was not found" >&2; exit 100 ;;
-*) [ -e "$DEB" ] && cp "$DEB" . ;;
+*=99) [ -e "$DEB" ] && cp "$DEB" . ;;
+*) echo "E: '$word': 404 Not Found" >&2; exit 100 ;;
 esac
 """
 counts = [0, 0]
@@ -107,7 +110,8 @@ def package_make(tree, package, release):
 
 
 def vanished(tree):
-    """The version that was looked up is gone: make takes the one there is and says so. Without one it fails."""
+    """The version that was looked up is gone and the newest that is listed is not there: make takes the newest that it
+    can have and says so. Without one it fails."""
     versions = glob.glob(os.path.join(tree, "build/third_party/versions-*.mk"))[0]
     with open(versions, encoding="ascii") as file:
         text = re.sub(r"(?m)^XEN_DEB := .*$", "XEN_DEB := 4.0-gone", file.read())
@@ -115,11 +119,11 @@ def vanished(tree):
     package = f"xen-hypervisor-{release}-amd64"
     tools = os.path.join(tree, "tools-of-the-test")
     os.makedirs(tools)
-    with open(f"{tools}/apt-get", "w", encoding="ascii") as file:
-        file.write(APT_GET)
-    os.chmod(f"{tools}/apt-get", stat.S_IRWXU)
-    calls = os.path.join(tree, "calls")
-    played = {"PATH": f"{tools}:{os.environ['PATH']}", "CALLS": calls, "DEB": package_make(tree, package, release)}
+    for name, script in (("apt-get", APT_GET), ("apt-cache", APT_CACHE)):
+        with open(f"{tools}/{name}", "w", encoding="ascii") as file:
+            file.write(script)
+        os.chmod(f"{tools}/{name}", stat.S_IRWXU)
+    played = {"PATH": f"{tools}:{os.environ['PATH']}", "DEB": package_make(tree, package, release)}
     for there in (True, False):
         with open(versions, "w", encoding="ascii") as file:
             file.write(text)
