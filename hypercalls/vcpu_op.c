@@ -5,6 +5,7 @@
 // looked up before (op_target).
 #include "hypercalls/call.h"
 #include "hypervisor/page_alloc.h"
+#include "hypervisor/version.h"
 #include <xen/sched.h>
 
 #define PERIOD_MIN NS_PER_MS
@@ -135,7 +136,7 @@ static long op_register_vcpu_info(struct hypercall *c, void *argument)
     const struct vcpu_register_vcpu_info *op = argument;
     struct vcpu *v = op_target(c);
 
-    if (v != c->vcpu && __atomic_load_n(&v->is_online, __ATOMIC_ACQUIRE))
+    if (!ABI_VCPU_INFO_ERRORS && v != c->vcpu && __atomic_load_n(&v->is_online, __ATOMIC_ACQUIRE))
         return refuse(c, REFUSE_VCPU_ONLINE, 1);
     return refuse(c, vcpu_info_map(v, MFN(op->mfn), op->offset), 2);
 }

@@ -24,6 +24,7 @@
      F(CLWB) | F(SHA))
 #define LEAF_7_ECX (F(PREFETCHWT1) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) | F(RDPID) | F(CLDEMOTE))
 #define LEAF_7_EDX (F(FSRM) | F(SERIALIZE))
+#define LEAF_7_1_EAX (F(FZRM) | F(FSRS) | F(FSRCS))
 #define LEAF_E1_EDX                                                                                \
     (F(SYSCALL) | F(NX) | F(MMXEXT) | F(FFXSR) | F(RDTSCP) | F(LM) | F(3DNOWEXT) | F(3DNOW))
 #define LEAF_E1_ECX                                                                                \
@@ -98,7 +99,7 @@ static struct cpuid_result leaf_1(struct vcpu *v)
     return r;
 }
 
-static struct cpuid_result leaf_xstate(uint32_t subleaf)
+static struct cpuid_result leaf_xstate(const struct vcpu *v, uint32_t subleaf)
 {
     struct cpuid_result r = {0};
 
@@ -108,6 +109,8 @@ static struct cpuid_result leaf_xstate(uint32_t subleaf)
         r = machine(0xd, 0);
         r.a = (uint32_t)cpu_features.xcr0;
         r.c = cpu_features.xstate_size; // r.b: for the guest's own XCR0, which is loaded
+        if (ABI_NO_STATES_AT_FIRST && !v->traps.xcr0_is_chosen)
+            r.b = 0;
         r.d = 0;
     } else if (subleaf == 1) {
         r.a = machine(0xd, 1).a & LEAF_XSTATE_EAX;
@@ -137,14 +140,16 @@ static struct cpuid_result leaf_basic(struct vcpu *v, uint32_t leaf, uint32_t su
     case 7:
         if (subleaf == 0) {
             r = machine(7, 0);
-            r.a = 0;
+            r.a = ABI_LEAF_7_1 ? MIN(r.a, 1u) : 0;
             r.b &= LEAF_7_EBX;
             r.c &= LEAF_7_ECX;
             r.d &= LEAF_7_EDX;
+        } else if (subleaf == 1 && ABI_LEAF_7_1 && machine(7, 0).a) {
+            r.a = machine(7, 1).a & LEAF_7_1_EAX;
         }
         break;
     case 0xd:
-        r = leaf_xstate(subleaf);
+        r = leaf_xstate(v, subleaf);
         break;
     }
     return r;

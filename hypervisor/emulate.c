@@ -312,6 +312,7 @@ static enum emulated emulate_xsetbv(struct emulation *e)
     if (!ok || !cpu_features.xsave || e->insn.lock || e->insn.rep)
         return EMULATED_REFUSED;
     e->v->traps.xcr0 = value;
+    e->v->traps.xcr0_is_chosen = true;
     xsetbv(0, value);
     return EMULATED_DONE;
 }

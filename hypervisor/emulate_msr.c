@@ -7,6 +7,7 @@
 #include "hypervisor/emulate.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/traps.h"
+#include "hypervisor/version.h"
 
 #define MSR_P5_MC_ADDR 0x0
 #define MSR_P5_MC_TYPE 0x1
@@ -35,6 +36,8 @@
 #define MSR_K8_NB_CFG 0xc001001f
 #define MSR_K7_FID_VID_CTL 0xc0010041
 #define MSR_K7_FID_VID_STATUS 0xc0010042
+#define MSR_MMIO_CONF_BASE 0xc0010058
+#define MSR_MMIO_CONF_LAST (MSR_MMIO_CONF_BASE - !ABI_MMIO_CONF_BASE) // none before
 #define MSR_K8_PSTATE_LIMIT 0xc0010061
 #define MSR_K8_PSTATE7 0xc001006b
 #define MSR_K8_TSEG_BASE 0xc0010112
@@ -86,6 +89,7 @@ static const struct amd_msrs {
     {MSR_K8_TOP_MEM2,     MSR_K8_TOP_MEM2,       true },
     {MSR_K8_NB_CFG,       MSR_K8_NB_CFG,         false},
     {MSR_K7_FID_VID_CTL,  MSR_K7_FID_VID_STATUS, false},
+    {MSR_MMIO_CONF_BASE,  MSR_MMIO_CONF_LAST,    true },
     {MSR_K8_PSTATE_LIMIT, MSR_K8_PSTATE7,        false},
     {MSR_K8_TSEG_BASE,    MSR_K8_TSEG_MASK,      true },
     {MSR_F15H_EVNTSEL0,   MSR_F15H_PERFCTR5,     false},

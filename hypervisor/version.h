@@ -34,5 +34,12 @@
 #define ABI_BUILD_ID_NO_ROOM ABI_SINCE(20)
 // 32-bit PV guests' XENFEAT_pae_pgdir_above_4gb is not offered.
 #define ABI_PAE_PGDIR (!ABI_SINCE(20))
-// register_vcpu_info has errors of its own: EBUSY the second time, EACCES for a frame in use as a table.
+// register_vcpu_info has errors of its own: EBUSY the second time, EACCES for a frame in use as a table; and a
+// vcpu that runs may be given its place by another.
 #define ABI_VCPU_INFO_ERRORS ABI_SINCE(20)
+// The size of the enabled extended states (CPUID) is 0 before the guest has enabled any.
+#define ABI_NO_STATES_AT_FIRST ABI_SINCE(20)
+// CPUID's leaf 7 has a subleaf 1.
+#define ABI_LEAF_7_1 ABI_SINCE(20)
+// The hardware domain reads where AMD's processors have their configuration space.
+#define ABI_MMIO_CONF_BASE ABI_SINCE(20)

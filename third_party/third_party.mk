@@ -22,7 +22,7 @@ FETCH       := $(abspath third_party/apt.sh)
 
 # What Debian has now, asked once for each state of the machine; not asked by targets that fetch nothing.
 VERSIONS := $(TP)/versions-$(LIBXEN_DEV).mk
-OFFLINE  := help run clean distclean format docs unit objects-unit hypervisor size test-other-debian
+OFFLINE  := help run clean distclean format docs unit hypervisor size test-other-debian
 ifneq ($(filter-out $(OFFLINE),$(or $(MAKECMDGOALS),all)),)
 include $(VERSIONS)
 endif

@@ -58,8 +58,16 @@ def read(path):
         return file.read()
 
 
+# Releases of clang-format disagree; the sources are in the hand of Debian 12's.
+CLANG_FORMAT = "14"
+
+
 def check_format():
     """clang-format agrees with every C file."""
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True, check=True).stdout
+    if f"version {CLANG_FORMAT}." not in version:
+        print(f"  format: not checked: {version.strip()}, and the sources are in the hand of {CLANG_FORMAT}")
+        return []
     faults = []
     for path in tracked(".c", ".h"):
         done = subprocess.run(["clang-format", "--dry-run", "-Werror", path], capture_output=True,

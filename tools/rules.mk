@@ -208,6 +208,12 @@ demo: all $(if $(filter xen,$(HV)),$(XEN_GZ))
 test: all $(UNIT_PROGRAMS) $(FUZZ_ELF) $(XEN_GZ) proved
 	@UNIT_TESTS="$(UNIT_TESTS)" python3 tests/run.py
 
+## make test-other-debian  all of it on the other release of Debian (12 or 13), in a chroot below build/ that is made
+##                    once; as root, with mmdebstrap (not part of make test)
+.PHONY: test-other-debian
+test-other-debian:
+	@tools/other_debian.sh make test
+
 ## make unit          host tests under the sanitizers (T=NAME runs one)
 .PHONY: unit
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))

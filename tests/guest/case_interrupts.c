@@ -177,10 +177,52 @@ static void extended_state_without_permission(void)
         EXPECT(probe_run(set_extended_state, (void *)1), PROBE_TRAP + 6);
 }
 
+#define CR4_OSXSAVE (1UL << 18)
+#define STATES_LEGACY 576U // of x87 and SSE, with the header
+
+static void write_cr4(void *cr4)
+{
+    __asm__ volatile("movq %0, %%cr4" ::"r"(cr4));
+}
+
+static uint32_t size_of_enabled_states(void)
+{
+    uint32_t a = 0xd, b, c = 0, d;
+
+    __asm__ volatile("ud2a; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return b;
+}
+
+// The size of what the kernel has enabled; Xen 4.20 tells none before it has enabled anything.
+static void size_of_extended_states(void)
+{
+    uint32_t before = size_of_enabled_states();
+    uint64_t cr4;
+
+    __asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+    if (probe_run(write_cr4, (void *)(cr4 | CR4_OSXSAVE)) ||
+        probe_run(set_extended_state, (void *)1)) {
+        EXPECT(before, 0); // a processor without
+        return;
+    }
+    EXPECT(before, SINCE_XEN(20) ? 0 : STATES_LEGACY);
+    EXPECT(size_of_enabled_states(), STATES_LEGACY);
+    EXPECT(probe_run(set_extended_state, (void *)3), 0);
+    EXPECT(size_of_enabled_states(), STATES_LEGACY);
+    if (!probe_run(set_extended_state, (void *)7))
+        EXPECT(size_of_enabled_states(), STATES_LEGACY + 256);
+    EXPECT(probe_run(set_extended_state, (void *)3), 0);
+    EXPECT(probe_run(write_cr4, (void *)cr4), 0);
+}
+
 static const struct report_case cases[] = {
-    REPORT_CASE(interrupt_0x80),        REPORT_CASE(closed_gates),
-    REPORT_CASE(masks_of_system_calls), REPORT_CASE(extended_state_without_permission),
-    REPORT_CASE(nmi_to_self),           REPORT_CASE(nmi_callback),
+    REPORT_CASE(interrupt_0x80),
+    REPORT_CASE(closed_gates),
+    REPORT_CASE(masks_of_system_calls),
+    REPORT_CASE(extended_state_without_permission),
+    REPORT_CASE(size_of_extended_states),
+    REPORT_CASE(nmi_to_self),
+    REPORT_CASE(nmi_callback),
 };
 
 GUEST_FAMILY(interrupts, REPORT_SUITE("interrupts", cases));
