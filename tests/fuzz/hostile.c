@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <xen/callback.h>
 #include <xen/grant_table.h>
+#include <xen/nmi.h>
 #include <xen/platform.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
@@ -134,9 +136,25 @@ static void tame_grants(uint64_t *args)
     }
 }
 
+// An NMI comes whatever is masked, before the handlers are put back.
+static void tame_nmi(unsigned int call, uint64_t *args)
+{
+    struct callback_register *callback = (struct callback_register *)scratch;
+
+    args[1] = (uint64_t)scratch;
+    if (call == __HYPERVISOR_nmi_op)
+        args[0] |= XENNMI_unregister_callback;
+    else if (callback->type == CALLBACKTYPE_nmi)
+        callback->type = CALLBACKTYPE_event;
+}
+
 static void tame(unsigned int call, uint64_t *args)
 {
     switch (call) {
+    case __HYPERVISOR_nmi_op:
+    case __HYPERVISOR_callback_op:
+        tame_nmi(call, args);
+        break;
     case __HYPERVISOR_memory_op:
         args[0] &= 0xffff;
         break;
