@@ -165,7 +165,7 @@ static void tame(unsigned int call, uint64_t *args)
         args[0] |= CONSOLEIO_read;
         break;
     case __HYPERVISOR_set_debugreg:
-        args[1] &= args[0] % 8 == 7 ? ~0xffUL : ~0UL;
+        args[1] &= (args[0] & 5) == 5 ? ~0xffUL : ~0UL; // DR7 and its other name, DR5
         break;
     case __HYPERVISOR_sched_op_compat:
     case __HYPERVISOR_sched_op:
