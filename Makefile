@@ -76,6 +76,7 @@ UNIT_TESTS       :=
 
 include third_party/third_party.mk
 -include hypervisor/build.mk event/build.mk grant/build.mk sched/build.mk hypercalls/build.mk
+include hypervisor/modules.mk
 -include pvguest/build.mk dom0/build.mk tools/build.mk
 -include tests/unit/build.mk tests/libfuzzer/build.mk tests/guest/build.mk tests/system/build.mk tests/bench/build.mk
 include tools/rules.mk

@@ -190,3 +190,22 @@ enum refusal event_status(struct domain *d, struct evtchn_status *out)
     event_port_unlock(port, flags);
     return REFUSE_NONE;
 }
+
+enum refusal event_set_priority(struct domain *d, evtchn_port_t number, unsigned priority)
+{
+    enum refusal r = REFUSE_NONE;
+    struct event_port *port = event_port_get(d, number);
+    if (!port)
+        return REFUSE_EVENT_BAD_PORT;
+    uint64_t flags = event_port_lock(port);
+    if (!__atomic_load_n(&d->events.fifo, __ATOMIC_RELAXED))
+        r = REFUSE_EVENT_NO_PRIORITY;
+    else if (port->state == EVENT_FREE)
+        r = REFUSE_EVENT_CLOSED;
+    else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
+        r = REFUSE_BAD_ARGUMENT;
+    else // what is in a queue stays there
+        __atomic_store_n(&port->priority, (uint8_t)priority, __ATOMIC_RELAXED);
+    event_port_unlock(port, flags);
+    return r;
+}

@@ -128,7 +128,8 @@ enum refusal event_reset(struct domain *d, bool resuming, unsigned budget)
     if (r == REFUSE_NONE)
         fifo = turn_to_two_levels(d);
     spin_unlock(&d->events.lock);
-    event_fifo_free(fifo);
+    if (fifo)
+        event_queues()->free(fifo);
     return r;
 }
 
@@ -152,6 +153,7 @@ enum refusal event_domain_close(struct domain *d, unsigned budget)
         fifo = turn_to_two_levels(d);
     }
     spin_unlock(&d->events.lock);
-    event_fifo_free(fifo);
+    if (fifo)
+        event_queues()->free(fifo);
     return r;
 }

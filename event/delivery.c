@@ -47,10 +47,13 @@ static inline void notify(struct domain *d, unsigned word, unsigned vcpu)
         event_mark_pending(v);
 }
 
+// Of a domain that has queues: so the module is there.
+#define queues (*__start_modules_event_queues)
+
 void event_port_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
     if (__atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE)) {
-        event_fifo_set_pending(d, number, port);
+        queues->set_pending(d, number, port);
         return;
     }
     struct shared_info *s = d->shared_info;
@@ -69,7 +72,7 @@ void event_port_clear_pending(struct domain *d, evtchn_port_t number)
 {
     struct event_fifo *fifo = __atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE);
     if (fifo)
-        event_fifo_clear_pending(fifo, number);
+        queues->clear_pending(fifo, number);
     else
         clear_bit(&d->shared_info->evtchn_pending[number / BITS_PER_WORD], number % BITS_PER_WORD);
 }
@@ -83,7 +86,12 @@ bool event_two_level_is_pending(const struct domain *d, evtchn_port_t number)
 bool event_port_is_pending(const struct domain *d, evtchn_port_t number)
 {
     const struct event_fifo *fifo = __atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE);
-    return fifo ? event_fifo_is_pending(fifo, number) : event_two_level_is_pending(d, number);
+    return fifo ? queues->is_pending(fifo, number) : event_two_level_is_pending(d, number);
+}
+
+bool event_port_is_linked(const struct domain *d, evtchn_port_t number)
+{
+    return d->events.fifo && queues->is_linked(d->events.fifo, number);
 }
 
 enum refusal event_poll(struct domain *d, evtchn_port_t number, bool *is_pending)
@@ -132,7 +140,7 @@ enum refusal event_unmask(struct domain *d, evtchn_port_t number)
     uint64_t flags = event_port_lock(port);
     if (port->state != EVENT_FREE) {
         if (__atomic_load_n(&d->events.fifo, __ATOMIC_ACQUIRE))
-            event_fifo_unmask(d, number, port);
+            queues->unmask(d, number, port);
         else
             unmask_bit(d, number, port);
     }

@@ -22,6 +22,7 @@
 #pragma once
 
 #include "hypervisor/lock.h"
+#include "hypervisor/module.h"
 #include "hypervisor/refusal.h"
 #include <xen/event_channel.h>
 
@@ -106,11 +107,30 @@ enum refusal event_set_priority(struct domain *d, evtchn_port_t port, unsigned p
 // of ports is used up: then call again with `resuming`.
 enum refusal event_reset(struct domain *d, bool resuming, unsigned budget);
 
-// --- queues: of fifo.c. The frames are own ones; they stay referenced and writable until the reset.
-// The control block of a vcpu, at `offset` in the frame; the first one turns to queues.
-enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset);
-// Words for the next 1024 ports.
-enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn);
+// --- queues: the FIFO ABI, a module (fifo.c). Without it a domain has two levels for ever.
+struct event_queues {
+    // The frames are own ones; they stay referenced and writable until the reset. The control block of a vcpu, at
+    // `offset` in the frame; the first one turns to queues.
+    enum refusal (*init_control)(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset);
+    // Words for the next 1024 ports.
+    enum refusal (*expand_array)(struct domain *d, mfn_t mfn);
+    // The rest is for event/, of a domain with queues. As event_port_*() of port.h; `is_linked`: the guest has not
+    // yet taken the port off its queue.
+    void (*set_pending)(struct domain *d, evtchn_port_t number, struct event_port *port);
+    void (*clear_pending)(struct event_fifo *fifo, evtchn_port_t number);
+    bool (*is_pending)(const struct event_fifo *fifo, evtchn_port_t number);
+    bool (*is_linked)(const struct event_fifo *fifo, evtchn_port_t number);
+    void (*unmask)(struct domain *d, evtchn_port_t number, struct event_port *port);
+    // Give the guest's frames back; no port is in use, no lock is held.
+    void (*free)(struct event_fifo *fifo);
+};
+MODULE_KIND(event_queues);
+
+// NULL: there is no such module.
+static inline const struct event_queues *event_queues(void)
+{
+    return module_only(event_queues);
+}
 
 // --- for the hypervisor; callable from interrupts, with no lock of LOCK_EVENT_PORT's rank or later held
 void event_raise_virq(struct vcpu *v, unsigned virq);          // at this vcpu

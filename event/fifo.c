@@ -171,7 +171,7 @@ static bool save(struct event_fifo *fifo, evtchn_port_t number, struct event_por
     return is_missing;
 }
 
-void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
+static void fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
     struct event_fifo *fifo = d->events.fifo;
     struct vcpu *v = d->vcpu[__atomic_load_n(&port->vcpu, __ATOMIC_RELAXED)]; // like the priority
@@ -192,16 +192,16 @@ void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event
         sched_poll_notify(d, number);
 }
 
-void event_fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port)
+static void fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port)
 {
     struct event_fifo *fifo = d->events.fifo;
     event_word_t *word = word_of(fifo, number);
 
     if (word && __atomic_fetch_and(word, ~MASKED, __ATOMIC_SEQ_CST) & PENDING)
-        event_fifo_set_pending(d, number, port); // it became pending while masked
+        fifo_set_pending(d, number, port); // it became pending while masked
 }
 
-void event_fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number)
+static void fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number)
 {
     event_word_t *word = word_of(fifo, number);
 
@@ -209,12 +209,12 @@ void event_fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number)
         __atomic_fetch_and(word, ~PENDING, __ATOMIC_SEQ_CST);
 }
 
-bool event_fifo_is_pending(const struct event_fifo *fifo, evtchn_port_t number)
+static bool fifo_is_pending(const struct event_fifo *fifo, evtchn_port_t number)
 {
     return has_bits(word_of(fifo, number), PENDING);
 }
 
-bool event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number)
+static bool fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number)
 {
     return has_bits(word_of(fifo, number), LINKED);
 }
@@ -287,7 +287,7 @@ static enum refusal add_block(struct domain *d, unsigned vcpu, void *block,
     return r;
 }
 
-enum refusal event_fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset)
+static enum refusal fifo_init_control(struct domain *d, unsigned vcpu, mfn_t mfn, unsigned offset)
 {
     if (!domain_vcpu(d, vcpu))
         return REFUSE_NO_VCPU;
@@ -329,12 +329,12 @@ static void deliver_saved(struct domain *d, evtchn_port_t number)
             continue;
         uint64_t flags = event_port_lock(port);
         port->is_saved = false;
-        event_fifo_set_pending(d, number, port);
+        fifo_set_pending(d, number, port);
         event_port_unlock(port, flags);
     }
 }
 
-enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn)
+static enum refusal fifo_expand_array(struct domain *d, mfn_t mfn)
 {
     if (!__atomic_load_n(&d->events.fifo, __ATOMIC_RELAXED))
         return REFUSE_EVENT_NO_CONTROL;
@@ -358,32 +358,23 @@ enum refusal event_fifo_expand_array(struct domain *d, mfn_t mfn)
     return r;
 }
 
-enum refusal event_set_priority(struct domain *d, evtchn_port_t number, unsigned priority)
+static void fifo_free(struct event_fifo *fifo)
 {
-    enum refusal r = REFUSE_NONE;
-    struct event_port *port = event_port_get(d, number);
-    if (!port)
-        return REFUSE_EVENT_BAD_PORT;
-    uint64_t flags = event_port_lock(port);
-    if (!__atomic_load_n(&d->events.fifo, __ATOMIC_RELAXED))
-        r = REFUSE_EVENT_NO_PRIORITY;
-    else if (port->state == EVENT_FREE)
-        r = REFUSE_EVENT_CLOSED;
-    else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
-        r = REFUSE_BAD_ARGUMENT;
-    else // what is in a queue stays there
-        __atomic_store_n(&port->priority, (uint8_t)priority, __ATOMIC_RELAXED);
-    event_port_unlock(port, flags);
-    return r;
-}
-
-void event_fifo_free(struct event_fifo *fifo)
-{
-    if (!fifo)
-        return;
     for (unsigned i = 0; i < ARRAY_PAGES; i++)
         page_release(fifo->page[i]);
     for (unsigned i = 0; i < DOMAIN_MAX_VCPUS; i++)
         page_release(fifo->block[i]);
     page_free(fifo, 0);
 }
+
+static const struct event_queues queues = {
+    .init_control = fifo_init_control,
+    .expand_array = fifo_expand_array,
+    .set_pending = fifo_set_pending,
+    .clear_pending = fifo_clear_pending,
+    .is_pending = fifo_is_pending,
+    .is_linked = fifo_is_linked,
+    .unmask = fifo_unmask,
+    .free = fifo_free,
+};
+MODULE_PART(event_queues, queues);

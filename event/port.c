@@ -87,7 +87,7 @@ static enum refusal find_free(struct domain *d, evtchn_port_t *number, unsigned 
         if (!found)
             e->first_free = n;
         found = true;
-        if (!e->fifo || !event_fifo_is_linked(e->fifo, n))
+        if (!event_port_is_linked(d, n))
             return REFUSE_NONE;
     }
     return REFUSE_EVENT_NO_PORT;

@@ -60,14 +60,7 @@ void event_port_clear_pending(struct domain *d, evtchn_port_t number);
 bool event_port_is_pending(const struct domain *d, evtchn_port_t number);
 bool event_two_level_is_pending(const struct domain *d, evtchn_port_t number);
 
-// The same four steps in the words of `fifo`; `is_linked`: the guest has not yet taken it off its queue.
-struct event_fifo;
-void event_fifo_set_pending(struct domain *d, evtchn_port_t number, struct event_port *port);
-void event_fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t number);
-bool event_fifo_is_pending(const struct event_fifo *fifo, evtchn_port_t number);
-bool event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number);
-void event_fifo_unmask(struct domain *d, evtchn_port_t number, struct event_port *port);
-// Give the guest's frames back; no port is in use, no lock is held. NULL is allowed.
-void event_fifo_free(struct event_fifo *fifo);
+// A port without a state may still stand in a queue of the guest. With LOCK_EVENT held.
+bool event_port_is_linked(const struct domain *d, evtchn_port_t number);
 
 extern const struct event_pirq_hooks *event_pirq_hooks; // NULL: there are no physical interrupts

@@ -72,10 +72,15 @@ struct subop {
 long subop_run(struct hypercall *c, const struct subop *table, size_t count, uint32_t command,
                uint64_t guest_pointer);
 
-// Shared by the files of paravane_op: see check_frames.c.
-long paravane_op_check_frames(struct hypercall *c, void *argument);
+// Handlers in modules (hypervisor/modules.mk): without the file their rows are empty, so that their calls do not
+// exist.
+#define IN_MODULE __attribute__((weak))
+IN_MODULE hypercall_handler hypercall_xenoprof_op, hypercall_hvm_op, hypercall_kexec_op,
+    hypercall_dm_op, hypercall_arch_1;
+IN_MODULE long paravane_op_check_frames(struct hypercall *c, void *argument);
+IN_MODULE long paravane_op_longest_call(struct hypercall *c, void *argument);
 
-// --- See longest_call.c. Only in builds with TIMED=1.
+// --- See longest_call.c, a module. Only in builds with TIMED=1.
 
 #ifdef TIMED
 #define CALLS_ARE_TIMED true
@@ -89,5 +94,3 @@ void longest_call_leave(const struct hypercall *outer);
 
 // The running call has looked for pending work.
 void longest_call_check(void);
-
-long paravane_op_longest_call(struct hypercall *c, void *argument);

@@ -10,6 +10,7 @@
 // It goes on over many rounds of the call, whose third argument says where; what does not fit to the work
 // under way, begun by another caller maybe, begins anew. domctl_lock guards all of it.
 #include "hypercalls/domctl.h"
+#include "hypercalls/paravane_tests.h"
 #include "hypervisor/page_alloc.h"
 #include "hypervisor/page_entry.h"
 

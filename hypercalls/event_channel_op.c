@@ -89,15 +89,22 @@ static long op_reset(struct hypercall *c, void *argument)
 static long op_init_control(struct hypercall *c, void *argument)
 {
     struct evtchn_init_control *op = argument;
+    const struct event_queues *queues = event_queues();
+
+    if (!queues)
+        return refuse(c, REFUSE_NO_SUBOP, 0);
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
-    return refuse(c, event_fifo_init_control(c->domain, op->vcpu, MFN(op->control_gfn), op->offset),
+    return refuse(c, queues->init_control(c->domain, op->vcpu, MFN(op->control_gfn), op->offset),
                   0);
 }
 
 static long op_expand_array(struct hypercall *c, void *argument)
 {
     struct evtchn_expand_array *op = argument;
-    return refuse(c, event_fifo_expand_array(c->domain, MFN(op->array_gfn)), 0);
+    const struct event_queues *queues = event_queues();
+
+    return refuse(c, queues ? queues->expand_array(c->domain, MFN(op->array_gfn)) : REFUSE_NO_SUBOP,
+                  0);
 }
 
 static long op_set_priority(struct hypercall *c, void *argument)

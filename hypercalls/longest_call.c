@@ -4,6 +4,7 @@
 // CPUs note what they find without a lock: the figures are exact on one CPU, which is where cycles count
 // instructions.
 #include "hypercalls/call.h"
+#include "hypercalls/paravane_tests.h"
 
 static struct {
     const struct hypercall *call; // running, NULL: none

@@ -57,8 +57,7 @@ static inline long memory_op_continue(struct hypercall *c, uint64_t extent)
     return CALL_CONTINUE;
 }
 
-unsigned memory_order_max(const struct domain *d); // what the domain may ask for in one extent
-unsigned memory_address_bits(unsigned flags);      // of XENMEMF_* flags; 64: no limit
+unsigned memory_address_bits(unsigned flags); // of XENMEMF_* flags; 64: no limit
 enum refusal memory_node_check(const struct domain *caller,
                                unsigned flags); // BAD_ARGUMENT, NO_MEMORY
 

@@ -11,7 +11,8 @@
 #define ORDER_MAX_GUEST 9
 #define ORDER_MAX_CONTROL 10 // clearing more takes too long for one step
 
-unsigned memory_order_max(const struct domain *d)
+// What the domain may ask for in one extent.
+static unsigned memory_order_max(const struct domain *d)
 {
     return d->is_privileged ? ORDER_MAX_CONTROL : ORDER_MAX_GUEST;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // paravane_op (hypercalls/paravane.h): the refusal ring and the exit reason of a domain.
 #include "hypercalls/call.h"
+#include "hypercalls/paravane_tests.h"
 
 static void record_describe(const struct refusal_record *from, uint64_t count,
                             struct paravane_refusal *to)

@@ -60,7 +60,7 @@ unsigned apic_id(void)
     return is_x2apic ? id : id >> 24;
 }
 
-void apic_eoi(void)
+static void apic_eoi(void)
 {
     apic_write(APIC_EOI, 0);
 }

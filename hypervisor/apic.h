@@ -8,7 +8,6 @@
 void apic_init(void);       // boot CPU: find, map, enable; mask the 8259s
 void apic_init_local(void); // each CPU: enable, timer vector, spurious vector
 unsigned apic_id(void);     // of the running CPU
-void apic_eoi(void);
 
 // To one CPU: the fixed interrupt of a vector, or one of these, APIC_STARTUP with the number of a page.
 #define APIC_NMI 0x400u

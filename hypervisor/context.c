@@ -42,7 +42,7 @@ void vcpu_save_segments(struct vcpu *v)
     *gs_base_active(t, !v->in_kernel) = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
-void selectors_save(struct cpu_user_regs *regs)
+static void selectors_save(struct cpu_user_regs *regs)
 {
     regs->ds = read_ds();
     regs->es = read_es();

@@ -20,9 +20,6 @@ void context_start_idle(void) __attribute__((noreturn));
 // Change between guest kernel and guest user mode: root and GS bases. The running vcpu only.
 void toggle_guest_mode(struct vcpu *v);
 
-// Read the selectors back from the CPU.
-void selectors_save(struct cpu_user_regs *regs);
-
 // Read the segment bases back from the CPU into v->traps. The running vcpu only.
 void vcpu_save_segments(struct vcpu *v);
 

@@ -39,7 +39,7 @@ struct cpu {
 
     struct descriptor_pointer gdt; // for the window, limit of the reserved part
     struct tss *tss;               // in the window
-    uint64_t *window_ptes;         // the CPU_WINDOW_PAGES entries of this CPU
+    uint64_t *window_ptes;         // the entries of this CPU's window
 
     uint8_t locks_held[LOCK_RANK_COUNT]; // by rank, debug builds
 

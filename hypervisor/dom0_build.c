@@ -347,9 +347,9 @@ static void create_domain(struct builder *b)
 
 // --- modules
 
-static void unpack_kernel(struct builder *b)
+static void unpack_kernel(struct builder *b, const struct kernel_packing *packing)
 {
-    uint64_t bytes = gzip_contents_size(b->kernel, b->kernel_bytes);
+    uint64_t bytes = packing->contents_size(b->kernel, b->kernel_bytes);
 
     while (PAGE_SIZE << b->unpacked_order < bytes)
         b->unpacked_order++;
@@ -357,7 +357,7 @@ static void unpack_kernel(struct builder *b)
         b->unpacked = page_alloc(b->unpacked_order);
     if (!b->unpacked)
         panic("dom0: no memory for a kernel of %lu KiB, unpacked", bytes >> 10);
-    const char *wrong = gzip_unpack(b->unpacked, bytes, b->kernel, b->kernel_bytes);
+    const char *wrong = packing->unpack(b->unpacked, bytes, b->kernel, b->kernel_bytes);
     if (wrong)
         panic("dom0: %s", wrong);
     b->kernel = b->unpacked;
@@ -374,8 +374,8 @@ static void choose_modules(struct builder *b)
     const struct boot_module *kernel = &boot_info.module[0];
     b->kernel = maddr_to_virt(MADDR(kernel->start));
     b->kernel_bytes = kernel->bytes;
-    if (gzip_is_packed(b->kernel, b->kernel_bytes))
-        unpack_kernel(b);
+    for_each_part(kernel_packing, packing) if ((*packing)->is_packed(b->kernel, b->kernel_bytes))
+        unpack_kernel(b, *packing);
     ucode += ucode < 0 ? count : 0;
     if (ucode > 0 && ucode < count)
         log_info("module %d is a microcode update, which is left to the firmware", ucode);

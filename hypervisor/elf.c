@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The ELF loader's reading half. See elf.h.
 //
-// Notes stand in PT_NOTE segments or, where there is none with Xen's, in SHT_NOTE sections. Kernels older than
-// notes have a section __xen_guest in their place, with a text of KEY=VALUE between commas. Every offset and length is checked against the file before it is used; sums are checked for wrapping.
+// Notes stand in PT_NOTE segments or, where there is none with Xen's, in SHT_NOTE sections. Every offset and
+// length is checked against the file before it is used; sums are checked for wrapping.
 #include "hypervisor/elf.h"
 #include "hypervisor/layout.h"
 #include "hypervisor/string.h"
@@ -118,7 +118,7 @@ static void note_features(struct elf_image *image, const char *s, uint32_t bytes
     }
 }
 
-static void note_apply(struct elf_image *image, uint32_t type, const uint8_t *value, uint32_t bytes)
+void elf_note_apply(struct elf_image *image, uint32_t type, const uint8_t *value, uint32_t bytes)
 {
     uint64_t *const numbers[] = {
         [XEN_ELFNOTE_ENTRY] = &image->entry,
@@ -160,7 +160,7 @@ static unsigned notes_walk(struct elf_image *image, uint64_t offset, uint64_t by
         if (name_room + note.value_bytes > (uint64_t)(end - p))
             break;
         if (note.name_bytes == 4 && !memcmp(p, "Xen", 4)) {
-            note_apply(image, note.type, p + name_room, note.value_bytes);
+            elf_note_apply(image, note.type, p + name_room, note.value_bytes);
             found++;
         }
         p += MIN(name_room + value_room, (uint64_t)(end - p));
@@ -168,91 +168,29 @@ static unsigned notes_walk(struct elf_image *image, uint64_t offset, uint64_t by
     return found;
 }
 
-// Decimal, or hexadecimal behind 0x; what follows is ignored.
-static uint64_t text_number(const char *s, const char *end)
+static bool has_name(const struct elf_image *image, const struct elf_section_header *names,
+                     const struct elf_section_header *sh, const char *name)
 {
-    unsigned base = end - s > 2 && s[0] == '0' && (s[1] | 0x20) == 'x' ? 16 : 10;
-    uint64_t n = 0;
+    size_t bytes = strlen(name) + 1;
 
-    for (s += base == 16 ? 2 : 0; s < end; s++) {
-        unsigned digit = *s <= '9' ? (unsigned)(*s - '0') : (unsigned)((*s | 0x20) - 'a' + 10);
-        if (digit >= base)
-            break;
-        n = n * base + digit;
-    }
-    return n;
+    return sh->name < names->size && names->size - sh->name >= bytes &&
+           memcmp(image->data + names->offset + sh->name, name, bytes) == 0;
 }
 
-// One KEY=VALUE of __xen_guest is the note of the same meaning.
-static void guest_key_apply(struct elf_image *image, const char *key, const char *end)
-{
-    static const struct {
-        const char *key;
-        uint32_t type;
-        bool is_number;
-    } keys[] = {
-        {"XEN_VER",          XEN_ELFNOTE_XEN_VERSION,    false},
-        {"FEATURES",         XEN_ELFNOTE_FEATURES,       false},
-        {"VIRT_BASE",        XEN_ELFNOTE_VIRT_BASE,      true },
-        {"VIRT_ENTRY",       XEN_ELFNOTE_ENTRY,          true },
-        {"ELF_PADDR_OFFSET", XEN_ELFNOTE_PADDR_OFFSET,   true },
-        {"HYPERCALL_PAGE",   XEN_ELFNOTE_HYPERCALL_PAGE, true },
-        {"BSD_SYMTAB",       XEN_ELFNOTE_BSD_SYMTAB,     false},
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        size_t length = strlen(keys[i].key);
-        const char *value = key + length;
-        if ((size_t)(end - key) < length || memcmp(key, keys[i].key, length) ||
-            (value < end && *value != '='))
-            continue;
-        value += value < end;
-        uint64_t number = text_number(value, end);
-        if (keys[i].is_number)
-            note_apply(image, keys[i].type, (const uint8_t *)&number, sizeof(number));
-        else if (keys[i].type == XEN_ELFNOTE_BSD_SYMTAB)
-            image->wants_symtab = true; // whatever its value
-        else
-            note_apply(image, keys[i].type, (const uint8_t *)value, (uint32_t)(end - value));
-    }
-}
-
-static bool is_guest_section(const struct elf_image *image, const struct elf_section_header *names,
-                             const struct elf_section_header *sh)
-{
-    static const char name[] = "__xen_guest";
-
-    return sh->name < names->size && names->size - sh->name >= sizeof(name) &&
-           memcmp(image->data + names->offset + sh->name, name, sizeof(name)) == 0 &&
-           in_file(image, sh->offset, sh->size);
-}
-
-// False if there is no such section.
-static bool guest_section_read(struct elf_image *image)
+const char *elf_section(const struct elf_image *image, const char *name, size_t *bytes)
 {
     const struct elf_header *h = (const void *)image->data;
     struct elf_section_header names, sh;
-    unsigned i = 0;
 
     if (!read_section(image, h->shstrndx, &names) || !in_file(image, names.offset, names.size))
-        return false;
-    while (read_section(image, i, &sh) && !is_guest_section(image, &names, &sh))
-        i++;
-    if (!read_section(image, i, &sh))
-        return false;
-    image->paddr_offset = ELF_NO_ADDRESS;
-    const char *s = (const char *)image->data + sh.offset, *end = s + strnlen(s, sh.size);
-    for (const char *stop; s < end; s = stop + 1) {
-        for (stop = s; stop < end && *stop != ','; stop++)
-            ;
-        guest_key_apply(image, s, stop);
+        return NULL;
+    for (unsigned i = 0; read_section(image, i, &sh); i++) {
+        if (!has_name(image, &names, &sh, name) || !in_file(image, sh.offset, sh.size))
+            continue;
+        *bytes = sh.size;
+        return (const char *)image->data + sh.offset;
     }
-    // Linked at their addresses rather than at physical ones, and a page number.
-    if (image->paddr_offset == ELF_NO_ADDRESS)
-        image->paddr_offset = image->virt_base;
-    if (image->hypercall_page != ELF_NO_ADDRESS)
-        image->hypercall_page = image->virt_base + (image->hypercall_page << PAGE_SHIFT);
-    return true;
+    return NULL;
 }
 
 static const char *read_notes(struct elf_image *image)
@@ -269,7 +207,8 @@ static const char *read_notes(struct elf_image *image)
         if (sh.type == SHT_NOTE)
             found += notes_walk(image, sh.offset, sh.size);
     }
-    if (!found && !guest_section_read(image))
+    for_each_part(kernel_description, part) found += !found && (*part)->read(image);
+    if (!found)
         return "the kernel has no Xen notes";
     if (image->is_other_version)
         return "the kernel is for another version of the Xen interface";

@@ -4,6 +4,7 @@
 // Pure: looks only at the bytes given, trusts none of them, builds on the host.
 #pragma once
 
+#include "hypervisor/module.h"
 #include "hypervisor/types.h"
 
 #define ELF_NO_ADDRESS UINT64_MAX
@@ -38,11 +39,11 @@ struct elf_image {
     uint64_t start, end;
 };
 
-// NULL on success, else what is wrong with the file, for people.
 // May INIT_P2M's list of `bytes` lie where the kernel wants it, beside what is mapped at [start, end)? On
 // whole pages, in the guest's part of the addresses, without wrapping around them.
 bool elf_p2m_fits(const struct elf_image *image, uint64_t bytes, uint64_t start, uint64_t end);
 
+// NULL on success, else what is wrong with the file, for people.
 const char *elf_parse(struct elf_image *image, const void *data, size_t size);
 
 // One loadable piece: `file_bytes` from `source`, then zeroes up to `memory_bytes`, at linear
@@ -54,3 +55,13 @@ struct elf_piece {
 
 // Piece number `index` of a parsed image, those of the symbol table last; false behind the last.
 bool elf_piece(const struct elf_image *image, unsigned index, struct elf_piece *piece);
+
+// --- for modules that know another way in which a kernel describes itself, asked when it has no notes
+struct kernel_description {
+    bool (*read)(struct elf_image *image); // false: not described so
+};
+MODULE_KIND(kernel_description);
+// The contents of the first section of that name; NULL without.
+const char *elf_section(const struct elf_image *image, const char *name, size_t *bytes);
+// One fact about the kernel, as the note of this type (XEN_ELFNOTE_*) has it.
+void elf_note_apply(struct elf_image *image, uint32_t type, const uint8_t *value, uint32_t bytes);

@@ -321,3 +321,6 @@ const char *gzip_unpack(void *to, size_t room, const void *file, size_t size)
         return "the packed file is damaged: its checksum is wrong";
     return NULL;
 }
+
+static const struct kernel_packing packing = {gzip_is_packed, gzip_contents_size, gzip_unpack};
+MODULE_PART(kernel_packing, packing);

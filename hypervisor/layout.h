@@ -32,7 +32,6 @@
 #define CPU_WINDOW_LDT_PAGE 16
 #define CPU_WINDOW_STACK_PAGE 32
 #define CPU_WINDOW_TSS_PAGE 40
-#define CPU_WINDOW_PAGES 41
 
 // The stack area: pages 0..3 are the IST stacks, page 4 an unmapped guard, 5..7 the main stack.
 #define CPU_STACK_SIZE 0x8000

@@ -20,7 +20,6 @@
 #define CR4_OSFXSR 0x00000200
 #define CR4_OSXMMEXCPT 0x00000400
 #define CR4_FSGSBASE 0x00010000
-#define CR4_PCIDE 0x00020000
 #define CR4_OSXSAVE 0x00040000
 #define CR4_SMEP 0x00100000
 #define CR4_SMAP 0x00200000
@@ -66,7 +65,7 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
 
-// Page-table entry bits. PTE_PSE_PAT applies to 2 MiB and 1 GiB entries.
+// Page-table entry bits.
 #define PTE_PRESENT 0x001
 #define PTE_RW 0x002
 #define PTE_USER 0x004
@@ -78,7 +77,6 @@
 #define PTE_PSE 0x080
 #define PTE_GLOBAL 0x100
 #define PTE_AVAIL 0xe00
-#define PTE_PSE_PAT 0x1000
 #define PTE_NX 0x8000000000000000
 #define PTE_ADDRESS 0x000ffffffffff000
 

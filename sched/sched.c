@@ -41,7 +41,7 @@ static inline bool is_idle_vcpu(const struct sched_cpu *c, const struct vcpu *v)
     return v == c->idle;
 }
 
-uint64_t sched_online_cpus(void)
+static uint64_t sched_online_cpus(void)
 {
     return __atomic_load_n(&sched_online_mask, __ATOMIC_RELAXED);
 }

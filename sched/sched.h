@@ -94,7 +94,6 @@ void sched_context_saved(struct vcpu *prev); // prev's state is all in memory
 // --- parameters (domctl). REFUSE_BAD_ARGUMENT.
 enum refusal sched_set_affinity(struct vcpu *v, uint64_t hard, uint64_t soft);
 enum refusal sched_set_weight_cap(struct domain *d, unsigned weight, unsigned cap);
-uint64_t sched_online_cpus(void);
 
 // --- time used, including the turn that runs now
 uint64_t sched_cpu_time(struct vcpu *v, uint64_t now);

@@ -8,6 +8,7 @@ import csource
 
 XEN = "/usr/include/xen"
 OWN_HEADER = "hypercalls/paravane.h"
+TESTS_HEADER = "hypercalls/paravane_tests.h"  # of the same call
 # Named in the document without a text: the shells say them of every call.
 AUTOMATIC = {"NO_HYPERCALL", "NO_SUBOP", "NOT_PRIVILEGED", "BAD_POINTER"}
 
@@ -15,6 +16,13 @@ AUTOMATIC = {"NO_HYPERCALL", "NO_SUBOP", "NOT_PRIVILEGED", "BAD_POINTER"}
 def read(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def read_header(header):
+    """The text of a call's header, one of Xen's or ours."""
+    if header == OWN_HEADER:
+        return read(OWN_HEADER) + read(TESTS_HEADER)
+    return read(f"/usr/include/{header}" if header.startswith("xen/") else header)
 
 
 def rows():
@@ -45,7 +53,7 @@ def grant_statuses():
 def header_numbers():
     """{constant: number} of all plain numbers that the headers define."""
     numbers = {}
-    for path in [*sorted(glob.glob(f"{XEN}/*.h")), f"{XEN}/hvm/hvm_op.h", f"{XEN}/arch-x86/xen-mca.h", OWN_HEADER]:
+    for path in [*sorted(glob.glob(f"{XEN}/*.h")), f"{XEN}/hvm/hvm_op.h", f"{XEN}/arch-x86/xen-mca.h", OWN_HEADER, TESTS_HEADER]:
         for name, value in re.findall(r"^#\s*define\s+(\w+)\s+\(?(0x[0-9a-fA-F]+|\d+)[UuLl]*\)?\s*(?:/[/*].*)?$",
                                       read(path), re.M):
             numbers.setdefault(name, int(value, 0))
@@ -67,7 +75,7 @@ def is_command(prefix, constant, header):
     """Commands are those that the call's own header writes in the way of their family: sysctl, domctl and
     most others in small letters, mmuext_op in capitals."""
     rest = constant[len(prefix):]
-    if not re.search(rf"\b{constant}\b", read(f"/usr/include/{header}" if header.startswith("xen/") else header)):
+    if not re.search(rf"\b{constant}\b", read_header(header)):
         return False
     if rest.startswith(("SCHEDOP", "resource_", "CDF", "GRANT", "INTERFACE")) or rest[:1] == "_":
         return False
@@ -96,8 +104,7 @@ def union_member(header, subop):
 
 def struct_fields(header, struct):
     """[(type, name, direction)] of a structure without nested ones; the header's comments say the direction."""
-    path = f"/usr/include/{header}" if header.startswith("xen/") else header
-    match = re.search(rf"^{struct} \{{\n(.*?)^\}}", read(path), re.S | re.M) if struct else None
+    match = re.search(rf"^{struct} \{{\n(.*?)^\}}", read_header(header), re.S | re.M) if struct else None
     if not match or "{" in match.group(1):
         return []
     fields, direction = [], ""

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "hypercalls/paravane_tests.h"
+
 #define HYPERCALLS 96U
 #define LONG_CYCLES 50000UL // worth a line
 

@@ -17,6 +17,7 @@
 #include <xen/version.h>
 #include <xen/xenoprof.h>
 
+#include "hypercalls/paravane_tests.h"
 #include "pvguest/start.h"
 
 // A remote function that needs nothing, and the case that has the peer call it.

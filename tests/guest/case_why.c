@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xen/version.h>
 
+#include "hypercalls/paravane_tests.h"
+
 #define RECORDS 64
 
 static struct paravane_refusal records[RECORDS];

@@ -4,7 +4,7 @@
 
 HARNESSES := decode elf gzip guest_image xl_config xl_oracle xenstore
 HARNESS_decode := tests/unit/decode_oracle.c hypervisor/decode.c
-HARNESS_elf := tests/libfuzzer/elf_seed.c hypervisor/elf.c
+HARNESS_elf := tests/libfuzzer/elf_seed.c hypervisor/elf.c hypervisor/elf_guest_section.c
 HARNESS_gzip := hypervisor/gzip.c
 HARNESS_guest_image := tests/libfuzzer/elf_seed.c dom0/guest_image.c
 HARNESS_xl_config := $(wildcard tools/xl/*.c)

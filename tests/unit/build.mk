@@ -15,7 +15,7 @@ UNIT_xenstore_bounds_SRCS := tests/unit/test_xenstore_bounds.c $(STORE_SRCS)
 UNIT_xenstore_bounds_LIBS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 UNIT_TESTS += elf access
-UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c
+UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c hypervisor/elf_guest_section.c
 UNIT_access_SRCS := tests/unit/test_access.c hypervisor/access.c tests/unit/host/host.c
 UNIT_elf_CFLAGS := -Itests/unit/host
 UNIT_access_CFLAGS := -Itests/unit/host
@@ -107,7 +107,7 @@ UNIT_fifo_race_LIBS := -lpthread
 UNIT_TESTS += event_race
 UNIT_event_race_SRCS := tests/unit/test_event_race.c tests/unit/fifo_guest.c $(EVENT_SRCS)
 UNIT_event_race_CFLAGS := -Itests/unit/host -DHOST_PER_THREAD=_Thread_local
-UNIT_event_race_LIBS := -lpthread -Wl,--wrap=event_fifo_is_linked
+UNIT_event_race_LIBS := -lpthread -Wl,--wrap=event_port_is_linked
 SCHED_SRCS := tests/unit/sched_fixture.c sched/sched.c sched/credit.c sched/wait.c \
 	hypervisor/timer.c $(CORES_HOST)
 UNIT_sched_SRCS := tests/unit/test_sched.c $(SCHED_SRCS)

@@ -60,12 +60,12 @@ event_word_t *fifo_word(const struct domain *d, evtchn_port_t port)
 
 enum refusal fifo_add_block(struct domain *d, unsigned vcpu)
 {
-    return event_fifo_init_control(d, vcpu, fifo_frame_of(d, vcpu), 64);
+    return event_queues()->init_control(d, vcpu, fifo_frame_of(d, vcpu), 64);
 }
 
 enum refusal fifo_add_page(struct domain *d, unsigned n)
 {
-    return event_fifo_expand_array(d, fifo_frame_of(d, FIRST_PAGE + n));
+    return event_queues()->expand_array(d, fifo_frame_of(d, FIRST_PAGE + n));
 }
 
 struct domain *fifo_make_queues(domid_t id, unsigned vcpus, unsigned pages)

@@ -301,16 +301,16 @@ static void ports_share_no_lock(void)
 // nobody waits who has to do with the domain that it connects to.
 static struct domain *left_alone;
 static unsigned looks;
-bool __real_event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number);
-bool __wrap_event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number);
+bool __real_event_port_is_linked(const struct domain *d, evtchn_port_t number);
+bool __wrap_event_port_is_linked(const struct domain *d, evtchn_port_t number);
 
-bool __wrap_event_fifo_is_linked(const struct event_fifo *fifo, evtchn_port_t number)
+bool __wrap_event_port_is_linked(const struct domain *d, evtchn_port_t number)
 {
     if (left_alone) {
         looks++;
         CU_ASSERT_FALSE(spin_is_locked(&left_alone->events.lock));
     }
-    return __real_event_fifo_is_linked(fifo, number);
+    return __real_event_port_is_linked(d, number);
 }
 
 static void search_holds_nothing_of_the_remote(void)

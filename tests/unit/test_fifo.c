@@ -35,16 +35,17 @@ static void setting_up(void)
     CU_ASSERT_EQUAL(fifo_add_page(d, 0), REFUSE_EVENT_NO_CONTROL);
     CU_ASSERT_EQUAL(event_set_priority(d, port, 3), REFUSE_EVENT_NO_PRIORITY);
     CU_ASSERT_EQUAL(event_set_priority(d, 9999, 3), REFUSE_EVENT_BAD_PORT);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 2, fifo_frame_of(d, 0), 0), REFUSE_NO_VCPU);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, fifo_frame_of(d, 0), 4), REFUSE_EVENT_BAD_BLOCK);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, fifo_frame_of(d, 0), PAGE_SIZE - 64),
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 2, fifo_frame_of(d, 0), 0), REFUSE_NO_VCPU);
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, fifo_frame_of(d, 0), 4),
                     REFUSE_EVENT_BAD_BLOCK);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, fifo_frame_of(d, 0), ~7u),
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, fifo_frame_of(d, 0), PAGE_SIZE - 64),
                     REFUSE_EVENT_BAD_BLOCK);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, fifo_frame_of(other, 0), 0),
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, fifo_frame_of(d, 0), ~7u),
+                    REFUSE_EVENT_BAD_BLOCK);
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, fifo_frame_of(other, 0), 0),
                     REFUSE_FRAME_NOT_OWNED);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, MFN(4095), 0), REFUSE_FRAME_NOT_RAM);
-    CU_ASSERT_EQUAL(event_fifo_init_control(d, 0, MFN(~0ull), 0), REFUSE_FRAME_NOT_RAM);
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, MFN(4095), 0), REFUSE_FRAME_NOT_RAM);
+    CU_ASSERT_EQUAL(event_queues()->init_control(d, 0, MFN(~0ull), 0), REFUSE_FRAME_NOT_RAM);
     host_no_pages = true;
     CU_ASSERT_EQUAL(fifo_add_block(d, 0), REFUSE_NO_MEMORY);
     host_no_pages = false;
@@ -59,7 +60,8 @@ static void setting_up(void)
     CU_ASSERT_EQUAL(fifo_add_block(d, 1), REFUSE_EVENT_BLOCK_SET);
     CU_ASSERT_EQUAL(fifo_add_block(d, 0), REFUSE_NONE);
     host_no_pages = false;
-    CU_ASSERT_EQUAL(event_fifo_expand_array(d, fifo_frame_of(other, 0)), REFUSE_FRAME_NOT_OWNED);
+    CU_ASSERT_EQUAL(event_queues()->expand_array(d, fifo_frame_of(other, 0)),
+                    REFUSE_FRAME_NOT_OWNED);
     for (unsigned i = 0; i < ALL_PAGES; i++)
         CU_ASSERT_EQUAL(fifo_add_page(d, i), REFUSE_NONE);
     CU_ASSERT_EQUAL(fifo_add_page(d, 0), REFUSE_EVENT_ARRAY_FULL);
