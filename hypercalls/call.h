@@ -76,7 +76,7 @@ long subop_run(struct hypercall *c, const struct subop *table, size_t count, uin
 // exist.
 #define IN_MODULE __attribute__((weak))
 IN_MODULE hypercall_handler hypercall_xenoprof_op, hypercall_hvm_op, hypercall_kexec_op,
-    hypercall_dm_op, hypercall_arch_1;
+    hypercall_dm_op, hypercall_arch_1, hypercall_xenpmu_op;
 IN_MODULE long paravane_op_check_frames(struct hypercall *c, void *argument);
 IN_MODULE long paravane_op_longest_call(struct hypercall *c, void *argument);
 

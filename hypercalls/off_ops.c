@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Calls of features that are off here: profiling, HVM guests, crash kernels, device models, shadow
-// tables. They answer what Xen answers on a machine, or for a PV domain, without the feature.
+// tables, counters of guests. They answer what Xen answers on a machine, or for a PV domain, without the feature.
 #include "hypercalls/call.h"
 #include "hypervisor/version.h"
 #include <xen/hvm/dm_op.h>
@@ -167,4 +167,12 @@ long hypercall_arch_1(struct hypercall *c)
 
     return refuse(
         c, guest_read(&op, c->arg[0], sizeof(op)) ? REFUSE_NOT_OFFERED : REFUSE_BAD_POINTER, 0);
+}
+
+// --- xenpmu_op: performance counters for guests, as by a Xen that was started without them
+
+long hypercall_xenpmu_op(struct hypercall *c)
+{
+    c->subop = (uint32_t)c->arg[0];
+    return refuse(c, REFUSE_NOT_OFFERED, 0);
 }

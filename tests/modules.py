@@ -12,7 +12,7 @@ QUEUES = ("before_set_up", "set_up_*", "odd_places", "array_refused", "pages_are
           "resets_under_senders", "words_that_change", "nothing_is_lost")
 CASES = {
     "fifo": [EVENTS + case for case in QUEUES] + ["pair_events/between_queues_and_levels"],
-    "off_ops": ["xenoprof_op/*", "hvm_op/*", "kexec_op/*", "dm_op/*", "arch_1/*", "pair_privilege/features_refused"],
+    "off_ops": ["xenoprof_op/*", "hvm_op/*", "kexec_op/*", "dm_op/*", "arch_1/*", "xenpmu_op/*", "pair_privilege/features_refused"],
     "check_frames": ["paravane_op/frames_are_counted_right", "paravane_op/others_are_not_told"],
     "longest_call": ["paravane_op/longest_stretches"],
 }
