@@ -190,7 +190,7 @@ FUNCTION exit_to_guest
     addq $REGS_rip, %rsp
     // A guest can make this fault; trap_from_hypervisor() knows the address. The fault's frame lies
     // below the IRET frame, which stays intact, and the registers are saved anew. To a 16-bit stack segment
-    // it loads SP alone: bits 16 to 31 remain ours, and tell no more than the number of the CPU (layout.h).
+    // it loads SP alone: the other bits remain ours, and tell no more than the number of the CPU (layout.h).
     .globl entry_iret_to_guest
     .hidden entry_iret_to_guest
 entry_iret_to_guest:

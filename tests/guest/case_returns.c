@@ -168,6 +168,62 @@ static void in_a_multicall(void)
     user_end();
 }
 
+// --- 16-bit stack segments
+
+#define DATA16_DPL3 0x0000f3000000ffffUL
+#define DATA16_ENTRY 5
+#define DATA16_SELECTOR (DATA16_ENTRY * 8 | RPL_USER)
+#define VISITS 64
+#define CPUS 2
+
+// 32-bit code. IRET loads SP alone; the other bits stay the hypervisor's, on Xen too. That they are the same each time
+// shows that they tell which CPU it was and nothing of what the hypervisor does.
+static void visit_16_bit_stack(struct user_frame frame)
+{
+    uint64_t seen[VISITS];
+    unsigned int different = 0;
+
+    for (unsigned int visit = 0; visit < VISITS; visit++) {
+        frame.rsp = 0x12345678 + visit * 0x10010UL;
+        EXPECT(user_visit(&frame, 0), PROBE_TRAP + 6);
+        EXPECT(probe_frame.rsp & 0xffff, frame.rsp & 0xffff);
+        seen[different] = probe_frame.rsp >> 16;
+        unsigned int i = 0;
+        while (seen[i] != seen[different])
+            i++;
+        different += i == different;
+        hypercall_sched_op(0, NULL);
+    }
+    EXPECT_TRUE(different <= CPUS);
+}
+
+static void into_a_16_bit_stack(void)
+{
+    struct user_frame frame = user_frame_at((uint64_t)user_do_syscall);
+    uint64_t *table = table_alloc();
+    unsigned long mfn = virt_to_mfn(table);
+
+    REQUIRE(table != NULL);
+    table[DATA16_ENTRY] = DATA16_DPL3;
+    EXPECT(page_set_readonly(table), 0);
+    EXPECT(hypercall_set_gdt(&mfn, 16), 0);
+    user_begin();
+    if (user_root_build() && user_root_use()) {
+        struct user_frame frame32 = user32_frame_at(user32_undefined);
+
+        frame32.ss = DATA16_SELECTOR;
+        visit_16_bit_stack(frame32);
+        frame.ss = DATA16_SELECTOR;
+        frame.rsp = 0x12345678; // 64-bit code has all of it
+        EXPECT(user_visit(&frame, 0), USER_SYSCALL);
+        EXPECT(user_saved.rsp, frame.rsp);
+    }
+    user_root_free();
+    user_end();
+    EXPECT(hypercall_set_gdt(NULL, 0), 0);
+    table_free(table);
+}
+
 // --- far returns
 
 void returns_far(void *arg);
@@ -208,6 +264,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(stack_pointers),
     REPORT_CASE(into_an_absent_table),
     REPORT_CASE(in_a_multicall),
+    REPORT_CASE(into_a_16_bit_stack),
     REPORT_CASE(far_return),
 };
 
