@@ -79,8 +79,8 @@ static enum refusal cpu_version(struct xenpf_pcpu_version *v)
     memcpy(v->vendor_id + 4, &r[3], 4);
     memcpy(v->vendor_id + 8, &r[2], 4);
     cpuid(1, 0, r);
-    v->family = (r[0] >> 8 & 0xf) + (r[0] >> 20 & 0xff);
-    v->model = (r[0] >> 4 & 0xf) | (r[0] >> 12 & 0xf0);
+    v->family = cpu_features.family;
+    v->model = cpu_features.model;
     v->stepping = r[0] & 0xf;
     return REFUSE_NONE;
 }

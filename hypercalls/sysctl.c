@@ -60,19 +60,13 @@ static uint32_t feature_word(unsigned i, struct vcpu *shown_to)
         {7,          1, C},
         {7,          1, D}
     };
-    uint32_t r[4];
 
     if (i >= ARRAY_SIZE(words)) // of model-specific registers
         return 0;
-    cpuid(words[i].leaf & 0x80000000, 0, r);
-    if (words[i].leaf > r[A])
-        return 0;
-    cpuid(words[i].leaf, words[i].subleaf, r);
-    if (shown_to) {
-        struct cpuid_result shown = cpuid_for_guest(shown_to, words[i].leaf, words[i].subleaf);
-        memcpy(r, &shown, sizeof(r));
-    }
-    return r[words[i].reg];
+    struct cpuid_result r = shown_to ? cpuid_for_guest(shown_to, words[i].leaf, words[i].subleaf)
+                                     : cpuid_of_machine(words[i].leaf, words[i].subleaf);
+    const uint32_t registers[] = {r.a, r.b, r.c, r.d};
+    return registers[words[i].reg];
 }
 
 static enum refusal feature_set(struct hypercall *c, struct xen_sysctl *op)

@@ -96,13 +96,14 @@ static inline struct cpu *cpu_get(unsigned id)
 }
 
 // What the CPU can do; the same on all CPUs (the boot CPU decides).
+enum cpu_vendor { VENDOR_AMD = 1, VENDOR_HYGON = 2, VENDOR_INTEL = 4, VENDOR_OTHER = 8 };
 struct cpu_features {
-    bool smep, smap, fsgsbase, xsave, tsc_deadline, invariant_tsc, rdtscp, is_amd;
+    bool smep, smap, fsgsbase, xsave, tsc_deadline, invariant_tsc, rdtscp, is_amd; // or Hygon
     bool sysenter;        // in long mode; elsewhere it is #UD
     uint64_t xcr0;        // what the hypervisor enables; 0 without XSAVE
     uint32_t xstate_size; // bytes of an XSAVE (or FXSAVE: 512) area for xcr0
     uint64_t cr4;         // our CR4 while a guest runs, without what belongs to the guest
-    unsigned phys_bits;
+    unsigned phys_bits, family, model, vendor; // of enum cpu_vendor
 };
 extern struct cpu_features cpu_features;
 

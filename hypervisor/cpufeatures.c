@@ -20,17 +20,22 @@ static bool bit(uint32_t word, unsigned n)
     return word >> n & 1;
 }
 
-// Which extended states we enable: x87, SSE, AVX, AVX-512. PKRU and others stay off.
+// Which extended states we enable: x87, SSE, and where there are instructions that use them AVX and AVX-512.
+// PKRU and others stay off.
 static void detect_xsave(void)
 {
     uint32_t r[4];
     cpu_features.xstate_size = FXSAVE_SIZE;
     if (!cpu_features.xsave)
         return;
+    cpuid(1, 0, r);
+    bool has_avx = bit(r[ECX], 28);
+    cpuid(7, 0, r);
+    bool has_avx512 = has_avx && bit(r[EBX], 16);
     cpuid(0xd, 0, r);
     uint64_t supported = (uint64_t)r[EDX] << 32 | r[EAX];
-    cpu_features.xcr0 = XCR0_X87 | XCR0_SSE | (supported & XCR0_AVX);
-    if ((supported & (XCR0_AVX | XCR0_AVX512)) == (XCR0_AVX | XCR0_AVX512))
+    cpu_features.xcr0 = XCR0_X87 | XCR0_SSE | (has_avx ? supported & XCR0_AVX : 0);
+    if (has_avx512 && (supported & XCR0_AVX512) == XCR0_AVX512)
         cpu_features.xcr0 |= XCR0_AVX512;
     write_cr4(read_cr4() | CR4_OSXSAVE);
     xsetbv(0, cpu_features.xcr0);
@@ -44,8 +49,14 @@ static void detect_standard(void)
     uint32_t r[4];
     cpuid(0, 0, r);
     uint32_t max_leaf = r[EAX];
-    f->is_amd = r[EBX] == 0x68747541 || r[EBX] == 0x6f677948; // "Auth", and their kin "Hygo"
+    f->vendor = r[EBX] == 0x68747541   ? VENDOR_AMD   // "Auth"
+                : r[EBX] == 0x6f677948 ? VENDOR_HYGON // "Hygo", its kin
+                : r[EBX] == 0x756e6547 ? VENDOR_INTEL // "Genu"
+                                       : VENDOR_OTHER;
+    f->is_amd = f->vendor & (VENDOR_AMD | VENDOR_HYGON);
     cpuid(1, 0, r);
+    f->family = (r[EAX] >> 8 & 0xf) + (r[EAX] >> 20 & 0xff);
+    f->model = (r[EAX] >> 4 & 0xf) | (r[EAX] >> 12 & 0xf0);
     if (!bit(r[EDX], 24) || !bit(r[EDX], 13) || !bit(r[EDX], 9) || !bit(r[EDX], 7))
         panic("the CPU lacks FXSAVE, global pages, a local APIC or machine checks");
     f->sysenter = bit(r[EDX], 11) && !f->is_amd;

@@ -2,129 +2,142 @@
 // Model-specific registers as a guest sees them. A list of what is there; all others are #GP, but that
 // a kernel without a #GP handler yet, which could only crash, reads an existing register as 0.
 //
-// The machine-check banks are there and empty: nothing that is written to them changes anything, and
+// The machine-check banks are there and empty: nothing that is written to them changes what happens, and
 // no error is ever reported through them. What can be read and written, and what cannot, is as on Xen.
 #include "hypervisor/emulate.h"
 #include "hypervisor/recover.h"
 #include "hypervisor/traps.h"
 #include "hypervisor/version.h"
 
-#define MSR_P5_MC_ADDR 0x0
-#define MSR_P5_MC_TYPE 0x1
+#define MSR_PLATFORM_ID 0x17
 #define MSR_MICROCODE 0x8b
-#define MSR_PLATFORM_INFO 0xce
-#define MSR_MPERF 0xe7
-#define MSR_APERF 0xe8
+#define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_MISC_FEATURES 0x140
-#define MSR_MCG_CAP 0x179
 #define MSR_MCG_STATUS 0x17a
-#define MSR_MCG_CTL 0x17b
 #define MSR_MISC_ENABLE 0x1a0
 #define MSR_MC0_CTL2 0x280
-#define MSR_PERF_CAPABILITIES 0x345
+#define MSR_MC1_CTL2 0x281
 #define MSR_MC0_CTL 0x400
+#define MSR_MC1_CTL 0x404 // CTL, STATUS, ADDR and MISC of each bank
+#define MSR_MC1_MISC 0x407
 #define MC_BANKS_OFFERED 2
-#define MC_BANKS_ACCEPTED 32
-#define MC_REGISTERS 4 // of a bank: CTL, STATUS, ADDR, MISC
-#define MSR_K7_EVNTSEL0 0xc0010000
-#define MSR_K7_PERFCTR3 0xc0010007
 #define MSR_K8_SYSCFG 0xc0010010
-#define MSR_K8_HWCR 0xc0010015
-#define MSR_K8_IORR_BASE0 0xc0010016
-#define MSR_K8_TOP_MEM1 0xc001001a
-#define MSR_K8_TOP_MEM2 0xc001001d
-#define MSR_K8_NB_CFG 0xc001001f
-#define MSR_K7_FID_VID_CTL 0xc0010041
-#define MSR_K7_FID_VID_STATUS 0xc0010042
 #define MSR_MMIO_CONF_BASE 0xc0010058
-#define MSR_MMIO_CONF_LAST (MSR_MMIO_CONF_BASE - !ABI_MMIO_CONF_BASE) // none before
-#define MSR_K8_PSTATE_LIMIT 0xc0010061
-#define MSR_K8_PSTATE7 0xc001006b
-#define MSR_K8_TSEG_BASE 0xc0010112
-#define MSR_K8_TSEG_MASK 0xc0010113
-#define MSR_F15H_EVNTSEL0 0xc0010200
-#define MSR_F15H_PERFCTR5 0xc001020b
-#define MSR_AMD_DE_CFG 0xc0011029
 #define MSR_HYPERCALL_PAGE 0x40000000
 
 #define APIC_BASE_ADDRESS 0xfee00000ull
 #define APIC_BASE_ENABLE 0x800ull
 #define APIC_BASE_BSP 0x100ull
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define DE_CFG_LFENCE_SERIALISES 2
 #define SYSCFG_SHOWN 0x740000ull           // which kinds of memory have types of their own
 #define MISC_ENABLE_NO_TRACING 0x801800ull // no branch trace store, no PEBS, xTPR off
 #define MISC_ENABLE_HIDDEN 0x40080ull      // performance monitoring, MONITOR
 
-static bool is_machine_check_bank(uint32_t msr)
-{
-    return msr - MSR_MC0_CTL < MC_BANKS_ACCEPTED * MC_REGISTERS;
-}
+#define AMD_KIN (VENDOR_AMD | VENDOR_HYGON)
+#define INTEL VENDOR_INTEL
+#define ANY (AMD_KIN | INTEL | VENDOR_OTHER)
+#define OF_MACHINE ~0u // instead of a value: the machine's, for the hardware domain
+#define MMIO_CONF (ABI_MMIO_CONF_BASE ? AMD_KIN : VENDOR_AMD)
 
-static bool is_machine_check_threshold(uint32_t msr)
-{
-    return msr - MSR_MC0_CTL2 < MC_BANKS_ACCEPTED;
-}
-
-static bool is_offered_bank(uint32_t msr)
-{
-    return msr - MSR_MC0_CTL < MC_BANKS_OFFERED * MC_REGISTERS;
-}
-
-static bool is_bank_control(uint32_t msr)
-{
-    return (msr - MSR_MC0_CTL) % MC_REGISTERS == 0;
-}
-
-// Registers of AMD processors. Those of counters, power states and errata read as "nothing switched on", and
-// writes are dropped; those of the memory map are shown to the hardware domain, and nobody writes them.
-static const struct amd_msrs {
+// Registers that always say the same, by the vendors whose processors have them: those of counters, power states
+// and errata say that nothing is switched on, and writes to them are dropped.
+static const struct constant_msr {
     uint32_t first, last;
-    bool is_memory_map;
-} amd_msrs[] = {
-    {MSR_K7_EVNTSEL0,     MSR_K7_PERFCTR3,       false},
-    {MSR_K8_SYSCFG,       MSR_K8_SYSCFG,         true },
-    {MSR_K8_HWCR,         MSR_K8_HWCR,           false},
-    {MSR_K8_IORR_BASE0,   MSR_K8_TOP_MEM1,       true },
-    {MSR_K8_TOP_MEM2,     MSR_K8_TOP_MEM2,       true },
-    {MSR_K8_NB_CFG,       MSR_K8_NB_CFG,         false},
-    {MSR_K7_FID_VID_CTL,  MSR_K7_FID_VID_STATUS, false},
-    {MSR_MMIO_CONF_BASE,  MSR_MMIO_CONF_LAST,    true },
-    {MSR_K8_PSTATE_LIMIT, MSR_K8_PSTATE7,        false},
-    {MSR_K8_TSEG_BASE,    MSR_K8_TSEG_MASK,      true },
-    {MSR_F15H_EVNTSEL0,   MSR_F15H_PERFCTR5,     false},
-    {MSR_AMD_DE_CFG,      MSR_AMD_DE_CFG,        false},
+    uint8_t readable, writable; // vendors
+    uint32_t value;
+} constant_msrs[] = {
+    {0,                  1,                  ANY,        0,                                  0               }, // P5_MC_ADDR, P5_MC_TYPE
+    {0x3a,               0x3a,               INTEL,      0,                                  1               }, // FEATURE_CONTROL: locked
+    {0xc1,               0xc8,               INTEL,      INTEL,                              0               }, // PERFCTR0 to 7
+    {0xce,               0xce,               ANY,        0,                                  0               }, // PLATFORM_INFO
+    {0xe7,               0xe8,               0,          INTEL | AMD_KIN,                    0               }, // MPERF, APERF
+    {MSR_MISC_FEATURES,  MSR_MISC_FEATURES,  ANY,        0,                                  0               },
+    {0x179,              0x179,              INTEL,      INTEL,
+     0x1000c00 + MC_BANKS_OFFERED                                                                            }, // MCG_CAP: can recover, tell states, signal
+    {0x179,              0x179,              ANY,        ANY,                                MC_BANKS_OFFERED}, // the same of others
+    {0x17b,              0x17b,              ANY,        ANY,                                0               }, // MCG_CTL
+    {0x186,              0x189,              INTEL,      INTEL,                              0               }, // PERFEVTSEL0 to 3
+    {0x198,              0x198,              INTEL,      0,                                  0               }, // PERF_STATUS
+    {0x199,              0x199,              INTEL,      INTEL,                              0               }, // PERF_CTL
+    {0x19a,              0x19a,              0,          INTEL,                              0               }, // CLOCK_MODULATION
+    {0x19c,              0x19c,              INTEL,      0,                                  0               }, // THERM_STATUS
+    {0x1b0,              0x1b0,              0,          INTEL,                              0               }, // ENERGY_PERF_BIAS
+    {0x280,              0x29f,              ANY,        ANY,                                0               }, // MC0_CTL2 to MC31_CTL2
+    {0x309,              0x30b,              INTEL,      INTEL,                              0               }, // FIXED_CTR0 to 2
+    {0x345,              0x345,              ANY,        0,                                  0               }, // PERF_CAPABILITIES
+    {0x38d,              0x390,              INTEL,      INTEL,                              0               }, // FIXED_CTR_CTRL to PERF_GLOBAL_OVF_CTRL
+    {0x400,              0x47f,              ANY,        ANY,                                0               }, // MC0_CTL to MC31_MISC
+    {MSR_HYPERCALL_PAGE, MSR_HYPERCALL_PAGE, ANY,        0,                                  0               },
+    {0xc0010000,         0xc0010007,         AMD_KIN,    AMD_KIN,                            0               }, // K7_EVNTSEL0 to K7_PERFCTR3
+    {MSR_K8_SYSCFG,      MSR_K8_SYSCFG,      AMD_KIN,    0,                                  OF_MACHINE      },
+    {0xc0010015,         0xc0010015,         AMD_KIN,    AMD_KIN,                            0               }, // K8_HWCR
+    {0xc0010016,         0xc001001a,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_IORR_BASE0 to K8_TOP_MEM1
+    {0xc001001d,         0xc001001d,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_TOP_MEM2
+    {0xc001001f,         0xc001001f,         ANY,        ANY,                                0               }, // K8_NB_CFG
+    {0xc0010041,         0xc0010042,         VENDOR_AMD, AMD_KIN,                            0               }, // K7_FID_VID_CTL, K7_FID_VID_STATUS
+    {MSR_MMIO_CONF_BASE, MSR_MMIO_CONF_BASE, MMIO_CONF,  ABI_MMIO_CONF_BASE ? 0 : MMIO_CONF,
+     ABI_MMIO_CONF_BASE ? OF_MACHINE : 0                                                                     },
+    {0xc0010061,         0xc001006b,         VENDOR_AMD, AMD_KIN,                            0               }, // K8_PSTATE_LIMIT to K8_PSTATE7
+    {0xc0010112,         0xc0010113,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_TSEG_BASE, K8_TSEG_MASK
+    {0xc0010200,         0xc001020b,         AMD_KIN,    AMD_KIN,                            0               }, // F15H_EVNTSEL0 to F15H_PERFCTR5
+    {0xc0011029,         0xc0011029,         AMD_KIN,    AMD_KIN,                            2               }, // DE_CFG: LFENCE serialises
 };
 
-static const struct amd_msrs *amd_msr_find(uint32_t msr)
+static const struct constant_msr *constant_msr_find(uint32_t msr, bool to_write)
 {
-    for (unsigned i = 0; cpu_features.is_amd && i < ARRAY_SIZE(amd_msrs); i++)
-        if (msr >= amd_msrs[i].first && msr <= amd_msrs[i].last)
-            return &amd_msrs[i];
+    unsigned vendor = cpu_features.vendor, family = cpu_features.family;
+
+    if (msr == MSR_MMIO_CONF_BASE && !ABI_MMIO_CONF_BASE && (family < 0x10 || family > 0x16))
+        return NULL;
+    for (const struct constant_msr *m = constant_msrs;
+         m < constant_msrs + ARRAY_SIZE(constant_msrs); m++)
+        if (msr >= m->first && msr <= m->last && (to_write ? m->writable : m->readable) & vendor)
+            return m;
     return NULL;
 }
 
-static bool amd_msr_read(const struct domain *d, uint32_t msr, uint64_t *value)
+static bool constant_msr_read(const struct domain *d, uint32_t msr, uint64_t *value)
 {
-    const struct amd_msrs *m = amd_msr_find(msr);
+    const struct constant_msr *m = constant_msr_find(msr, false);
 
     if (!m)
         return false;
-    if (m->is_memory_map) {
-        if (!d->is_privileged || !recover_rdmsr(msr, value))
-            return false;
-        *value &= msr == MSR_K8_SYSCFG ? SYSCFG_SHOWN : ~0ull;
-        return true;
-    }
-    *value = msr == MSR_AMD_DE_CFG ? DE_CFG_LFENCE_SERIALISES : 0;
+    *value = m->value;
+    if (m->value == OF_MACHINE && (!d->is_privileged || !recover_rdmsr(msr, value)))
+        return false;
+    *value &= msr == MSR_K8_SYSCFG ? SYSCFG_SHOWN : ~0ull;
     return true;
 }
 
-static bool amd_msr_write_is_dropped(uint32_t msr)
-{
-    const struct amd_msrs *m = amd_msr_find(msr);
+// What is known of an Intel processor's speculation: what it says itself; where it says nothing, what follows from its
+// model and features, and for the worse where that is not known. A guest is not offered EIBRS, so to it returns
+// are predicted by whatever else predicts them with EIBRS.
+#define CAPS_EIBRS (1u << 1)
+#define CAPS_RSBA (1u << 2) // returns are predicted by more than the return stack
+#define CAPS_RRSBA (1u << 19)
+#define CAPS_GDS_NO (1u << 26)
+// RSBA; immunity from RDCL, SSB, MDS, page size changes, TAA, SBDR, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS; and VERW that
+// clears what FB and RFD leak
+#define CAPS_SHOWN 0x1d12e175u
 
-    return m && !m->is_memory_map;
+static uint64_t arch_capabilities(void)
+{
+    // Up to Haswell, and the Atoms up to Goldmont.
+    static const uint8_t return_stack_alone[] = {0x17, 0x1a, 0x1c, 0x1d, 0x1e, 0x1f, 0x25, 0x26,
+                                                 0x27, 0x2a, 0x2c, 0x2d, 0x2e, 0x2f, 0x35, 0x36,
+                                                 0x37, 0x3a, 0x3c, 0x3e, 0x3f, 0x45, 0x46, 0x4a,
+                                                 0x4c, 0x4d, 0x57, 0x5a, 0x5c, 0x5f, 0x85};
+    uint64_t caps;
+
+    if (!(cpuid_of_machine(7, 0).d >> 29 & 1) || !recover_rdmsr(MSR_ARCH_CAPABILITIES, &caps)) {
+        caps = cpu_features.family == 6 ? CAPS_RSBA : 0;
+        for (unsigned i = 0; i < sizeof(return_stack_alone); i++)
+            caps &= return_stack_alone[i] == cpu_features.model ? 0 : ~0ull;
+    }
+    caps |= caps & (CAPS_EIBRS | CAPS_RRSBA) ? CAPS_RSBA : 0;
+    if (cpu_features.family == 6 && !(cpu_features.xcr0 & XCR0_AVX))
+        caps |= CAPS_GDS_NO; // it takes AVX2
+    return caps & CAPS_SHOWN;
 }
 
 // The architectural ones that have a value.
@@ -145,27 +158,28 @@ static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_APIC_BASE:
         *value = APIC_BASE_ADDRESS | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0);
         return true;
-    case MSR_MCG_CAP:
-        *value = MC_BANKS_OFFERED;
-        return true;
     case MSR_MCG_STATUS:
         *value = v->traps.mcg_status;
         return true;
-    case MSR_P5_MC_ADDR:
-    case MSR_P5_MC_TYPE:
-    case MSR_MCG_CTL:
-    case MSR_PLATFORM_INFO:
-    case MSR_MISC_FEATURES:
-    case MSR_PERF_CAPABILITIES:
-    case MSR_HYPERCALL_PAGE:
-        *value = 0;
+    case MSR_MC0_CTL:
+    case MSR_MC1_CTL:
+        *value = ~0ull;
         return true;
+    case MSR_MC0_CTL2 ... MSR_MC1_CTL2:
+        *value = v->traps.mc_ctl2[msr - MSR_MC0_CTL2];
+        return true;
+    case MSR_ARCH_CAPABILITIES:
+        *value = arch_capabilities();
+        return cpu_features.vendor == VENDOR_INTEL;
     case MSR_TSC_AUX:
         *value = v->traps.tsc_aux;
         return cpu_features.rdtscp;
     case MSR_PAT:
-    case MSR_MICROCODE:
         return recover_rdmsr(msr, value);
+    case MSR_PLATFORM_ID:
+        return cpu_features.vendor == VENDOR_INTEL && recover_rdmsr(msr, value);
+    case MSR_MICROCODE:
+        return cpu_features.vendor & (VENDOR_INTEL | VENDOR_AMD) && recover_rdmsr(msr, value);
     case MSR_MISC_ENABLE:
         if (!recover_rdmsr(msr, value))
             return false;
@@ -178,16 +192,8 @@ static bool common_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-    if (common_msr_read(v, msr, value) || amd_msr_read(v->domain, msr, value))
+    if (common_msr_read(v, msr, value) || constant_msr_read(v->domain, msr, value))
         return true;
-    *value = 0;
-    if (is_machine_check_threshold(msr))
-        return true;
-    if (is_machine_check_bank(msr)) {
-        if (is_offered_bank(msr) && is_bank_control(msr))
-            *value = ~0ull;
-        return true;
-    }
     bool exists = !guest_has_handler(v, X86_GP) && recover_rdmsr(msr, value);
     *value = 0;
     return exists;
@@ -218,10 +224,6 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     uint64_t current;
 
-    if (is_machine_check_threshold(msr))
-        return true;
-    if (is_machine_check_bank(msr))
-        return is_bank_control(msr) || value == 0 || !is_offered_bank(msr);
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE:
@@ -239,15 +241,18 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_MCG_STATUS:
         v->traps.mcg_status = value;
         return true;
+    case MSR_MC0_CTL ... MSR_MC1_MISC:
+        return msr == MSR_MC0_CTL || msr == MSR_MC1_CTL || value == 0;
+    case MSR_MC0_CTL2 ... MSR_MC1_CTL2: // only Intel's processors have them
+        v->traps.mc_ctl2[msr - MSR_MC0_CTL2] = cpu_features.vendor == VENDOR_INTEL ? value : 0;
+        return true;
     case MSR_MISC_FEATURES:
         return value == 0;
-    case MSR_MCG_CAP:
-    case MSR_MCG_CTL:
     case MSR_MISC_ENABLE:
-    case MSR_MPERF:
-    case MSR_APERF:
-        return true;
+        return recover_rdmsr(msr, &current);
+    case MSR_MICROCODE: // Intel's way to ask for the version begins so
+        return cpu_features.vendor == VENDOR_INTEL && value == 0;
     default:
-        return amd_msr_write_is_dropped(msr);
+        return constant_msr_find(msr, true); // and dropped
     }
 }

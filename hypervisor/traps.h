@@ -58,6 +58,7 @@ struct domain;
 struct cpuid_result {
     uint32_t a, b, c, d;
 };
+struct cpuid_result cpuid_of_machine(uint32_t leaf, uint32_t subleaf); // zeros beyond the last leaf
 struct cpuid_result cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 
 // Fill a guest's hypercall page: 32 bytes a call.

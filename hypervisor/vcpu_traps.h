@@ -47,16 +47,16 @@ struct vcpu_traps {
 
     uint64_t fs_base, gs_base_kernel, gs_base_user;
     struct fault_retry retry;
-    uint64_t cr0, cr4;    // as the guest sees them; CR0.TS here is the virtual TS
-    uint64_t debugreg[8]; // 0..3 addresses, 6 status, 7 control
-    uint64_t xcr0;        // enabled extended states
-    bool xcr0_is_chosen;  // by the guest: it has written it
-    uint64_t mcg_status;  // of its machine checks: what it wrote
-    uint32_t tsc_aux;     // what RDTSCP gives in RCX
-    uint8_t iopl;         // 0..3
-    uint64_t io_bitmap;   // guest address of the port bitmap, one bit a port; 0 = none
-    unsigned io_ports;    // number of ports it covers
-    void *fpu;            // page-aligned XSAVE or FXSAVE image
+    uint64_t cr0, cr4;               // as the guest sees them; CR0.TS here is the virtual TS
+    uint64_t debugreg[8];            // 0..3 addresses, 6 status, 7 control
+    uint64_t xcr0;                   // enabled extended states
+    bool xcr0_is_chosen;             // by the guest: it has written it
+    uint64_t mcg_status, mc_ctl2[2]; // of its machine checks: what it wrote
+    uint32_t tsc_aux;                // what RDTSCP gives in RCX
+    uint8_t iopl;                    // 0..3
+    uint64_t io_bitmap;              // guest address of the port bitmap, one bit a port; 0 = none
+    unsigned io_ports;               // number of ports it covers
+    void *fpu;                       // page-aligned XSAVE or FXSAVE image
 };
 
 struct vcpu;

@@ -39,7 +39,5 @@
 #define ABI_VCPU_INFO_ERRORS ABI_SINCE(20)
 // The size of the enabled extended states (CPUID) is 0 before the guest has enabled any.
 #define ABI_NO_STATES_AT_FIRST ABI_SINCE(20)
-// CPUID's leaf 7 has a subleaf 1.
-#define ABI_LEAF_7_1 ABI_SINCE(20)
 // The hardware domain reads where AMD's processors have their configuration space.
 #define ABI_MMIO_CONF_BASE ABI_SINCE(20)

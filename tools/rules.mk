@@ -225,6 +225,12 @@ test-other-debian:
 test-core:
 	@$(MAKE) MODULES= conformance && $(MAKE) MODULES= demo; status=$$?; $(MAKE) hypervisor && exit $$status
 
+## make test-models   CPUID, model-specific registers and CR4 on QEMU's models of Intel's and AMD's processors (T=MODEL
+##                    runs one), on Paravane and on Xen (`make test` runs one model)
+.PHONY: test-models
+test-models: $(CONFORMANCE_ELF) $(HV_ELF) $(XEN_GZ) proved
+	@python3 tests/run.py models $(T)
+
 ## make unit          host tests under the sanitizers (T=NAME runs one)
 .PHONY: unit
 unit: $(if $(T),$(B)/unit/$(T),$(UNIT_PROGRAMS))

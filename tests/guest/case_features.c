@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/guest/pair.h"
 #include "tests/guest/smp.h"
 #include "tests/guest/user.h"
 
 #define SUITE "features"
+#define SUITE_OF_GUESTS "pair_features"
 #define LEAF_XSTATE 0xdU
 #define SUBLEAVES 5U
 #define SUBLEAVES_OF_XSTATE 66U
@@ -33,7 +35,7 @@ static void hash_add(uint64_t value)
 
 static void hash_print(const char *name)
 {
-    printf("SEEN " SUITE "/%s hash %016" PRIx64 "\n", name, hash);
+    printf("SEEN %s hash %016" PRIx64 "\n", name, hash);
     hash = FNV_BASIS;
 }
 
@@ -74,8 +76,8 @@ static void leaf_print(const char *name, cpuid_way *way, uint32_t leaf)
             hash_add((uint64_t)r.c << 32 | r.d);
         }
         if (r.a | r.b | r.c | r.d)
-            printf("SEEN " SUITE "/%s %08x.%x %08x,%08x,%08x,%08x\n", name, leaf, subleaf, r.a, r.b,
-                   r.c, r.d);
+            printf("SEEN %s %08x.%x %08x,%08x,%08x,%08x\n", name, leaf, subleaf, r.a, r.b, r.c,
+                   r.d);
     }
 }
 
@@ -103,12 +105,12 @@ static void leaves_print(const char *name, cpuid_way *way)
 
 static void every_leaf_forced(void)
 {
-    leaves_print("every_leaf_forced", cpuid_forced);
+    leaves_print(SUITE "/every_leaf_forced", cpuid_forced);
 }
 
 static void every_leaf_plain(void)
 {
-    leaves_print("every_leaf_plain", cpuid_plain);
+    leaves_print(SUITE "/every_leaf_plain", cpuid_plain);
 }
 
 // User mode sees what its kernel has switched on, not what kernels may rely on.
@@ -154,6 +156,25 @@ static void leaf_1_in_user_mode(void)
     user_words_print("with");
     __asm__ volatile("movq %0, %%cr4" ::"r"(before));
     user_end();
+}
+
+// A guest that is not the hardware domain.
+static long leaves_in_the_guest(long unused, long unused2, long unused3)
+{
+    (void)unused, (void)unused2, (void)unused3;
+    for (uint32_t leaf = 0; leaf < 0x20; leaf++)
+        leaf_print(SUITE_OF_GUESTS "/leaves_of_a_guest", cpuid_forced, leaf);
+    for (uint32_t leaf = 0x80000000; leaf < 0x80000024; leaf++)
+        leaf_print(SUITE_OF_GUESTS "/leaves_of_a_guest", cpuid_forced, leaf);
+    return 0;
+}
+
+static void leaves_of_a_guest(void)
+{
+    struct peer *peer = peer_get(0);
+
+    REQUIRE(peer);
+    EXPECT(peer_call(peer, leaves_in_the_guest, 0, 0, 0), 0);
 }
 
 static struct words leaf_1_there, leaf_b_there;
@@ -216,12 +237,13 @@ static bool msr_write(uint32_t number, uint64_t value)
     return probe_run(write_msr, &m) == 0;
 }
 
-// Read; written as it is (or as 0, where it cannot be read) and with all bits; read again.
+// Read; written as it is (or as 0, where it cannot be read), with no bits and with all bits; read again.
 static void msr_print(uint32_t number)
 {
     uint64_t before, after;
     bool can_read = msr_read(number, &before);
-    bool same = msr_write(number, before), ones = msr_write(number, ~0UL);
+    bool same = msr_write(number, before), zero = msr_write(number, 0),
+         ones = msr_write(number, ~0UL);
 
     msr_read(number, &after);
     if (can_read)
@@ -230,10 +252,11 @@ static void msr_print(uint32_t number)
         before = after = 0;
     hash_add(before);
     hash_add(after);
-    hash_add((uint64_t)(can_read + 2 * same + 4 * ones) << 32 | number);
-    if (can_read || same || ones)
-        printf("SEEN " SUITE "/every_msr %08x %s%" PRIx64 ",%s,%s,%" PRIx64 "\n", number,
-               can_read ? "" : "gp:", before, same ? "same" : "gp", ones ? "ones" : "gp", after);
+    hash_add((uint64_t)(can_read + 2 * same + 4 * zero + 8 * ones) << 32 | number);
+    if (can_read || same || zero || ones)
+        printf("SEEN " SUITE "/every_msr %08x %s%" PRIx64 ",%s,%s,%s,%" PRIx64 "\n", number,
+               can_read ? "" : "gp:", before, same ? "same" : "gp", zero ? "zero" : "gp",
+               ones ? "ones" : "gp", after);
 }
 
 static void every_msr(void)
@@ -253,7 +276,7 @@ static void every_msr(void)
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
         for (uint32_t number = ranges[i].first; number <= ranges[i].last; number++)
             msr_print(number);
-    hash_print("every_msr");
+    hash_print(SUITE "/every_msr");
 }
 
 static const struct report_case cases[] = {
@@ -262,4 +285,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(every_msr),
 };
 
+static const struct report_case guest_cases[] = {REPORT_CASE(leaves_of_a_guest)};
+
 GUEST_FAMILY(features, REPORT_SUITE(SUITE, cases));
+GUEST_FAMILY(pair_features, REPORT_SUITE(SUITE_OF_GUESTS, guest_cases));

@@ -185,7 +185,9 @@ static void machine_left_alone(void)
     EXPECT(platform_plain(XENPF_add_memtype, 0xff), -XEN_EINVAL);
     EXPECT(platform_plain(XENPF_del_memtype, 0xff), -XEN_EINVAL);
     EXPECT(platform_plain(XENPF_read_memtype, 0xff), -XEN_EINVAL);
-    EXPECT(platform_plain(XENPF_microcode_update, 0), -XEN_EINVAL);
+    long result = platform_plain(XENPF_microcode_update,
+                                 0); // on Intel's processors Xen finds none in it
+    EXPECT_TRUE(result == -XEN_EINVAL || result == -XEN_ENOENT);
     memset(&platform, 0, sizeof(platform));
     for (uint32_t quirk = QUIRK_NOIRQBALANCING; quirk <= QUIRK_IOAPIC_GOOD_REGSEL; quirk++) {
         platform.u.platform_quirk.quirk_id = quirk;

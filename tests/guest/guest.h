@@ -160,6 +160,7 @@ bool probe_write(void *address, uint64_t value);
     X(pair_frames) \
     X(pair_control) \
     X(pair_cpu) \
+    X(pair_features) \
     X(pair_death)
 // clang-format on
 #define GUEST_DECLARE(family)                                                                      \
