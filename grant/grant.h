@@ -132,6 +132,8 @@ static inline bool grant_copy_names(const struct grant_copy_side *s,
 
 static inline enum refusal grant_copy(struct grant_copier *c, const struct gnttab_copy *op)
 {
+    if (ABI_COPY_OF_NOTHING && !op->len)
+        return REFUSE_NONE;
     bool is_ready = c->are_held && c->flags == op->flags &&
                     grant_copy_names(&c->from, &op->source) && grant_copy_names(&c->to, &op->dest);
     enum refusal r = __builtin_expect(is_ready, 1) ? REFUSE_NONE : grant_copy_acquire(c, op);
@@ -141,7 +143,7 @@ static inline enum refusal grant_copy(struct grant_copier *c, const struct gntta
     if (__builtin_expect((uint32_t)op->source.offset + op->len > PAGE_SIZE ||
                              (uint32_t)op->dest.offset + op->len > PAGE_SIZE,
                          0))
-        return ABI_COPY_OF_NOTHING && !op->len ? REFUSE_NONE : REFUSE_GRANT_COPY_RANGE;
+        return REFUSE_GRANT_COPY_RANGE;
     memmove(c->to.page + op->dest.offset, c->from.page + op->source.offset, op->len);
     return REFUSE_NONE;
 }

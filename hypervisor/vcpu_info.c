@@ -8,6 +8,8 @@ enum refusal vcpu_info_map(struct vcpu *v, mfn_t mfn, unsigned offset)
 {
     struct frame *f = frame_from_mfn(mfn);
 
+    if (ABI_VCPU_INFO_ERRORS && ((mfn.v << PAGE_SHIFT) + offset) >> PAGE_SHIFT != mfn.v)
+        return REFUSE_BAD_ARGUMENT;
     if (ABI_VCPU_INFO_ERRORS && mfn_is_valid(v->info_mfn))
         return REFUSE_BUSY;
     if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))

@@ -18,7 +18,7 @@
 #define ABI_INVD_EMULATED ABI_SINCE(20)
 // A port bitmap that cannot be read is a page fault, not #GP.
 #define ABI_PORT_BITMAP_FAULTS ABI_SINCE(20)
-// A grant copy of no bytes may have its offsets anywhere.
+// A grant copy of no bytes looks at nothing else.
 #define ABI_COPY_OF_NOTHING ABI_SINCE(20)
 // Resources of unknown type are invalid, not unsupported.
 #define ABI_RESOURCE_TYPE_INVALID ABI_SINCE(20)

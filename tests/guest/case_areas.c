@@ -323,6 +323,7 @@ static void flush_all_of_them(void)
 
 // --- vcpu_info: once and for good, so last
 
+#define FRAME_TOO_FAR (1UL << 52) // its address has no room in 64 bits
 #define INFO_BYTES sizeof(struct vcpu_info)
 
 static void register_infos(unsigned int id, uint64_t mfn, unsigned int offset, long wanted)
@@ -347,8 +348,9 @@ static void info_for_each(void)
     table_free(table);
     register_infos(1, mfn, 4, -XEN_ENXIO);
     register_infos(1, mfn, PAGE_SIZE - INFO_BYTES + 8, -XEN_ENXIO);
-    if (!SINCE_XEN(20)) // then it is counted on from the frame
-        register_infos(1, mfn, 0xffffffff, -XEN_ENXIO);
+    register_infos(1, mfn, PAGE_SIZE, SINCE_XEN(20) ? -XEN_EINVAL : -XEN_ENXIO);
+    register_infos(1, mfn, 0xffffffff, SINCE_XEN(20) ? -XEN_EINVAL : -XEN_ENXIO);
+    register_infos(1, FRAME_TOO_FAR, 4, SINCE_XEN(20) ? -XEN_EINVAL : -XEN_ENXIO);
     work_ends = false;
     smp_start(1, watch);
     register_infos(1, mfn, INFO_BYTES, SINCE_XEN(20) ? 0 : -XEN_EINVAL); // it runs

@@ -92,6 +92,12 @@ static void copies_over_the_edge(void)
         c.len = tries[i].length;
         EXPECT(copy_status(c), tries[i].status);
     }
+    struct gnttab_copy c = copy_base(to);
+    c.len = 0;
+    c.source.u.ref = ~0U; // of nothing is not looked at any more
+    EXPECT(copy_status(c), SINCE_XEN(20) ? GNTST_okay : GNTST_bad_gntref);
+    c.source.domid = 0x7000;
+    EXPECT(copy_status(c), SINCE_XEN(20) ? GNTST_okay : GNTST_bad_domain);
     page_free(to, 0);
     granted_finish();
 }

@@ -190,6 +190,9 @@ def rounds(c, words):
     return int(found[1]), int(found[2])
 
 
+QEMU_FAULT = "Bad icount read"  # of QEMU 10, when it counts what Xen 4.20 does
+
+
 def counted(hv, report):
     """From guest to guest, an instruction a nanosecond."""
     with Chain(f"http-counted-{hv}", hv=hv, files=FILES, icount=True) as c:
@@ -209,7 +212,12 @@ def run(hv, report):
                      with_curl, with_ab, one_behind_the_other, nonsense, idle_clients):
             report.run(f"{hv}/{step.__name__.replace('_', '-')}", step, c)
         self_test(c, report, hv)
-    counted(hv, report)
+    try:
+        counted(hv, report)
+    except qemu.QemuTimeout as error:
+        if hv != "xen" or QEMU_FAULT not in str(error):
+            raise
+        print(f"  {hv} is not counted: this QEMU ends under it with \"{QEMU_FAULT}\"", flush=True)
 
 
 def main():
