@@ -42,7 +42,9 @@
 #define XENSTORE_TRANSACTIONS_MAX 10U
 #define XENSTORE_NODE_SIZE_MAX 2048U
 #define XENSTORE_PERMS_MAX 5U
-#define XENSTORE_TRANSACTION_CHANGES_MAX 1024U     /* of one transaction */
+#define XENSTORE_TRANSACTION_CHANGES_MAX 1024U /* of one transaction */
+/* Levels that its end walks: of the path of each change, and once more for each node that is made. */
+#define XENSTORE_TRANSACTION_LEVELS_MAX 12288U
 #define XENSTORE_TRANSACTION_SIZE_MAX (256U << 10) /* bytes that one remembers */
 #define XENSTORE_OUTPUT_MAX (256U << 10)           /* bytes of replies and events that wait */
 #define XENSTORE_MEMORY_MAX (2U << 20)             /* all that a domain owns */
@@ -254,9 +256,13 @@ int xenstore_node_remove(struct xenstore_connection *connection,
 int xenstore_node_set_perms(struct xenstore_connection *connection,
                             struct xenstore_transaction *transaction, const char *path,
                             struct xenstore_perm *perms, size_t count);
-/* Makes the change in a tree; *made: nodes created. -XEN_ENOMEM, -XEN_ENOENT. */
+/* Makes the change in a tree, and adds to *growth. -XEN_ENOMEM, -XEN_ENOENT. */
+struct xenstore_growth {
+    unsigned int nodes; /* created */
+    size_t bytes;       /* by which values grow at most */
+};
 int xenstore_change_tree(struct xenstore_connection *connection, struct xenstore_tree *tree,
-                         const struct xenstore_change *change, unsigned int *made);
+                         const struct xenstore_change *change, struct xenstore_growth *growth);
 /* The parent's node; NULL if there is none. */
 const struct xenstore_node *xenstore_parent_find(const struct xenstore_tree *tree,
                                                  const char *path);
@@ -311,7 +317,7 @@ int xenstore_transaction_access(struct xenstore_transaction *transaction, const 
 
 /* Remembers a change for the commit; the record is the transaction's then. */
 int xenstore_transaction_record(struct xenstore_transaction *transaction,
-                                struct xenstore_record *record);
+                                struct xenstore_record *record, unsigned int made);
 /* Its outcome is EAGAIN already: it holds no state, and its client sees the store. */
 bool xenstore_transaction_doomed(const struct xenstore_transaction *transaction);
 /* Takes their states from the oldest transactions while all together hold too much. */

@@ -83,21 +83,20 @@ static int quota_check(struct xenstore_connection *connection,
                : xenstore_memory_check(connection, wanted * XENSTORE_NODE_COST + length);
 }
 
-/* Creates the missing nodes of a path in a tree; the new ones inherit the nearest ancestor's
- * permissions, but belong to their creator unless he is privileged. Adds their number to *made. */
+/* Creates the nodes of a path behind its first `length` characters, which name `nearest`; the new ones inherit
+ * its permissions, but belong to their creator unless he is privileged. The last has the value. Adds their
+ * number to *made. */
 static int nodes_create(struct xenstore_connection *connection, struct xenstore_tree *tree,
-                        const char *path, unsigned int *made)
+                        const struct xenstore_change *change, const struct xenstore_node *nearest,
+                        size_t length, unsigned int *made)
 {
+    const char *path = change->path;
     char part[XENSTORE_ABS_PATH_MAX + 1];
     struct xenstore_perm *perms;
-    size_t length, size = strlen(path);
-    const struct xenstore_node *nearest = xenstore_tree_nearest(tree, path, &length);
+    size_t size = strlen(path);
     uint32_t count = nearest->perm_count;
     int rc = 0;
 
-    if (length == size) {
-        return 0;
-    }
     perms = malloc(count * sizeof(*perms));
     if (!perms) {
         return -XEN_ENOMEM;
@@ -110,7 +109,8 @@ static int nodes_create(struct xenstore_connection *connection, struct xenstore_
     for (size_t at = length == 1 ? 0 : length; at < size && rc == 0;) {
         at += 1 + strcspn(path + at + 1, "/");
         part[at] = '\0';
-        rc = xenstore_tree_create(tree, part, perms, count, ++connection->store->generation);
+        rc = xenstore_tree_create(tree, part, change->data, at == size ? change->size : 0, perms,
+                                  count, ++connection->store->generation);
         *made += rc == 0;
         part[at] = path[at];
     }
@@ -118,20 +118,31 @@ static int nodes_create(struct xenstore_connection *connection, struct xenstore_
     return rc;
 }
 
+static int write_tree(struct xenstore_connection *connection, struct xenstore_tree *tree,
+                      const struct xenstore_change *change, uint64_t generation,
+                      struct xenstore_growth *growth)
+{
+    size_t length;
+    const struct xenstore_node *nearest = xenstore_tree_nearest(tree, change->path, &length);
+    const bool exists = change->path[length] == '\0';
+    const size_t old = exists ? nearest->length : 0;
+
+    if (change->keep && exists) {
+        return 0;
+    }
+    growth->bytes += change->size > old ? change->size - old : 0;
+    return exists ? xenstore_tree_write(tree, change->path, change->data, change->size, generation)
+                  : nodes_create(connection, tree, change, nearest, length, &growth->nodes);
+}
+
 int xenstore_change_tree(struct xenstore_connection *connection, struct xenstore_tree *tree,
-                         const struct xenstore_change *change, unsigned int *made)
+                         const struct xenstore_change *change, struct xenstore_growth *growth)
 {
     uint64_t generation = ++connection->store->generation;
-    int rc;
 
     switch (change->kind) {
     case XENSTORE_CHANGE_WRITE:
-        if (change->keep && xenstore_tree_find(tree, change->path)) {
-            return 0;
-        }
-        rc = nodes_create(connection, tree, change->path, made);
-        return rc ? rc
-                  : xenstore_tree_write(tree, change->path, change->data, change->size, generation);
+        return write_tree(connection, tree, change, generation, growth);
     case XENSTORE_CHANGE_REMOVE:
         return xenstore_tree_remove(tree, change->path, generation);
     case XENSTORE_CHANGE_PERMS:
@@ -156,17 +167,17 @@ static int change_remember(struct xenstore_connection *connection,
 {
     struct xenstore_tree *tree = xenstore_transaction_tree(transaction);
     struct xenstore_tree before = xenstore_tree_copy(tree);
-    unsigned int made = 0;
-    int rc = xenstore_change_tree(connection, tree, &record->change, &made);
+    struct xenstore_growth growth = {0};
+    int rc = xenstore_change_tree(connection, tree, &record->change, &growth);
 
-    rc = rc ? rc : xenstore_transaction_record(transaction, record);
+    rc = rc ? rc : xenstore_transaction_record(transaction, record, growth.nodes);
     if (rc) {
         xenstore_tree_free(tree);
         *tree = before;
         return rc;
     }
     xenstore_tree_free(&before);
-    xenstore_transaction_node_count(transaction, (int)made);
+    xenstore_transaction_node_count(transaction, (int)growth.nodes);
     return 0;
 }
 

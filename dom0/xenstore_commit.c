@@ -69,26 +69,39 @@ static struct xenstore_node *child_find(const struct xenstore_node *node, const 
     return node ? (struct xenstore_node *)(uintptr_t)xenstore_child_find(node, name, length) : NULL;
 }
 
-/* Counts in the new nodes on a path, and out those whose place they have taken. */
-static void path_enter(struct xenstore *store, const struct xenstore_tree *before, const char *path)
-{
-    struct xenstore_node *node = store->tree.root, *old = before->root;
+/* The ends of a path in a tree; NULL where there is no such node. The root is its own parent. */
+struct ends {
+    struct xenstore_node *parent, *node;
+};
 
-    while (node) {
-        if (!node->live) {
-            if (old) {
-                xenstore_node_leave(store, old);
+static void ends_go_on(struct ends *ends, const char *name, size_t length)
+{
+    ends->parent = ends->node;
+    ends->node = child_find(ends->node, name, length);
+}
+
+/* Counts in the new nodes on a path, and out those whose place they have taken; finds both its ends. */
+static void path_enter(struct xenstore *store, const char *path, struct ends *new, struct ends *old)
+{
+    for (;;) {
+        struct xenstore_node *node = new->node;
+        if (node && !node->live) {
+            if (old->node) {
+                xenstore_node_leave(store, old->node);
             }
             node->live = true;
             node_count(store, node, true);
         }
         path += *path == '/';
-        const size_t length = strcspn(path, "/");
+        size_t length = 0;
+        while (path[length] && path[length] != '/') {
+            length++;
+        }
         if (length == 0) {
             return;
         }
-        node = child_find(node, path, length);
-        old = child_find(old, path, length);
+        ends_go_on(new, path, length);
+        ends_go_on(old, path, length);
         path += length;
         store->books.work++;
     }
@@ -129,46 +142,38 @@ static int quota_check(const struct xenstore_connection *connection, unsigned in
                : xenstore_memory_check(connection, made * XENSTORE_NODE_COST + bytes);
 }
 
-/* Makes all changes in `next`. *bytes: by how much values grow at most. */
+/* Makes all changes in `next`. */
 static int changes_make(struct xenstore_connection *connection, struct xenstore_record *records,
-                        struct xenstore_tree *next, size_t *bytes)
+                        struct xenstore_tree *next)
 {
-    unsigned int made = 0;
+    struct xenstore_growth growth = {0};
     int rc = 0;
 
-    *bytes = 0;
     for (struct xenstore_record *r = records; r && rc == 0; r = r->next) {
-        if (r->change.kind == XENSTORE_CHANGE_WRITE) {
-            const struct xenstore_node *node = xenstore_tree_find(next, r->change.path);
-            const size_t old = node ? node->length : 0;
-            *bytes += r->change.size > old ? r->change.size - old : 0;
-        }
-        rc = xenstore_change_tree(connection, next, &r->change, &made);
+        rc = xenstore_change_tree(connection, next, &r->change, &growth);
     }
-    return rc ? rc : quota_check(connection, made, *bytes);
+    return rc ? rc : quota_check(connection, growth.nodes, growth.bytes);
 }
 
 /* Who may be told of a change is seen in the tree where its node is. */
 static void record_settle(struct xenstore *store, struct xenstore_record *record,
                           const struct xenstore_tree *before)
 {
-    const bool removal = record->change.kind == XENSTORE_CHANGE_REMOVE;
-    const struct xenstore_tree *tree = removal ? before : &store->tree;
-    const struct xenstore_node *parent = xenstore_parent_find(tree, record->change.path);
+    struct ends new = {store->tree.root, store->tree.root}, old = {before->root, before->root};
 
-    record->node = xenstore_node_get(xenstore_tree_find(tree, record->change.path));
-    record->parent = xenstore_node_get(parent);
-    path_enter(store, before, record->change.path);
+    path_enter(store, record->change.path, &new, &old);
+    const struct ends *seen = record->change.kind == XENSTORE_CHANGE_REMOVE ? &old : &new;
+    record->node = xenstore_node_get(seen->node);
+    record->parent = xenstore_node_get(seen->parent);
 }
 
 int xenstore_commit(struct xenstore_connection *connection, struct xenstore_record *records)
 {
     struct xenstore *store = connection->store;
     struct xenstore_tree before = store->tree, next = xenstore_tree_copy(&store->tree);
-    size_t bytes;
     int rc = owners_prepare(connection, records);
 
-    rc = rc ? rc : changes_make(connection, records, &next, &bytes);
+    rc = rc ? rc : changes_make(connection, records, &next);
     if (rc) {
         xenstore_tree_free(&next);
         return rc;

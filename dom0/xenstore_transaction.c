@@ -31,7 +31,7 @@ struct xenstore_transaction {
     uint32_t id;
     bool doomed;
     bool perms; /* it gives rights */
-    unsigned int change_count;
+    unsigned int change_count, level_count;
     size_t size;      /* bytes of the transaction, its accesses and records */
     uint64_t started; /* generation */
     int node_delta;
@@ -173,15 +173,19 @@ int xenstore_transaction_access(struct xenstore_transaction *transaction, const 
 }
 
 int xenstore_transaction_record(struct xenstore_transaction *transaction,
-                                struct xenstore_record *record)
+                                struct xenstore_record *record, unsigned int made)
 {
+    const unsigned int levels = (1 + xenstore_path_depth(record->change.path)) * (1 + made);
+
     if (!transaction->connection->privileged &&
-        transaction->change_count >= XENSTORE_TRANSACTION_CHANGES_MAX) {
+        (transaction->change_count >= XENSTORE_TRANSACTION_CHANGES_MAX ||
+         transaction->level_count + levels > XENSTORE_TRANSACTION_LEVELS_MAX)) {
         return -XEN_ENOSPC;
     }
     int rc = room_take(transaction, record->size);
     if (rc == 0) {
         transaction->change_count++;
+        transaction->level_count += levels;
         transaction->perms |= record->change.kind == XENSTORE_CHANGE_PERMS;
         *transaction->records_tail = record;
         transaction->records_tail = &record->next;

@@ -163,8 +163,14 @@ static struct xenstore_node *node_own(struct xenstore_books *books, struct xenst
 /* Compares a child's name with the `length` characters at `name`. */
 static int name_compare(const struct xenstore_node *node, const char *name, size_t length)
 {
-    int order = strncmp(node->name, name, length);
-    return order ? order : (node->name[length] ? 1 : 0);
+    const char *at = node->name; /* names are short, and this is what walks are made of */
+
+    while (length > 0 && *at == *name) {
+        at++;
+        name++;
+        length--;
+    }
+    return (unsigned char)*at - (length > 0 ? (unsigned char)*name : 0);
 }
 
 /* Index of the child, or of the place where it belongs. */
@@ -198,8 +204,12 @@ static const char *component_next(const char **path, size_t *length)
     while (*start == '/') {
         start++;
     }
-    *length = strcspn(start, "/");
-    *path = start + *length;
+    const char *end = start; /* names are short: strcspn takes longer to begin */
+    while (*end && *end != '/') {
+        end++;
+    }
+    *length = (size_t)(end - start);
+    *path = end;
     return start;
 }
 
@@ -351,8 +361,9 @@ static int parent_open(struct xenstore_tree *tree, const char *path, struct xens
     return **name ? node_open(tree, path, (size_t)(*name - path) - 1, parent) : -XEN_EINVAL;
 }
 
-int xenstore_tree_create(struct xenstore_tree *tree, const char *path,
-                         const struct xenstore_perm *perms, size_t count, uint64_t generation)
+int xenstore_tree_create(struct xenstore_tree *tree, const char *path, const void *data,
+                         size_t length, const struct xenstore_perm *perms, size_t count,
+                         uint64_t generation)
 {
     struct xenstore_node *parent, *child;
     const char *name;
@@ -368,6 +379,7 @@ int xenstore_tree_create(struct xenstore_tree *tree, const char *path,
     }
     child = node_alloc(tree->books, name, strlen(name));
     if (!child || !perms_set(tree->books, child, perms, count) ||
+        !data_set(tree->books, child, data, length) ||
         !child_insert(tree->books, parent, i, child)) {
         xenstore_node_put(tree->books, child);
         return -XEN_ENOMEM;

@@ -93,9 +93,10 @@ int xenstore_tree_write(struct xenstore_tree *tree, const char *path, const void
 int xenstore_tree_set_perms(struct xenstore_tree *tree, const char *path,
                             const struct xenstore_perm *perms, size_t count,
                             uint64_t generation); /* -XEN_ENOENT */
-/* One empty node below an existing parent. -XEN_ENOENT: no parent; -XEN_EEXIST. */
-int xenstore_tree_create(struct xenstore_tree *tree, const char *path,
-                         const struct xenstore_perm *perms, size_t count, uint64_t generation);
+/* One node below an existing parent. -XEN_ENOENT: no parent; -XEN_EEXIST. */
+int xenstore_tree_create(struct xenstore_tree *tree, const char *path, const void *data,
+                         size_t length, const struct xenstore_perm *perms, size_t count,
+                         uint64_t generation);
 /* The node and all below it. -XEN_ENOENT; -XEN_EINVAL for the root. */
 int xenstore_tree_remove(struct xenstore_tree *tree, const char *path, uint64_t generation);
 
