@@ -37,7 +37,7 @@
 #define INTEL VENDOR_INTEL
 #define ANY (AMD_KIN | INTEL | VENDOR_OTHER)
 #define OF_MACHINE ~0u // instead of a value: the machine's, for the hardware domain
-#define MMIO_CONF (ABI_MMIO_CONF_BASE ? AMD_KIN : VENDOR_AMD)
+#define MMIO_CONF_READERS (ABI_MMIO_CONF_BASE ? AMD_KIN : 0)
 
 // Registers that always say the same, by the vendors whose processors have them: those of counters, power states
 // and errata say that nothing is switched on, and writes to them are dropped.
@@ -46,52 +46,52 @@ static const struct constant_msr {
     uint8_t readable, writable; // vendors
     uint32_t value;
 } constant_msrs[] = {
-    {0,                  1,                  ANY,        0,                                  0               }, // P5_MC_ADDR, P5_MC_TYPE
-    {0x3a,               0x3a,               INTEL,      0,                                  1               }, // FEATURE_CONTROL: locked
-    {0xc1,               0xc8,               INTEL,      INTEL,                              0               }, // PERFCTR0 to 7
-    {0xce,               0xce,               ANY,        0,                                  0               }, // PLATFORM_INFO
-    {0xe7,               0xe8,               0,          INTEL | AMD_KIN,                    0               }, // MPERF, APERF
-    {MSR_MISC_FEATURES,  MSR_MISC_FEATURES,  ANY,        0,                                  0               },
-    {0x179,              0x179,              INTEL,      INTEL,
-     0x1000c00 + MC_BANKS_OFFERED                                                                            }, // MCG_CAP: can recover, tell states, signal
-    {0x179,              0x179,              ANY,        ANY,                                MC_BANKS_OFFERED}, // the same of others
-    {0x17b,              0x17b,              ANY,        ANY,                                0               }, // MCG_CTL
-    {0x186,              0x189,              INTEL,      INTEL,                              0               }, // PERFEVTSEL0 to 3
-    {0x198,              0x198,              INTEL,      0,                                  0               }, // PERF_STATUS
-    {0x199,              0x199,              INTEL,      INTEL,                              0               }, // PERF_CTL
-    {0x19a,              0x19a,              0,          INTEL,                              0               }, // CLOCK_MODULATION
-    {0x19c,              0x19c,              INTEL,      0,                                  0               }, // THERM_STATUS
-    {0x1b0,              0x1b0,              0,          INTEL,                              0               }, // ENERGY_PERF_BIAS
-    {0x280,              0x29f,              ANY,        ANY,                                0               }, // MC0_CTL2 to MC31_CTL2
-    {0x309,              0x30b,              INTEL,      INTEL,                              0               }, // FIXED_CTR0 to 2
-    {0x345,              0x345,              ANY,        0,                                  0               }, // PERF_CAPABILITIES
-    {0x38d,              0x390,              INTEL,      INTEL,                              0               }, // FIXED_CTR_CTRL to PERF_GLOBAL_OVF_CTRL
-    {0x400,              0x47f,              ANY,        ANY,                                0               }, // MC0_CTL to MC31_MISC
-    {MSR_HYPERCALL_PAGE, MSR_HYPERCALL_PAGE, ANY,        0,                                  0               },
-    {0xc0010000,         0xc0010007,         AMD_KIN,    AMD_KIN,                            0               }, // K7_EVNTSEL0 to K7_PERFCTR3
-    {MSR_K8_SYSCFG,      MSR_K8_SYSCFG,      AMD_KIN,    0,                                  OF_MACHINE      },
-    {0xc0010015,         0xc0010015,         AMD_KIN,    AMD_KIN,                            0               }, // K8_HWCR
-    {0xc0010016,         0xc001001a,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_IORR_BASE0 to K8_TOP_MEM1
-    {0xc001001d,         0xc001001d,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_TOP_MEM2
-    {0xc001001f,         0xc001001f,         ANY,        ANY,                                0               }, // K8_NB_CFG
-    {0xc0010041,         0xc0010042,         VENDOR_AMD, AMD_KIN,                            0               }, // K7_FID_VID_CTL, K7_FID_VID_STATUS
-    {MSR_MMIO_CONF_BASE, MSR_MMIO_CONF_BASE, MMIO_CONF,  ABI_MMIO_CONF_BASE ? 0 : MMIO_CONF,
-     ABI_MMIO_CONF_BASE ? OF_MACHINE : 0                                                                     },
-    {0xc0010061,         0xc001006b,         VENDOR_AMD, AMD_KIN,                            0               }, // K8_PSTATE_LIMIT to K8_PSTATE7
-    {0xc0010112,         0xc0010113,         AMD_KIN,    0,                                  OF_MACHINE      }, // K8_TSEG_BASE, K8_TSEG_MASK
-    {0xc0010200,         0xc001020b,         AMD_KIN,    AMD_KIN,                            0               }, // F15H_EVNTSEL0 to F15H_PERFCTR5
-    {0xc0011029,         0xc0011029,         AMD_KIN,    AMD_KIN,                            2               }, // DE_CFG: LFENCE serialises
+    {0,                  1,                               ANY,               0,               0               }, // P5_MC_ADDR, P5_MC_TYPE
+    {0x3a,               0x3a,                            INTEL,             0,               1               }, // FEATURE_CONTROL: locked
+    {0xc1,               0xc8,                            INTEL,             INTEL,           0               }, // PERFCTR0 to 7
+    {0xce,               0xce,                            ANY,               0,               0               }, // PLATFORM_INFO
+    {0xe7,               0xe8,                            0,                 INTEL | AMD_KIN, 0               }, // MPERF, APERF
+    {MSR_MISC_FEATURES,  MSR_MISC_FEATURES,               ANY,               0,               0               },
+    {0x179,              0x179,                           INTEL,             INTEL,
+     0x1000c00 + MC_BANKS_OFFERED                                                                             }, // MCG_CAP: can recover, tell states, signal
+    {0x179,              0x179,                           ANY,               ANY,             MC_BANKS_OFFERED}, // the same of others
+    {0x17b,              0x17b,                           ANY,               ANY,             0               }, // MCG_CTL
+    {0x186,              0x186 + ABI_LAST_EVENT_SELECTOR, INTEL,             INTEL,           0               }, // PERFEVTSEL0 on
+    {0x198,              0x198,                           INTEL,             0,               0               }, // PERF_STATUS
+    {0x199,              0x199,                           INTEL,             INTEL,           0               }, // PERF_CTL
+    {0x19a,              0x19a,                           0,                 INTEL,           0               }, // CLOCK_MODULATION
+    {0x19c,              0x19c,                           INTEL,             0,               0               }, // THERM_STATUS
+    {0x1b0,              0x1b0,                           0,                 INTEL,           0               }, // ENERGY_PERF_BIAS
+    {0x280,              0x29f,                           ANY,               ANY,             0               }, // MC0_CTL2 to MC31_CTL2
+    {0x309,              0x30b,                           INTEL,             INTEL,           0               }, // FIXED_CTR0 to 2
+    {0x345,              0x345,                           ANY,               0,               0               }, // PERF_CAPABILITIES
+    {0x38d,              0x390,                           INTEL,             INTEL,           0               }, // FIXED_CTR_CTRL to PERF_GLOBAL_OVF_CTRL
+    {0x400,              0x47f,                           ANY,               ANY,             0               }, // MC0_CTL to MC31_MISC
+    {MSR_HYPERCALL_PAGE, MSR_HYPERCALL_PAGE,              ANY,               0,               0               },
+    {0xc0010000,         0xc0010007,                      AMD_KIN,           AMD_KIN,         0               }, // K7_EVNTSEL0 to K7_PERFCTR3
+    {MSR_K8_SYSCFG,      MSR_K8_SYSCFG,                   AMD_KIN,           0,               OF_MACHINE      },
+    {0xc0010015,         0xc0010015,                      AMD_KIN,           AMD_KIN,         0               }, // K8_HWCR
+    {0xc0010016,         0xc001001a,                      AMD_KIN,           0,               OF_MACHINE      }, // K8_IORR_BASE0 to K8_TOP_MEM1
+    {0xc001001d,         0xc001001d,                      AMD_KIN,           0,               OF_MACHINE      }, // K8_TOP_MEM2
+    {0xc001001f,         0xc001001f,                      ANY,               ANY,             0               }, // K8_NB_CFG
+    {0xc0010041,         0xc0010042,                      VENDOR_AMD,        AMD_KIN,         0               }, // K7_FID_VID_CTL, K7_FID_VID_STATUS
+    {MSR_MMIO_CONF_BASE, MSR_MMIO_CONF_BASE,              VENDOR_AMD,        VENDOR_AMD,      0               }, // of families 0x10 to 0x16
+    {MSR_MMIO_CONF_BASE, MSR_MMIO_CONF_BASE,              MMIO_CONF_READERS, 0,               OF_MACHINE      }, // of others
+    {0xc0010061,         0xc001006b,                      VENDOR_AMD,        AMD_KIN,         0               }, // K8_PSTATE_LIMIT to K8_PSTATE7
+    {0xc0010112,         0xc0010113,                      AMD_KIN,           0,               OF_MACHINE      }, // K8_TSEG_BASE, K8_TSEG_MASK
+    {0xc0010200,         0xc001020b,                      AMD_KIN,           AMD_KIN,         0               }, // F15H_EVNTSEL0 to F15H_PERFCTR5
+    {0xc0011029,         0xc0011029,                      AMD_KIN,           AMD_KIN,         2               }, // DE_CFG: LFENCE serialises
 };
 
 static const struct constant_msr *constant_msr_find(uint32_t msr, bool to_write)
 {
-    unsigned vendor = cpu_features.vendor, family = cpu_features.family;
+    bool has_old_conf = cpu_features.family >= 0x10 && cpu_features.family <= 0x16;
 
-    if (msr == MSR_MMIO_CONF_BASE && !ABI_MMIO_CONF_BASE && (family < 0x10 || family > 0x16))
-        return NULL;
     for (const struct constant_msr *m = constant_msrs;
          m < constant_msrs + ARRAY_SIZE(constant_msrs); m++)
-        if (msr >= m->first && msr <= m->last && (to_write ? m->writable : m->readable) & vendor)
+        if (msr >= m->first && msr <= m->last &&
+            (to_write ? m->writable : m->readable) & cpu_features.vendor &&
+            (msr != MSR_MMIO_CONF_BASE || (m->value == 0) == has_old_conf))
             return m;
     return NULL;
 }

@@ -41,3 +41,5 @@
 #define ABI_NO_STATES_AT_FIRST ABI_SINCE(20)
 // The hardware domain reads where AMD's processors have their configuration space.
 #define ABI_MMIO_CONF_BASE ABI_SINCE(20)
+// Event selectors of Intel's performance counters, from 0 on.
+#define ABI_LAST_EVENT_SELECTOR (ABI_SINCE(20) ? 7 : 3)
