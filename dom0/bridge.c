@@ -65,7 +65,7 @@ static void port_send(struct bridge *bridge, struct net_device *to, struct net_p
 }
 
 /* Frames of dom0 are not counted: it does not attack itself. */
-static bool flood_allowed(struct port *from)
+static bool flood_allowed(struct port *from, const struct net_packet *packet)
 {
     struct bridge *bridge = from->bridge;
     uint64_t now = time_now();
@@ -77,7 +77,8 @@ static bool flood_allowed(struct port *from)
     if (start - now > BURST_NS) {
         return false;
     }
-    from->flooded_to = start + (uint64_t)(bridge->port_count - 1) * COPY_NS;
+    from->flooded_to = start +
+                       (uint64_t)(bridge->port_count - 1) * net_segment_count(packet) * COPY_NS;
     return true;
 }
 
@@ -85,7 +86,7 @@ static void flood(struct port *from, struct net_packet *packet, bool group)
 {
     struct bridge *bridge = from->bridge;
     struct net_device *last = NULL;
-    unsigned int ports = flood_allowed(from) ? bridge->port_count : 0;
+    unsigned int ports = flood_allowed(from, packet) ? bridge->port_count : 0;
 
     for (unsigned int i = 0; i < ports; i++) {
         struct port *port = bridge->ports[i];

@@ -196,9 +196,41 @@ static int disks_check(const struct xl_config *config, struct domain_error *erro
     return rc;
 }
 
+/* A name of an interface is its own: `count` of this configuration's have none like it. */
+static bool vif_has_name(const struct xl_config *config, unsigned int count, const char *name)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        if (strcmp(config->vifs[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int vif_name_check(const struct xl_config *config, unsigned int index,
+                          struct domain_error *error)
+{
+    const char *name = config->vifs[index].name;
+
+    if (vif_has_name(config, index, name)) {
+        return fail(error, -XEN_EEXIST, "vif %u: another one is called %s too", index, name);
+    }
+    for (struct domain *other = domain_iterate(NULL); other; other = domain_iterate(other)) {
+        if (vif_has_name(&other->config, other->config.vif_count, name)) {
+            return fail(error, -XEN_EEXIST, "vif %u: an interface of %s is called %s", index,
+                        other->config.name, name);
+        }
+    }
+    return 0;
+}
+
 static int vifs_check(const struct xl_config *config, struct domain_error *error)
 {
     for (unsigned int i = 0; i < config->vif_count; i++) {
+        int rc = config->vifs[i].name[0] ? vif_name_check(config, i, error) : 0;
+        if (rc) {
+            return rc;
+        }
         const char *bridge = config->vifs[i].bridge;
         if (bridge[0] && !bridge_find(bridge)) {
             return fail(error, -XEN_ENOENT, "vif %u: there is no bridge \"%s\" in dom0", i, bridge);
@@ -223,6 +255,17 @@ static int image_build(struct guest_build *build)
     int rc = guest_build(build);
     free(unpacked);
     return rc;
+}
+
+/* What belongs to a domain is found by its UUID, and goes with it. */
+static int uuid_check(const struct domain *domain, struct domain_error *error)
+{
+    for (struct domain *other = domain_iterate(NULL); other; other = domain_iterate(other)) {
+        if (memcmp(other->uuid, domain->uuid, sizeof(domain->uuid)) == 0) {
+            return fail(error, -XEN_EEXIST, "uuid: %s has the same", other->config.name);
+        }
+    }
+    return 0;
 }
 
 static int memory_build(struct domain *domain, struct guest_build *build,
@@ -325,7 +368,8 @@ int domain_create(const struct xl_config *config, unsigned int flags, domid_t *d
     }
     domain->config = xl_config_copy(config);
     config_complete(domain);
-    rc = disks_check(&domain->config, error);
+    rc = uuid_check(domain, error);
+    rc = rc ? rc : disks_check(&domain->config, error);
     rc = rc ? rc : vifs_check(&domain->config, error);
     rc = rc ? rc : memory_build(domain, build, error);
     rc = rc ? rc : domain_record(domain, build->domid, error);

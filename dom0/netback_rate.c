@@ -41,16 +41,23 @@ bool netback_rate_allows(struct netback_rate *rate, uint32_t size, uint64_t now,
     intervals = (now - rate->since) / rate->interval_ns;
     if (intervals > 0) {
         /* As many as fill the burst are enough: no product overflows. */
-        uint64_t room = (burst - rate->credit) / rate->bytes + 1;
+        uint64_t room = (burst - rate->credit + rate->debt) / rate->bytes + 1;
         uint64_t gain = (intervals < room ? intervals : room) * rate->bytes;
+        uint64_t paid = rate->debt < gain ? rate->debt : gain;
+        rate->debt -= paid;
+        gain -= paid;
         rate->credit = burst - rate->credit < gain ? burst : rate->credit + gain;
         rate->since += intervals * rate->interval_ns;
     }
     *until = rate->since + rate->interval_ns;
-    return size <= rate->credit;
+    return size <= rate->credit && rate->debt == 0;
 }
 
 void netback_rate_count(struct netback_rate *rate, uint32_t size)
 {
-    rate->credit -= rate->bytes ? size : 0;
+    const uint64_t gone = rate->bytes ? size : 0;
+    const uint64_t owed = gone > rate->credit ? gone - rate->credit : 0;
+
+    rate->credit -= gone - owed;
+    rate->debt += owed;
 }

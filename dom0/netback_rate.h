@@ -11,6 +11,7 @@
 struct netback_rate {
     uint64_t bytes, interval_ns; /* 0 bytes: no limit */
     uint64_t credit;             /* bytes that may go now */
+    uint64_t debt;               /* bytes that have gone above the credit: paid first */
     uint64_t since;              /* when the current interval began */
 };
 
@@ -18,4 +19,5 @@ struct netback_rate {
 bool netback_rate_read(struct netback_rate *rate, const char *text, uint64_t now);
 /* True: a packet of this size may go; when it has gone it is to be counted. False: not before *until. */
 bool netback_rate_allows(struct netback_rate *rate, uint32_t size, uint64_t now, uint64_t *until);
+/* What turns out to be more than was allowed delays what comes next. */
 void netback_rate_count(struct netback_rate *rate, uint32_t size);

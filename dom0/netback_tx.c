@@ -179,6 +179,9 @@ static void tx_finish(struct netback_ring *ring, struct netback_packet *p)
     }
     tx_answer(ring, p);
     if (ok) {
+        /* Each segment but the first, which is counted, has a header of its own. */
+        netback_rate_count(ring->options.rate,
+                           (net_segment_count(p->packet) - 1) * p->packet->header_length);
         net_deliver(ring->options.net, p->packet);
     } else if (p->packet != NULL) {
         net_packet_free(p->packet);

@@ -112,10 +112,24 @@ static bool node_purge(struct xenstore *store, struct xenstore_domain *domain)
     return true;
 }
 
+/* The store has no memory for the batch now, and may be another when it has: what it meant is looked for anew. */
+static void batch_drop(struct xenstore *store, struct xenstore_domain *domain)
+{
+    while (domain->purge_batch) {
+        struct xenstore_record *record = domain->purge_batch;
+        domain->purge_batch = record->next;
+        xenstore_record_free(store, record);
+    }
+    domain->purge_count = 0;
+    xenstore_walk_start(domain->purge_walk, domain->purge_tree.root, "/");
+    domain->purge_node = xenstore_walk_next(domain->purge_walk);
+}
+
 /* Makes the changes of a batch: together, so that a directory is copied once for all of them. */
 static bool batch_commit(struct xenstore *store, struct xenstore_domain *domain)
 {
     if (domain->purge_batch && xenstore_commit(store->self, domain->purge_batch)) {
+        batch_drop(store, domain);
         return false;
     }
     domain->purge_batch = NULL;
@@ -123,7 +137,7 @@ static bool batch_commit(struct xenstore *store, struct xenstore_domain *domain)
     return xenstore_fire(store->self);
 }
 
-/* The store may change between two turns, so a batch does not outlive one, but for lack of memory. */
+/* The store may change between two turns, so a batch does not outlive one. */
 static bool domain_purge(struct xenstore *store, struct xenstore_domain *domain)
 {
     struct xenstore_walk *walk = domain->purge_walk;

@@ -78,6 +78,8 @@ int net_segment(struct net_packet *packet,
                 int (*give)(struct net_device *device, struct net_packet *segment),
                 struct net_device *device);
 bool net_segment_is_six(const struct net_packet *packet);
+/* Into how many segments the packet will be cut; 1 if it is none of those. */
+unsigned int net_segment_count(const struct net_packet *packet);
 /* Length of the frame, or of the longest one that the packet will be cut into. */
 uint32_t net_packet_frame_length(const struct net_packet *packet);
 /* Sums a range of the packet as big-endian words: not complemented. */

@@ -205,3 +205,11 @@ int net_segment(struct net_packet *packet,
     net_packet_free(packet);
     return error;
 }
+
+unsigned int net_segment_count(const struct net_packet *packet)
+{
+    const uint32_t payload = packet->length - packet->header_length;
+
+    return packet->segment_size == 0 ? 1
+                                     : (payload + packet->segment_size - 1) / packet->segment_size;
+}

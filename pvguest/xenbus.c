@@ -234,9 +234,13 @@ static struct xenbus_watch *watch_find(uint32_t token)
 static void watch_miss(struct xenbus_watch *watch)
 {
     if (!watch->missed) {
+        struct xenbus_watch **last = &missed;
+        while (*last != NULL) {
+            last = &(*last)->next_missed;
+        }
         watch->missed = true;
-        watch->next_missed = missed;
-        missed = watch;
+        watch->next_missed = NULL;
+        *last = watch;
     }
     wake_up(&events_queue);
 }
@@ -325,9 +329,14 @@ static void watch_run(struct xenbus_watch *watch, const char *path)
 static void watch_loop(void *arg)
 {
     (void)arg;
+    unsigned int served = 0; /* events since the last watch that has lost some */
     for (;;) {
         wait_event(&events_queue, events != NULL || missed != NULL);
-        struct watch_event *event = watch_event_take();
+        struct watch_event *event = NULL;
+        if (missed == NULL || served < XENBUS_WATCH_EVENTS) {
+            event = watch_event_take();
+        }
+        served = event != NULL ? served + 1 : 0;
         if (event != NULL) {
             struct xenbus_watch *watch = watch_find(event->token); /* NULL: unregistered since */
             if (watch != NULL) {

@@ -365,6 +365,13 @@ def check_limits(shell):
         vcpus = shell.json("xl vcpu-list --json share") or [{}]
         report(vcpus[0].get("cpu") == cpu, f"{shell.hv}/affinity-{cpu}", str(vcpus))
         shell.run("xl destroy share")
+    own = "'uuid=\"12345678-0000-4000-8000-0123456789ab\"' 'vif=[\"vifname=mine\"]'"
+    shell.check("uuid-in-use", f"xl create -q -p hello.cfg 'name=\"u1\"' {own}; xl create -q -p hello.cfg 'name=\"u2\"' {own}",
+                r"uuid: u1 has the same")
+    shell.check("vifname-in-use", "xl create -q -p hello.cfg 'name=\"u3\"' 'vif=[\"vifname=mine\"]'; xl destroy u1",
+                r"vif 0: an interface of u1 is called mine")
+    shell.check("vifname-twice", "xl create -q -p hello.cfg 'name=\"u4\"' 'vif=[\"vifname=mine\",\"vifname=mine\"]'",
+                r"vif 1: another one is called mine too")
     shell.check("volume-in-use", "xl create -q -p /shapes/plan9.cfg; xl create -q -p /shapes/vdev-number.cfg",
                 r'volume \"vdisk0\" is in use by c12')
     shell.run('xl create -q -p /shapes/tilde.cfg name=\\"77\\"')

@@ -57,6 +57,24 @@ static void burst(void)
     CU_ASSERT_EQUAL(until, 100001 * SECOND);
 }
 
+/* What went beyond the credit is paid before anything else goes. */
+static void debt(void)
+{
+    struct netback_rate rate;
+    uint64_t until = 0;
+
+    CU_ASSERT_TRUE(netback_rate_read(&rate, "1000,1000000", 0));
+    CU_ASSERT_TRUE(take(&rate, 300, 0, &until));
+    netback_rate_count(&rate, 13700); /* its segments' headers */
+    for (unsigned int i = 1; i <= 13; i++) {
+        CU_ASSERT_FALSE(take(&rate, 1, i * SECOND - 1, &until));
+    }
+    CU_ASSERT_TRUE(take(&rate, 1, 14 * SECOND, &until));
+    netback_rate_count(&rate, UINT32_MAX);
+    CU_ASSERT_FALSE(take(&rate, 1, 4000000 * SECOND, &until));
+    CU_ASSERT_TRUE(take(&rate, 1, 5000000 * SECOND, &until));
+}
+
 static void unlimited(void)
 {
     struct netback_rate rate = {0};
@@ -85,10 +103,8 @@ static void extremes(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(steady),
-    REPORT_CASE(burst),
-    REPORT_CASE(unlimited),
-    REPORT_CASE(extremes),
+    REPORT_CASE(steady),    REPORT_CASE(burst),    REPORT_CASE(debt),
+    REPORT_CASE(unlimited), REPORT_CASE(extremes),
 };
 
 int main(void)

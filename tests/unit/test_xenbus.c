@@ -262,7 +262,7 @@ static void watch_flood(void)
     CU_ASSERT_EQUAL(watch.events, XENBUS_WATCH_EVENTS);
     pump();
     CU_ASSERT_EQUAL(fired_count, XENBUS_WATCH_EVENTS + 2);
-    CU_ASSERT_STRING_EQUAL(fired_path, "/flood"); /* last of all */
+    CU_ASSERT_STRING_EQUAL(fired_path, "/quiet"); /* behind the flood and what was lost of it */
     CU_ASSERT_EQUAL(watch.events, 0);
     CU_ASSERT_EQUAL(xenbus_write(0, "/flood/again", "1", 1), 0);
     pump();
@@ -277,6 +277,52 @@ static void watch_flood(void)
     pump();
     CU_ASSERT_EQUAL(fired_count, 0);
     CU_ASSERT_EQUAL(xenbus_rm(0, "/flood"), 0);
+}
+
+/* A peer whose changes never end does not keep another watch from hearing that it has lost some. */
+static struct xenbus_watch endless;
+static unsigned int rounds_left;
+
+static void go_on(struct xenbus_watch *watch, const char *path)
+{
+    char text[32];
+    for (unsigned int i = 0; rounds_left > 0 && i < 2; i++, rounds_left--) {
+        snprintf(text, sizeof(text), "/endless/%u", rounds_left);
+        CU_ASSERT_EQUAL(xenbus_write(0, text, "1", 1), 0);
+    }
+    fired_count += strcmp(path, "/endless") != 0;
+}
+
+static unsigned int told_after;
+
+static void note_told(struct xenbus_watch *watch, const char *path)
+{
+    if (strcmp(path, "/flood") == 0) {
+        told_after = told_after ? told_after : fired_count;
+    }
+}
+
+static void missed_has_its_turn(void)
+{
+    struct xenbus_watch flood = {.path = "/flood", .fired = note_told};
+    char path[32];
+    endless = (struct xenbus_watch){.path = "/endless", .fired = go_on};
+    CU_ASSERT_EQUAL(xenbus_watch(&flood), 0);
+    CU_ASSERT_EQUAL(xenbus_watch(&endless), 0);
+    pump();
+    fired_count = told_after = 0;
+    rounds_left = 1000;
+    CU_ASSERT_EQUAL(xenbus_write(0, "/endless/0", "1", 1), 0);
+    for (unsigned int i = 0; i < 100; i++) {
+        snprintf(path, sizeof(path), "/flood/%u", i);
+        CU_ASSERT_EQUAL_FATAL(xenbus_write(0, path, "1", 1), 0);
+    }
+    pump();
+    CU_ASSERT_TRUE(told_after > 0 && told_after <= 2 * XENBUS_WATCH_EVENTS);
+    xenbus_unwatch(&flood);
+    xenbus_unwatch(&endless);
+    CU_ASSERT_EQUAL(xenbus_rm(0, "/flood"), 0);
+    CU_ASSERT_EQUAL(xenbus_rm(0, "/endless"), 0);
 }
 
 /* Devices ---------------------------------------------------------------------------------------- */
@@ -469,19 +515,13 @@ static void detach(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(attach),
-    REPORT_CASE(nodes),
-    REPORT_CASE(transactions),
-    REPORT_CASE(directories),
-    REPORT_CASE(permissions),
-    REPORT_CASE(watches),
-    REPORT_CASE(watch_flood),
-    REPORT_CASE(device_life),
-    REPORT_CASE(device_state_after_removal),
-    REPORT_CASE(device_by_pieces),
-    REPORT_CASE(device_many),
-    REPORT_CASE(device_failing),
-    REPORT_CASE(device_nonsense),
+    REPORT_CASE(attach),           REPORT_CASE(nodes),
+    REPORT_CASE(transactions),     REPORT_CASE(directories),
+    REPORT_CASE(permissions),      REPORT_CASE(watches),
+    REPORT_CASE(watch_flood),      REPORT_CASE(missed_has_its_turn),
+    REPORT_CASE(device_life),      REPORT_CASE(device_state_after_removal),
+    REPORT_CASE(device_by_pieces), REPORT_CASE(device_many),
+    REPORT_CASE(device_failing),   REPORT_CASE(device_nonsense),
     REPORT_CASE(detach),
 };
 

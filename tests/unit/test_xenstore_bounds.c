@@ -623,6 +623,50 @@ static void rights_end(void)
 }
 
 /* A dead domain's nodes, wherever they stand: each step bounded, all of them linear. */
+/* Whatever allocation fails while a dead domain's nodes are removed: in the end they are gone. */
+static void purge_without_memory(void)
+{
+    bool failed = true;
+
+    for (unsigned int n = 1; failed; n++) {
+        setup();
+        struct xenstore_connection *a = guest(1);
+        struct xenstore_perm open =
+                                 {
+                                     0, XENSTORE_READ | XENSTORE_WRITE
+        },
+                             both[] = {open, {1, XENSTORE_READ}};
+        char text[64];
+        for (unsigned int i = 0; i < 3; i++) {
+            snprintf(text, sizeof(text), "/s%u/dir", i);
+            CU_ASSERT_EQUAL(xenstore_node_make(root, NULL, text), 0);
+            CU_ASSERT_EQUAL(
+                xenstore_node_set_perms(root, NULL, text, i == 1 ? both : &open, i == 1 ? 2 : 1),
+                0);
+            snprintf(text, sizeof(text), "/s%u/dir/mine", i);
+            if (i != 1) {
+                CU_ASSERT_EQUAL(write_node(a, 0, text, 10), XS_WRITE);
+            }
+            settle();
+        }
+        xenstore_disconnect(a);
+        allocations = 0;
+        fail_at = n;
+        xenstore_domain_release(&store, 1, true);
+        failed = allocations >= n;
+        fail_at = 0;
+        (void)xenstore_node_remove(root, NULL, "/s0"); /* what was about to go has gone otherwise */
+        for (unsigned int turns = 0; xenstore_work(&store) && turns < 1000; turns++) {
+        }
+        CU_ASSERT_PTR_NULL(xenstore_domain_find(&store, 1, false));
+        CU_ASSERT_PTR_NULL(xenstore_tree_find(&store.tree, "/s0/dir/mine"));
+        CU_ASSERT_PTR_NULL(xenstore_tree_find(&store.tree, "/s2/dir/mine"));
+        const struct xenstore_node *shared = xenstore_tree_find(&store.tree, "/s1/dir");
+        CU_ASSERT_EQUAL(shared ? shared->perm_count : 0, 1);
+        teardown();
+    }
+}
+
 static void purge_is_linear(void)
 {
     enum { NODES = 900 };
@@ -656,12 +700,19 @@ static void purge_is_linear(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(storm),           REPORT_CASE(deep_commit),
-    REPORT_CASE(broken_is_free),  REPORT_CASE(large_removal),
-    REPORT_CASE(maker_goes),      REPORT_CASE(accounting),
-    REPORT_CASE(quota_at_commit), REPORT_CASE(hostile_memory),
-    REPORT_CASE(no_memory),       REPORT_CASE(no_memory_to_start),
-    REPORT_CASE(rights_end),      REPORT_CASE(purge_is_linear),
+    REPORT_CASE(storm),
+    REPORT_CASE(deep_commit),
+    REPORT_CASE(purge_without_memory),
+    REPORT_CASE(broken_is_free),
+    REPORT_CASE(large_removal),
+    REPORT_CASE(maker_goes),
+    REPORT_CASE(accounting),
+    REPORT_CASE(quota_at_commit),
+    REPORT_CASE(hostile_memory),
+    REPORT_CASE(no_memory),
+    REPORT_CASE(no_memory_to_start),
+    REPORT_CASE(rights_end),
+    REPORT_CASE(purge_is_linear),
 };
 
 int main(void)

@@ -376,23 +376,13 @@ static void disks(void)
 
 static void vifs(void)
 {
-    static const char *const bad[] = {"mac=x",
-                                      "mac=0:1:2:3:4",
-                                      "mac=0:1:2:3:4:100",
-                                      "mac=1:0:0:0:0:0",
-                                      "colour=red",
-                                      "bridge",
-                                      "type=ioemu",
-                                      "script=vif-route",
-                                      "backend=net",
-                                      "vifname=a/b",
-                                      "vifname=sixteen-letters-",
-                                      "rate=1",
-                                      "antispoof=off",
-                                      "mtu=9000",
-                                      "mtu=x",
-                                      "devid=-1",
-                                      "colo_filter_mirror_queue=1"};
+    static const char *const bad[] = {
+        "mac=x",           "mac=0:1:2:3:4",    "mac=0:1:2:3:4:100",
+        "mac=1:0:0:0:0:0", "colour=red",       "bridge",
+        "type=ioemu",      "script=vif-route", "backend=net",
+        "vifname=a/b",     "vifname=vif3.0",   "vifname=sixteen-letters-",
+        "rate=1",          "antispoof=off",    "mtu=9000",
+        "mtu=x",           "devid=-1",         "colo_filter_mirror_queue=1"};
     struct xl_vif vif;
 
     CU_ASSERT_TRUE(xl_vif_parse(config.memory, &vif, "", &why));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What becomes of an entry of vif= (xl-network-configuration) here. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,12 @@ static bool set_name(struct words *w, const char *value)
 {
     if (strchr(value, '/') || strlen(value) > 15) {
         return xl_because(w->why, "vifname: at most 15 characters, and no /");
+    }
+    unsigned int domid, id;
+    char rest;
+    if (sscanf(value, "vif%u.%u%c", &domid, &id, &rest) == 2) {
+        return xl_because(w->why, "vifname: \"%.60s\" is a name of interfaces that are given none",
+                          value);
     }
     return set_text(w, &w->vif->name, value);
 }
