@@ -304,7 +304,7 @@ def check_waits(shell):
     shell.interrupt("shutdown", "xl shutdown -w hello", r"^Waiting for", r"interrupted: 1 of 1 did not shut down")
     shell.interrupt("shutdown-all", "xl shutdown -a -ww", r"^Waiting for", r"interrupted: 1 of 1 did not go")
     shell.interrupt("reboot", "xl reboot -w hello", r"^Waiting for", r"^xl reboot: interrupted")
-    shell.interrupt("foreground", "xl create -q -p -F hello.cfg name=\\\"other\\\"; echo", None)
+    shell.interrupt("foreground", "echo ready; xl create -q -p -F hello.cfg name=\\\"other\\\"; echo", r"^ready$")
     shell.run("xl destroy hello; xl destroy other")
     shell.interrupt("sleep", "echo ready; sleep 9999", r"^ready$")
     shell.interrupt("repeat", "repeat 999999 'echo ready; sleep 0.1'", r"^ready$", r"status 130")

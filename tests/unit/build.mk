@@ -10,9 +10,11 @@ STORE_SRCS := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_commit.c x
 UNIT_xenstore_SRCS := tests/unit/test_xenstore.c $(STORE_SRCS) dom0/xenstore_local.c dom0/xenstore_ring.c \
 	tools/libxenstore/xs.c
 
-UNIT_TESTS += xenstore_bounds
-UNIT_xenstore_bounds_SRCS := tests/unit/test_xenstore_bounds.c $(STORE_SRCS)
+UNIT_TESTS += xenstore_bounds xenstore_memory
+UNIT_xenstore_bounds_SRCS := tests/unit/test_xenstore_bounds.c tests/unit/store_fixture.c $(STORE_SRCS)
 UNIT_xenstore_bounds_LIBS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+UNIT_xenstore_memory_SRCS := tests/unit/test_xenstore_memory.c tests/unit/store_fixture.c $(STORE_SRCS)
+UNIT_xenstore_memory_LIBS := $(UNIT_xenstore_bounds_LIBS)
 
 UNIT_TESTS += elf access
 UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c hypervisor/elf_guest_section.c
