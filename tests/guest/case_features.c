@@ -41,11 +41,20 @@ static void hash_print(const char *name)
 
 // --- CPUID
 
-static struct words cpuid_plain(uint32_t leaf, uint32_t subleaf)
+static struct words cpuid_of_cpu(uint32_t leaf, uint32_t subleaf)
 {
     struct words r = {.a = leaf, .c = subleaf};
 
     __asm__ volatile("cpuid" : "+a"(r.a), "=b"(r.b), "+c"(r.c), "=d"(r.d));
+    return r;
+}
+
+static struct words cpuid_plain(uint32_t leaf, uint32_t subleaf)
+{
+    struct words r = cpuid_of_cpu(leaf, subleaf);
+
+    if (leaf > cpuid_of_cpu(leaf & 0x80000000, 0).a)
+        leaf = cpuid_of_cpu(0, 0).a;                      // that is what the processor answers with
     if (leaf == 1 || leaf == 0xb || leaf == 0x8000001e) { // says which CPU this is
         r.b &= leaf == 1 ? 0x00ffffff : ~0U;
         r.d = leaf == 0xb ? 0 : r.d;
