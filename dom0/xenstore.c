@@ -50,6 +50,11 @@ int xenstore_init(struct xenstore *store)
     return 0;
 }
 
+bool xenstore_reap(struct xenstore *store, uint64_t limit)
+{
+    return xenstore_tree_reap(&store->books, limit) && xenstore_transactions_reap(store, limit);
+}
+
 void xenstore_turn(struct xenstore *store)
 {
     store->limit = store->books.work + XENSTORE_TURN;
@@ -83,7 +88,8 @@ void xenstore_destroy(struct xenstore *store)
         }
     }
     xenstore_tree_free(&store->tree);
-    xenstore_tree_reap(&store->books, UINT64_MAX);
+    xenstore_reap(store, UINT64_MAX);
+    xenstore_tree_reap(&store->books, UINT64_MAX); /* what records held */
 }
 
 struct xenstore_connection *xenstore_connect(struct xenstore *store, uint16_t domid)
@@ -190,7 +196,7 @@ bool xenstore_work(struct xenstore *store)
         done &= xenstore_purge(store);
     }
     xenstore_turn(store);
-    done &= xenstore_tree_reap(&store->books, store->limit);
+    done &= xenstore_reap(store, store->limit);
     xenstore_connections_shed(store);
     return !done;
 }

@@ -3,7 +3,8 @@
  * xenstored: the store that toolstack, back ends and guests share.
  *
  * Parts: xenstore_tree (nodes), xenstore_access (rights and quotas), xenstore_commit (changes to the
- * store), xenstore_watch and xenstore_fire (who is told of them), xenstore_transaction,
+ * store), xenstore_watch and xenstore_fire (who is told of them), xenstore_transaction, xenstore_ending and
+ * xenstore_merge (transactions, their ends, and how trees become one),
  * xenstore_release (what a dead domain leaves), xenstore_request (the wire protocol's requests),
  * xenstore_ring (a domU's page) and xenstore_service (grants, event channels, threads). All but the
  * last build on a host.
@@ -42,9 +43,7 @@
 #define XENSTORE_TRANSACTIONS_MAX 10U
 #define XENSTORE_NODE_SIZE_MAX 2048U
 #define XENSTORE_PERMS_MAX 5U
-#define XENSTORE_TRANSACTION_CHANGES_MAX 1024U /* of one transaction */
-/* Levels that its end walks: of the path of each change, and once more for each node that is made. */
-#define XENSTORE_TRANSACTION_LEVELS_MAX 12288U
+#define XENSTORE_TRANSACTION_CHANGES_MAX 1024U     /* of one transaction */
 #define XENSTORE_TRANSACTION_SIZE_MAX (256U << 10) /* bytes that one remembers */
 #define XENSTORE_OUTPUT_MAX (256U << 10)           /* bytes of replies and events that wait */
 #define XENSTORE_MEMORY_MAX (2U << 20)             /* all that a domain owns */
@@ -93,6 +92,7 @@ struct xenstore_change {
 struct xenstore_record {
     struct xenstore_record *next;
     struct xenstore_change change;
+    struct xenstore_place *place; /* in a transaction */
     /* Once made: whose permissions say who is told; held. `node` of a removal: what was removed. */
     struct xenstore_node *node, *parent;
     size_t size;  /* in memory */
@@ -167,6 +167,9 @@ struct xenstore {
     struct xenstore_connection
         *self; /* its own: for purges, and for changes of closed connections */
     struct xenstore_transaction *oldest, **newest; /* of unprivileged clients */
+    /* What transactions have remembered that have ended; waits to be freed. */
+    struct xenstore_place *dead_places;
+    struct xenstore_record *dead_records;
     struct xenstore_watch *watches[XENSTORE_HASH];
     struct xenstore_domain *domains[XENSTORE_HASH];
     /* Rights to the special watches: nobody's but dom0's, and one domain's that XS_SET_PERMS named. */
@@ -233,6 +236,8 @@ int xenstore_reply(struct xenstore_connection *connection, const struct xsd_sock
 bool xenstore_event(struct xenstore_watch *watch, const char *path);
 /* Takes from broken connections what they had: no pointer into that may be kept over it. */
 void xenstore_connections_shed(struct xenstore *store);
+/* Frees what nobody needs any more, until books.work reaches `limit`. True: nothing is left. */
+bool xenstore_reap(struct xenstore *store, uint64_t limit);
 /* A new turn: so much work may be done from here. */
 void xenstore_turn(struct xenstore *store);
 bool xenstore_turn_over(const struct xenstore *store);
@@ -274,6 +279,16 @@ void xenstore_record_free(struct xenstore *store, struct xenstore_record *record
 /* Makes changes that were checked in the store, all or none, and has watches told of them. The records
  * are the connection's then. -XEN_ENOMEM, -XEN_ENOENT; a quota: -XEN_ENOSPC; they are the caller's. */
 int xenstore_commit(struct xenstore_connection *connection, struct xenstore_record *records);
+/* The parts of that, for the end of a transaction. May the store grow so much, and is there place in the books for
+ * all owners? -XEN_ENOSPC, -XEN_ENOMEM. */
+int xenstore_commit_check(struct xenstore_connection *connection,
+                          const struct xenstore_record *records,
+                          const struct xenstore_growth *growth);
+/* Has watches told of changes that were made. */
+void xenstore_commit_queue(struct xenstore_connection *connection, struct xenstore_record *records);
+/* A node stands in the store now, where `old` was (NULL: none). */
+void xenstore_node_enter(struct xenstore *store, struct xenstore_node *node,
+                         struct xenstore_node *old);
 /* A node is no more in the store. */
 void xenstore_node_leave(struct xenstore *store, struct xenstore_node *node);
 
@@ -308,17 +323,19 @@ struct xenstore_transaction *xenstore_transaction_find(struct xenstore_connectio
                                                        uint32_t id);
 void xenstore_transaction_reset(struct xenstore_connection *connection);
 struct xenstore_tree *xenstore_transaction_tree(struct xenstore_transaction *transaction);
-/* Nodes that it has created less those that it has removed, of the client's own. */
-int xenstore_transaction_node_delta(const struct xenstore_transaction *transaction);
-void xenstore_transaction_node_count(struct xenstore_transaction *transaction, int change);
+/* Nodes that it has created, gone since or not. */
+unsigned int xenstore_transaction_made(const struct xenstore_transaction *transaction);
 /* Remembers that the outcome depends on a path (deep: and on all below it). -XEN_ENOSPC. */
 int xenstore_transaction_access(struct xenstore_transaction *transaction, const char *path,
                                 bool deep);
 
-/* Remembers a change for the commit; the record is the transaction's then. */
+/* Remembers a change that was made in its tree, which has grown by it. The record is the transaction's then. -XEN_ENOSPC, -XEN_ENOMEM. */
 int xenstore_transaction_record(struct xenstore_transaction *transaction,
-                                struct xenstore_record *record, unsigned int made);
+                                struct xenstore_record *record,
+                                const struct xenstore_growth *growth);
 /* Its outcome is EAGAIN already: it holds no state, and its client sees the store. */
 bool xenstore_transaction_doomed(const struct xenstore_transaction *transaction);
+/* Frees what ended transactions have remembered, until books.work reaches `limit`. True: nothing is left. */
+bool xenstore_transactions_reap(struct xenstore *store, uint64_t limit);
 /* Takes their states from the oldest transactions while all together hold too much. */
 void xenstore_transactions_trim(struct xenstore *store);

@@ -77,7 +77,7 @@ static int quota_check(struct xenstore_connection *connection,
     }
     domain = xenstore_domain_find(connection->store, connection->domid, false);
     nodes += domain ? (long)domain->nodes : 0;
-    nodes += transaction ? xenstore_transaction_node_delta(transaction) : 0;
+    nodes += transaction ? (long)xenstore_transaction_made(transaction) : 0;
     return nodes > (long)XENSTORE_NODES_MAX
                ? -XEN_ENOSPC
                : xenstore_memory_check(connection, wanted * XENSTORE_NODE_COST + length);
@@ -170,14 +170,13 @@ static int change_remember(struct xenstore_connection *connection,
     struct xenstore_growth growth = {0};
     int rc = xenstore_change_tree(connection, tree, &record->change, &growth);
 
-    rc = rc ? rc : xenstore_transaction_record(transaction, record, growth.nodes);
+    rc = rc ? rc : xenstore_transaction_record(transaction, record, &growth);
     if (rc) {
         xenstore_tree_free(tree);
         *tree = before;
         return rc;
     }
     xenstore_tree_free(&before);
-    xenstore_transaction_node_count(transaction, (int)growth.nodes);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Changes to the store itself: of one request, or all of a transaction, all or none of them.
+ * Changes to the store itself: of one request, or some of the store's own, all or none of them. (Those of a
+ * transaction: xenstore_ending.)
  *
  * They are made in a copy of the tree, which shares what does not change; only when all of them
  * are there does the copy become the store. Then the nodes on the changed paths are counted: a node
@@ -63,6 +64,16 @@ void xenstore_node_leave(struct xenstore *store, struct xenstore_node *node)
     }
 }
 
+void xenstore_node_enter(struct xenstore *store, struct xenstore_node *node,
+                         struct xenstore_node *old)
+{
+    if (old) {
+        xenstore_node_leave(store, old);
+    }
+    node->live = true;
+    node_count(store, node, true);
+}
+
 static struct xenstore_node *child_find(const struct xenstore_node *node, const char *name,
                                         size_t length)
 {
@@ -84,13 +95,8 @@ static void ends_go_on(struct ends *ends, const char *name, size_t length)
 static void path_enter(struct xenstore *store, const char *path, struct ends *new, struct ends *old)
 {
     for (;;) {
-        struct xenstore_node *node = new->node;
-        if (node && !node->live) {
-            if (old->node) {
-                xenstore_node_leave(store, old->node);
-            }
-            node->live = true;
-            node_count(store, node, true);
+        if (new->node && !new->node->live) {
+            xenstore_node_enter(store, new->node, old->node);
         }
         path += *path == '/';
         size_t length = 0;
@@ -142,7 +148,16 @@ static int quota_check(const struct xenstore_connection *connection, unsigned in
                : xenstore_memory_check(connection, made * XENSTORE_NODE_COST + bytes);
 }
 
-/* Makes all changes in `next`. */
+int xenstore_commit_check(struct xenstore_connection *connection,
+                          const struct xenstore_record *records,
+                          const struct xenstore_growth *growth)
+{
+    int rc = owners_prepare(connection, records);
+
+    return rc ? rc : quota_check(connection, growth->nodes, growth->bytes);
+}
+
+/* Makes all changes in `next`; checks quotas. */
 static int changes_make(struct xenstore_connection *connection, struct xenstore_record *records,
                         struct xenstore_tree *next)
 {
@@ -167,6 +182,17 @@ static void record_settle(struct xenstore *store, struct xenstore_record *record
     record->parent = xenstore_node_get(seen->parent);
 }
 
+void xenstore_commit_queue(struct xenstore_connection *connection, struct xenstore_record *records)
+{
+    *connection->firing.tail = records;
+    for (struct xenstore_record *r = records; r; r = r->next) {
+        connection->firing.tail = &r->next;
+        if (!connection->privileged) {
+            connection->memory += r->size;
+        }
+    }
+}
+
 int xenstore_commit(struct xenstore_connection *connection, struct xenstore_record *records)
 {
     struct xenstore *store = connection->store;
@@ -181,14 +207,8 @@ int xenstore_commit(struct xenstore_connection *connection, struct xenstore_reco
     store->tree = next;
     for (struct xenstore_record *r = records; r; r = r->next) {
         record_settle(store, r, &before);
-        if (!connection->privileged) {
-            connection->memory += r->size;
-        }
     }
+    xenstore_commit_queue(connection, records);
     xenstore_tree_free(&before);
-    *connection->firing.tail = records;
-    while (*connection->firing.tail) {
-        connection->firing.tail = &(*connection->firing.tail)->next;
-    }
     return 0;
 }

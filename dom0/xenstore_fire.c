@@ -13,6 +13,8 @@
 
 #include "dom0/xenstore.h"
 
+#define CHARACTERS_PER_STEP 128U /* of a path */
+
 struct target {
     struct xenstore *store;
     struct xenstore_firing *firing;
@@ -78,11 +80,11 @@ static bool path_tell(struct target *target)
         const char after = target->path[i + 1];
         hash = xenstore_hash_step(hash, target->path[i]);
         if ((i == 0 || after == '/' || after == '\0') && i >= firing->level) {
-            if (!level_tell(target, i + 1, hash)) {
+            if (xenstore_turn_over(target->store) || !level_tell(target, i + 1, hash)) {
                 return false;
             }
+            target->store->books.work += 1 + (i + 1 - firing->level) / CHARACTERS_PER_STEP;
             firing->level = (uint32_t)i + 1;
-            target->store->books.work++;
         }
     }
     return true;

@@ -11,6 +11,7 @@
 #include "dom0/xenstore.h"
 
 #define STRINGS_MAX 3U
+#define REAP_MAX (4 * XENSTORE_TURN) /* steps of freeing for what one request has copied */
 
 struct request {
     struct xenstore_connection *connection;
@@ -555,10 +556,15 @@ int xenstore_request(struct xenstore_connection *connection, const struct xsd_so
         xenstore_reply(connection, &error, name, strlen(name) + 1);
     }
     store->books.work += 1 + header->len / 128;
+    uint64_t steps = store->books.work - start;
     xenstore_turn(store);
     xenstore_fire(connection);
-    /* As much is freed as was copied, so that freeing keeps up. */
-    xenstore_tree_reap(&store->books, store->limit + store->books.work - start);
+    /* As much is freed as was copied, so that freeing keeps up; but for a large transaction, before which many small
+     * requests have freed what there was. */
+    if (steps > REAP_MAX) {
+        steps = REAP_MAX;
+    }
+    xenstore_reap(store, store->limit + steps);
     xenstore_transactions_trim(store);
     xenstore_connections_shed(store);
     return 0;

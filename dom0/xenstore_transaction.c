@@ -4,41 +4,19 @@
  *
  * A transaction holds two references to the tree as it was at the start: `base`, which stays, and
  * `tree`, which the client reads and changes. It remembers the paths that its outcome depends on.
- * The commit compares these in `base` and in the store's present tree; where one differs, the
- * client gets EAGAIN. Otherwise its recorded changes are committed: others see all or none.
+ * The commit (xenstore_ending) compares these in `base` and in the store's present tree; where one
+ * differs, the client gets EAGAIN. Otherwise its changes are committed: others see all or none.
  *
  * What the two trees keep alive of former states is nobody's own; it is bounded for all domains
  * together. Above the bound the oldest transactions are doomed: they let go of their trees, and their
  * clients, who see the store itself from then on, get EAGAIN in the end.
+ *
+ * What a transaction remembers can be much, so it is freed in turns, after the transaction.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "dom0/xenstore.h"
-
-#define ACCESS_HASH 64U
-
-struct access {
-    struct access *next;
-    bool deep;
-    char path[];
-};
-
-struct xenstore_transaction {
-    struct xenstore_transaction *next;          /* same connection */
-    struct xenstore_transaction *newer, **link; /* of all unprivileged clients, by age */
-    struct xenstore_connection *connection;
-    uint32_t id;
-    bool doomed;
-    bool perms; /* it gives rights */
-    unsigned int change_count, level_count;
-    size_t size;      /* bytes of the transaction, its accesses and records */
-    uint64_t started; /* generation */
-    int node_delta;
-    struct xenstore_tree base, tree;
-    struct access *accesses[ACCESS_HASH];
-    struct xenstore_record *records, **records_tail;
-};
+#include "dom0/xenstore_transaction.h"
 
 /* Makes it the newest. */
 static void age_link(struct xenstore_transaction *transaction)
@@ -86,6 +64,7 @@ int xenstore_transaction_start(struct xenstore_connection *connection, uint32_t 
     transaction->base = xenstore_tree_copy(&connection->store->tree);
     transaction->tree = xenstore_tree_copy(&connection->store->tree);
     transaction->records_tail = &transaction->records;
+    transaction->places_tail = &transaction->places;
     transaction->next = connection->transactions;
     connection->transactions = transaction;
     connection->transaction_count++;
@@ -111,14 +90,9 @@ struct xenstore_tree *xenstore_transaction_tree(struct xenstore_transaction *tra
     return &transaction->tree;
 }
 
-int xenstore_transaction_node_delta(const struct xenstore_transaction *transaction)
+unsigned int xenstore_transaction_made(const struct xenstore_transaction *transaction)
 {
-    return transaction->node_delta;
-}
-
-void xenstore_transaction_node_count(struct xenstore_transaction *transaction, int change)
-{
-    transaction->node_delta += change;
+    return transaction->growth.nodes;
 }
 
 bool xenstore_transaction_doomed(const struct xenstore_transaction *transaction)
@@ -142,50 +116,103 @@ static int room_take(struct xenstore_transaction *transaction, size_t bytes)
     return rc;
 }
 
-int xenstore_transaction_access(struct xenstore_transaction *transaction, const char *path,
-                                bool deep)
+/* The place of this name below another; NULL: none yet. */
+static struct xenstore_place *place_find(const struct xenstore_transaction *transaction,
+                                         const struct xenstore_place *parent, const char *name,
+                                         size_t length, uint32_t hash)
 {
-    const uint32_t hash = xenstore_hash_text(transaction->connection->store, path);
-    const size_t size = sizeof(struct access) + strlen(path) + 1;
-    struct access **slot = &transaction->accesses[hash % ACCESS_HASH];
-    struct access *access;
+    struct xenstore_place *place = transaction->place_hash[hash % XENSTORE_PLACES_HASH];
 
-    for (; *slot; slot = &(*slot)->next) {
-        if (strcmp((*slot)->path, path) == 0) {
-            (*slot)->deep |= deep;
-            return 0;
-        }
+    while (place && (place->hash != hash || place->parent != parent || place->length != length ||
+                     memcmp(place->name, name, length) != 0)) {
+        place = place->next_hash;
     }
-    if (transaction->doomed) {
-        return 0;
-    }
-    access = malloc(size);
-    int rc = access ? room_take(transaction, xenstore_block(size)) : -XEN_ENOMEM;
+    return place;
+}
+
+static int place_make(struct xenstore_transaction *transaction, struct xenstore_place *parent,
+                      const char *name, size_t length, uint32_t hash, struct xenstore_place **made)
+{
+    const size_t size = sizeof(struct xenstore_place) + length;
+    struct xenstore_place **bucket = &transaction->place_hash[hash % XENSTORE_PLACES_HASH];
+    struct xenstore_place *place = calloc(1, size);
+    int rc = place ? room_take(transaction, xenstore_block(size)) : -XEN_ENOMEM;
+
     if (rc) {
-        free(access);
+        free(place);
         return rc;
     }
-    access->deep = deep;
-    access->next = NULL;
-    strcpy(access->path, path);
-    *slot = access;
+    place->parent = parent;
+    place->hash = hash;
+    place->length = (uint16_t)length;
+    memcpy(place->name, name, length);
+    place->next_hash = *bucket;
+    *bucket = place;
+    *transaction->places_tail = place;
+    transaction->places_tail = &place->next;
+    transaction->connection->store->books.work++;
+    *made = place;
     return 0;
 }
 
-int xenstore_transaction_record(struct xenstore_transaction *transaction,
-                                struct xenstore_record *record, unsigned int made)
+/* The place of a path and all above it, which are made if they are not there. */
+static int place_get(struct xenstore_transaction *transaction, const char *path,
+                     struct xenstore_place **result)
 {
-    const unsigned int levels = (1 + xenstore_path_depth(record->change.path)) * (1 + made);
+    uint32_t hash = xenstore_hash_start(transaction->connection->store);
+    struct xenstore_place *place = NULL;
+    const char *name = path;
+    size_t length = 0; /* the root has no name */
+    int rc = 0;
 
+    do {
+        struct xenstore_place *next = place_find(transaction, place, name, length, hash);
+        if (!next) {
+            rc = place_make(transaction, place, name, length, hash, &next);
+        }
+        place = next;
+        name += length;
+        name += *name == '/';
+        length = strcspn(name, "/");
+        for (size_t i = 0; i < length; i++) {
+            hash = xenstore_hash_step(hash, name[i]);
+        }
+        hash = xenstore_hash_step(hash, '/');
+    } while (rc == 0 && length > 0);
+    *result = place;
+    return rc;
+}
+
+int xenstore_transaction_access(struct xenstore_transaction *transaction, const char *path,
+                                bool deep)
+{
+    struct xenstore_place *place;
+
+    if (transaction->doomed) {
+        return 0;
+    }
+    int rc = place_get(transaction, path, &place);
+    if (rc == 0) {
+        place->depends = true;
+        place->deep |= deep;
+    }
+    return rc;
+}
+
+int xenstore_transaction_record(struct xenstore_transaction *transaction,
+                                struct xenstore_record *record,
+                                const struct xenstore_growth *growth)
+{
     if (!transaction->connection->privileged &&
-        (transaction->change_count >= XENSTORE_TRANSACTION_CHANGES_MAX ||
-         transaction->level_count + levels > XENSTORE_TRANSACTION_LEVELS_MAX)) {
+        transaction->change_count >= XENSTORE_TRANSACTION_CHANGES_MAX) {
         return -XEN_ENOSPC;
     }
-    int rc = room_take(transaction, record->size);
+    int rc = place_get(transaction, record->change.path, &record->place);
+    rc = rc ? rc : room_take(transaction, record->size);
     if (rc == 0) {
         transaction->change_count++;
-        transaction->level_count += levels;
+        transaction->growth.nodes += growth->nodes;
+        transaction->growth.bytes += growth->bytes;
         transaction->perms |= record->change.kind == XENSTORE_CHANGE_PERMS;
         *transaction->records_tail = record;
         transaction->records_tail = &record->next;
@@ -193,37 +220,7 @@ int xenstore_transaction_record(struct xenstore_transaction *transaction,
     return rc;
 }
 
-static bool access_conflicts(const struct xenstore_transaction *transaction,
-                             const struct access *access)
-{
-    const struct xenstore_tree *now = &transaction->connection->store->tree;
-    const struct xenstore_node *then = xenstore_tree_find(&transaction->base, access->path);
-    const struct xenstore_node *node = xenstore_tree_find(now, access->path);
-
-    return then != node && (access->deep || !then || !node || then->generation != node->generation);
-}
-
-static bool conflicts(const struct xenstore_transaction *transaction)
-{
-    struct xenstore *store = transaction->connection->store;
-
-    /* A domain is gone to which it may have given rights. */
-    if (transaction->doomed || (transaction->perms && store->released > transaction->started)) {
-        return true;
-    }
-    for (unsigned int i = 0; i < ACCESS_HASH && store->tree.root != transaction->base.root; i++) {
-        for (const struct access *access = transaction->accesses[i]; access;
-             access = access->next) {
-            store->books.work++;
-            if (access_conflicts(transaction, access)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* Lets go of all that it remembers and holds. */
+/* Lets go of all that it remembers and holds; xenstore_transactions_reap frees it. */
 static void transaction_empty(struct xenstore_transaction *transaction)
 {
     struct xenstore *store = transaction->connection->store;
@@ -232,23 +229,34 @@ static void transaction_empty(struct xenstore_transaction *transaction)
     age_unlink(transaction);
     transaction->connection->memory -= transaction->size - rest;
     transaction->size = rest;
-    for (unsigned int i = 0; i < ACCESS_HASH; i++) {
-        while (transaction->accesses[i]) {
-            struct access *access = transaction->accesses[i];
-            transaction->accesses[i] = access->next;
-            free(access);
-        }
-    }
-    while (transaction->records) {
-        struct xenstore_record *record = transaction->records;
-        transaction->records = record->next;
-        xenstore_record_free(store, record);
-    }
+    *transaction->places_tail = store->dead_places;
+    store->dead_places = transaction->places;
+    transaction->places = NULL;
+    transaction->places_tail = &transaction->places;
+    memset(transaction->place_hash, 0, sizeof(transaction->place_hash));
+    *transaction->records_tail = store->dead_records;
+    store->dead_records = transaction->records;
+    transaction->records = NULL;
     transaction->records_tail = &transaction->records;
     if (!transaction->doomed) {
         xenstore_tree_free(&transaction->tree);
         xenstore_tree_free(&transaction->base);
     }
+}
+
+bool xenstore_transactions_reap(struct xenstore *store, uint64_t limit)
+{
+    for (; store->dead_places && store->books.work < limit; store->books.work++) {
+        struct xenstore_place *place = store->dead_places;
+        store->dead_places = place->next;
+        free(place);
+    }
+    for (; store->dead_records && store->books.work < limit; store->books.work++) {
+        struct xenstore_record *record = store->dead_records;
+        store->dead_records = record->next;
+        xenstore_record_free(store, record);
+    }
+    return !store->dead_places && !store->dead_records;
 }
 
 static void transaction_free(struct xenstore_transaction *transaction)
@@ -268,14 +276,8 @@ static void transaction_free(struct xenstore_transaction *transaction)
 
 int xenstore_transaction_end(struct xenstore_transaction *transaction, bool commit)
 {
-    int rc = commit && conflicts(transaction) ? -XEN_EAGAIN : 0;
+    int rc = commit ? xenstore_transaction_commit(transaction) : 0;
 
-    if (commit && rc == 0 && transaction->records) {
-        rc = xenstore_commit(transaction->connection, transaction->records);
-        if (rc == 0) {
-            transaction->records = NULL; /* the connection's now, and counted there */
-        }
-    }
     transaction_free(transaction);
     return rc;
 }

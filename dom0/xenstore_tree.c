@@ -17,7 +17,7 @@ size_t xenstore_block(size_t bytes)
 
 size_t xenstore_node_size(const struct xenstore_node *node)
 {
-    return xenstore_block(sizeof(*node) + strlen(node->name) + 1) + xenstore_block(node->length) +
+    return xenstore_block(sizeof(*node) + node->name_length + 1U) + xenstore_block(node->length) +
            xenstore_block(node->perm_count * sizeof(*node->perms)) +
            xenstore_block(node->child_room * sizeof(struct xenstore_node *));
 }
@@ -28,6 +28,7 @@ static struct xenstore_node *node_alloc(struct xenstore_books *books, const char
     struct xenstore_node *node = calloc(1, sizeof(*node) + length + 1);
     if (node) {
         node->refs = 1;
+        node->name_length = (uint16_t)length;
         memcpy(node->name, name, length);
         books->held += xenstore_node_size(node);
     }
@@ -113,33 +114,42 @@ static bool perms_set(struct xenstore_books *books, struct xenstore_node *node,
     return true;
 }
 
+struct xenstore_node *xenstore_node_copy(struct xenstore_books *books,
+                                         const struct xenstore_node *node, uint32_t room)
+{
+    struct xenstore_node *copy = node_alloc(books, node->name, node->name_length);
+
+    if (!copy) {
+        return NULL;
+    }
+    copy->generation = node->generation;
+    if (room > 0) {
+        copy->children = malloc(room * sizeof(struct xenstore_node *));
+        if (!copy->children) {
+            xenstore_node_put(books, copy);
+            return NULL;
+        }
+        copy->child_room = room;
+        books->held += xenstore_block(room * sizeof(struct xenstore_node *));
+    }
+    if (!data_set(books, copy, node->data, node->length) ||
+        !perms_set(books, copy, node->perms, node->perm_count)) {
+        xenstore_node_put(books, copy);
+        return NULL;
+    }
+    return copy;
+}
+
 static struct xenstore_node *node_clone(struct xenstore_books *books,
                                         const struct xenstore_node *node)
 {
-    struct xenstore_node *clone = node_alloc(books, node->name, strlen(node->name));
+    struct xenstore_node *clone = xenstore_node_copy(books, node, node->child_count);
 
-    if (!clone) {
-        return NULL;
+    for (uint32_t i = 0; clone && i < node->child_count; i++) {
+        clone->children[i] = xenstore_node_get(node->children[i]);
+        clone->child_count = i + 1;
     }
-    clone->generation = node->generation;
-    if (node->child_count > 0) {
-        clone->children = malloc(node->child_count * sizeof(struct xenstore_node *));
-        if (!clone->children) {
-            xenstore_node_put(books, clone);
-            return NULL;
-        }
-        for (uint32_t i = 0; i < node->child_count; i++) {
-            clone->children[i] = xenstore_node_get(node->children[i]);
-        }
-        clone->child_count = clone->child_room = node->child_count;
-        books->held += xenstore_block(clone->child_room * sizeof(struct xenstore_node *));
-        books->work += node->child_count / CHILDREN_PER_STEP;
-    }
-    if (!data_set(books, clone, node->data, node->length) ||
-        !perms_set(books, clone, node->perms, node->perm_count)) {
-        xenstore_node_put(books, clone);
-        return NULL;
-    }
+    books->work += node->child_count / CHILDREN_PER_STEP;
     return clone;
 }
 
@@ -160,17 +170,40 @@ static struct xenstore_node *node_own(struct xenstore_books *books, struct xenst
     return *slot;
 }
 
-/* Compares a child's name with the `length` characters at `name`. */
-static int name_compare(const struct xenstore_node *node, const char *name, size_t length)
+/* Other than 0 if eight characters differ. */
+static uint64_t word_differs(const char *a, const char *b)
 {
-    const char *at = node->name; /* names are short, and this is what walks are made of */
+    uint64_t x, y;
 
-    while (length > 0 && *at == *name) {
-        at++;
-        name++;
-        length--;
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return x ^ y;
+}
+
+static uint64_t words_differ(const char *a, const char *b)
+{
+    return word_differs(a, b) | word_differs(a + 8, b + 8);
+}
+
+/* Many characters at once: a hostile folder has long names that differ at their ends. */
+int xenstore_name_compare(const struct xenstore_node *node, const char *name, size_t length)
+{
+    const size_t common = length < node->name_length ? length : node->name_length;
+    size_t i = 0;
+
+    while (i + 32 <= common && !(words_differ(node->name + i, name + i) |
+                                 words_differ(node->name + i + 16, name + i + 16))) {
+        i += 32;
     }
-    return (unsigned char)*at - (length > 0 ? (unsigned char)*name : 0);
+    while (i + 8 <= common && !word_differs(node->name + i, name + i)) {
+        i += 8;
+    }
+    for (; i < common; i++) {
+        if (node->name[i] != name[i]) {
+            return (uint8_t)node->name[i] < (uint8_t)name[i] ? -1 : 1;
+        }
+    }
+    return node->name_length < length ? -1 : node->name_length > length;
 }
 
 /* Index of the child, or of the place where it belongs. */
@@ -182,7 +215,7 @@ static uint32_t child_index(const struct xenstore_node *node, const char *name, 
     *found = false;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = name_compare(node->children[middle], name, length);
+        int order = xenstore_name_compare(node->children[middle], name, length);
         if (order == 0) {
             *found = true;
             return middle;
@@ -438,7 +471,7 @@ struct xenstore_node *xenstore_walk_next(struct xenstore_walk *walk)
         }
     }
     struct xenstore_node *child = level->node->children[level->next++];
-    size_t at = level->length > 1 ? level->length : 0, size = strlen(child->name);
+    size_t at = level->length > 1 ? level->length : 0, size = child->name_length;
     walk->path[at] = '/';
     memcpy(walk->path + at + 1, child->name, size + 1);
     walk->levels[walk->depth++] = (struct xenstore_walk_level){child, 0, (uint32_t)(at + 1 + size)};

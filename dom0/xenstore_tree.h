@@ -42,6 +42,7 @@ struct xenstore_node {
         struct xenstore_node *dead_next; /* of one that waits to be freed */
     };
     bool live; /* counted for its owner: it stands in the store itself (xenstore_commit) */
+    uint16_t name_length;
     struct xenstore_perm *perms; /* [0]: owner and everybody else's rights */
     uint32_t perm_count;
     uint32_t child_count;
@@ -76,6 +77,11 @@ bool xenstore_tree_reap(struct xenstore_books *books, uint64_t limit);
 
 struct xenstore_node *xenstore_node_get(const struct xenstore_node *node); /* NULL: NULL */
 void xenstore_node_put(struct xenstore_books *books, struct xenstore_node *node);
+/* A copy without children, with room for so many. NULL: out of memory. */
+struct xenstore_node *xenstore_node_copy(struct xenstore_books *books,
+                                         const struct xenstore_node *node, uint32_t room);
+/* Before 0, equal, or after it: the order of a node's name and the `length` characters at `name`. */
+int xenstore_name_compare(const struct xenstore_node *node, const char *name, size_t length);
 
 /* NULL if there is none. */
 const struct xenstore_node *xenstore_tree_find(const struct xenstore_tree *tree, const char *path);
@@ -99,6 +105,12 @@ int xenstore_tree_create(struct xenstore_tree *tree, const char *path, const voi
                          uint64_t generation);
 /* The node and all below it. -XEN_ENOENT; -XEN_EINVAL for the root. */
 int xenstore_tree_remove(struct xenstore_tree *tree, const char *path, uint64_t generation);
+
+/* xenstore_merge: makes in `now` what has changed from `base` to `mine`. All three were copied from each other; what
+ * has changed on both sides differs in other nodes, but for sets of children from which `mine` has only removed.
+ * -XEN_ENOMEM; -XEN_EAGAIN: that is not so. `now` is what it was then. */
+int xenstore_tree_merge(struct xenstore_tree *now, const struct xenstore_tree *base,
+                        const struct xenstore_tree *mine, uint64_t generation);
 
 /* A walk over a node and all below it, parents first, that can rest at each step. The caller
  * holds the node that it started from. */

@@ -5,16 +5,20 @@
 
 UNIT_TESTS += xenstore
 # The store without its transports.
-STORE_SRCS := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_commit.c xenstore_fire.c xenstore_release.c \
-	xenstore_request.c xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
+STORE_SRCS := $(addprefix dom0/,xenstore.c xenstore_access.c xenstore_commit.c xenstore_ending.c xenstore_fire.c \
+	xenstore_merge.c xenstore_release.c xenstore_request.c xenstore_transaction.c xenstore_tree.c xenstore_watch.c)
 UNIT_xenstore_SRCS := tests/unit/test_xenstore.c $(STORE_SRCS) dom0/xenstore_local.c dom0/xenstore_ring.c \
 	tools/libxenstore/xs.c
 
-UNIT_TESTS += xenstore_bounds xenstore_memory
+UNIT_TESTS += xenstore_bounds xenstore_memory xenstore_commit
 UNIT_xenstore_bounds_SRCS := tests/unit/test_xenstore_bounds.c tests/unit/store_fixture.c $(STORE_SRCS)
 UNIT_xenstore_bounds_LIBS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 UNIT_xenstore_memory_SRCS := tests/unit/test_xenstore_memory.c tests/unit/store_fixture.c $(STORE_SRCS)
 UNIT_xenstore_memory_LIBS := $(UNIT_xenstore_bounds_LIBS)
+# Counts the blocks of code that the store runs.
+UNIT_xenstore_commit_SRCS := tests/unit/test_xenstore_commit.c tests/unit/store_fixture.c $(STORE_SRCS)
+UNIT_xenstore_commit_CFLAGS := -fsanitize-coverage=trace-pc
+UNIT_xenstore_commit_LIBS := $(UNIT_xenstore_bounds_LIBS)
 
 UNIT_TESTS += elf access
 UNIT_elf_SRCS := tests/unit/test_elf.c hypervisor/elf.c hypervisor/elf_guest_section.c

@@ -9,7 +9,7 @@
 
 /* --- an allocator that counts, and fails on demand ---------------------------------------------- */
 size_t held;
-unsigned int allocations, fail_at;
+unsigned int allocations, fail_at, frees;
 
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -60,6 +60,7 @@ void *__wrap_realloc(void *old, size_t size)
 
 void __wrap_free(void *block)
 {
+    frees += block != NULL;
     held -= block_size(block);
     __real_free(block);
 }

@@ -11,6 +11,7 @@
 
 extern size_t held, held_before; /* bytes, as newlib's allocator takes them; those before setup() */
 extern unsigned int allocations, fail_at; /* which one fails; 0: none */
+extern unsigned int frees;
 extern struct xenstore store;
 extern struct xenstore_connection *root;
 extern char word[32]; /* the last answer's text */

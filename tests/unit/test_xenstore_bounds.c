@@ -67,33 +67,6 @@ static void storm(void)
     teardown();
 }
 
-/* Two deep paths in turns, in one transaction: it takes so many changes as its end can make at once. */
-static void deep_commit(void)
-{
-    setup();
-    struct xenstore_connection *a = guest(1);
-    char text[2][256] = {"data/a", "data/b"};
-    for (unsigned int i = 0; i < 2; i++) {
-        for (size_t depth = 5; depth < XENSTORE_DEPTH_MAX - 1; depth++) {
-            strcat(text[i], "/x");
-        }
-        CU_ASSERT_EQUAL(write_node(a, 0, text[i], 0), XS_WRITE);
-        settle();
-    }
-    uint32_t tx = transaction(a);
-    unsigned int writes = 0;
-    while (write_node(a, tx, text[writes & 1], 1) == XS_WRITE) {
-        writes++;
-    }
-    CU_ASSERT_TRUE(writes > 100 && writes < XENSTORE_TRANSACTION_CHANGES_MAX);
-    uint64_t before = store.books.work;
-    CU_ASSERT_EQUAL(end(a, tx), XS_TRANSACTION_END);
-    printf("deep: %u writes, %llu steps to commit\n", writes,
-           (unsigned long long)(store.books.work - before));
-    CU_ASSERT_TRUE(store.books.work - before <= 4 * XENSTORE_TRANSACTION_LEVELS_MAX);
-    teardown();
-}
-
 /* Who does not read is broken, and then costs nothing. */
 static void broken_is_free(void)
 {
@@ -288,9 +261,9 @@ static void purge_is_linear(void)
 }
 
 static const struct report_case cases[] = {
-    REPORT_CASE(storm),          REPORT_CASE(deep_commit),     REPORT_CASE(purge_without_memory),
-    REPORT_CASE(broken_is_free), REPORT_CASE(large_removal),   REPORT_CASE(maker_goes),
-    REPORT_CASE(rights_end),     REPORT_CASE(purge_is_linear),
+    REPORT_CASE(storm),           REPORT_CASE(purge_without_memory), REPORT_CASE(broken_is_free),
+    REPORT_CASE(large_removal),   REPORT_CASE(maker_goes),           REPORT_CASE(rights_end),
+    REPORT_CASE(purge_is_linear),
 };
 
 int main(void)
