@@ -10,6 +10,7 @@
 #include "dom0/selftest_net.h"
 #include "dom0/shell.h"
 #include "dom0/xenstore_commands.h"
+#include "dom0/xenstore_service.h"
 #include "dom0/xl.h"
 #include "pvguest/console.h"
 #include "pvguest/event_late.h"
@@ -207,6 +208,8 @@ static int do_events(int argc, char **argv)
         printf("%6u %9llu %9llu %9llu\n", counts.remote, (unsigned long long)counts.events,
                (unsigned long long)counts.spurious, (unsigned long long)counts.delayed);
     }
+    printf("longest turn of the store: %llu us\n",
+           (unsigned long long)(xenstore_service_longest() / NSEC_PER_USEC));
     return 0;
 }
 
@@ -289,7 +292,7 @@ static const struct command {
     {"cat",      do_cat,      "prints files of the boot archive"                            },
     {"echo",     do_echo,     "prints its words"                                            },
     {"free",     do_free,     "memory of dom0 itself"                                       },
-    {"events",   do_events,   "events that back ends had from each domain"                  },
+    {"events",   do_events,   "events that back ends had; the longest turn of the store"    },
     {"sleep",    do_sleep,    "sleep SECONDS (0.5)"                                         },
     {"repeat",   do_repeat,   "repeat COUNT \"COMMAND; COMMAND\""                           },
     {"time",     do_time,     "time \"COMMAND\""                                            },

@@ -31,6 +31,23 @@ static struct client *clients;
 static struct wait_queue queue;
 static volatile bool work; /* set by event handlers and by changes that queue output */
 
+static uint64_t longest; /* turn, ns */
+
+static void turn_note(uint64_t since)
+{
+    const uint64_t took = time_now() - since;
+
+    longest = took > longest ? took : longest;
+}
+
+uint64_t xenstore_service_longest(void)
+{
+    const uint64_t found = longest;
+
+    longest = 0;
+    return found;
+}
+
 static void work_announce(void)
 {
     work = true;
@@ -58,7 +75,9 @@ static bool clients_serve(void)
         if (client->connection->broken) {
             continue;
         }
+        const uint64_t since = time_now();
         bool moved = xenstore_ring_serve(&client->ring, SERVE_BUDGET);
+        turn_note(since);
         if (moved) {
             event_send(client->event.port);
         }
@@ -81,7 +100,9 @@ static void service_thread(void *arg)
         wait_event(&queue, work);
         work = false;
         bool more = clients_serve();
+        const uint64_t since = time_now();
         more |= xenstore_work(&store);
+        turn_note(since);
         if (more) {
             work = true;
             thread_yield();
@@ -149,6 +170,8 @@ int xenstore_service_introduce(uint16_t domid, uint32_t port)
 
 void xenstore_service_release(uint16_t domid, bool gone)
 {
+    const uint64_t since = time_now();
+
     for (struct client **slot = &clients; *slot; slot = &(*slot)->next) {
         struct client *client = *slot;
         if (client->domid == domid) {
@@ -162,6 +185,7 @@ void xenstore_service_release(uint16_t domid, bool gone)
         }
     }
     xenstore_domain_release(&store, domid, gone);
+    turn_note(since);
     work_announce(); /* for what is left of the purge */
 }
 

@@ -14,5 +14,8 @@ int xenstore_service_start(void);
 int xenstore_service_introduce(uint16_t domid, uint32_t port);
 /* Lets go of a domain's page and port; its nodes too if it is `gone`. Fires @releaseDomain. */
 void xenstore_service_release(uint16_t domid, bool gone);
+/* Nanoseconds of the longest turn since the last call: a domain's requests, a round of what they left over, or the
+ * release of a domain. While it lasts nothing else runs in dom0. */
+uint64_t xenstore_service_longest(void);
 /* Fires @releaseDomain for a domain that has shut down. */
 void xenstore_service_domain_died(uint16_t domid);

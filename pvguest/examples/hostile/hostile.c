@@ -12,6 +12,7 @@
 #include <xen/xen.h>
 #include <xen/io/blkif.h>
 #include <xen/io/netif.h>
+#include "hostile_store.h"
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
 #include "pvguest/grant.h"
@@ -380,6 +381,8 @@ static const struct attack {
     {"blk-indirect",  "device/vbd/51712", blk_indirect  },
     {"blk-store",     "device/vbd/51712", store_nonsense},
     {"store-flood",   NULL,               store_flood   },
+    {"large-commit",  NULL,               large_commit  },
+    {"large-fill",    NULL,               large_fill    },
     {"net-storm",     "device/vif/0",     device_storm  },
     {"blk-storm",     "device/vbd/51712", device_storm  },
     {"store-storm",   NULL,               store_storm   },
