@@ -70,15 +70,15 @@ static bool flood_allowed(struct port *from, const struct net_packet *packet)
     struct bridge *bridge = from->bridge;
     uint64_t now = time_now();
     uint64_t start = from->flooded_to > now ? from->flooded_to : now;
+    uint64_t copies = (uint64_t)(bridge->port_count - 1) * net_segment_count(packet);
 
     if (from->device == &bridge->local) {
         return true;
     }
-    if (start - now > BURST_NS) {
+    if (start - now + copies * COPY_NS > BURST_NS) {
         return false;
     }
-    from->flooded_to = start +
-                       (uint64_t)(bridge->port_count - 1) * net_segment_count(packet) * COPY_NS;
+    from->flooded_to = start + copies * COPY_NS;
     return true;
 }
 

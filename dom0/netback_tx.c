@@ -188,11 +188,24 @@ static void tx_finish(struct netback_ring *ring, struct netback_packet *p)
     }
 }
 
-/* One batch of packets; true when there may be more. */
+/* How many segments a packet will become at most. */
+static unsigned int segments_claimed(const struct netback_request *request)
+{
+    const struct netif_extra_info *gso = &request->gso;
+
+    if (gso->type == XEN_NETIF_EXTRA_TYPE_NONE || gso->u.gso.size == 0) {
+        return 1;
+    }
+    uint32_t segments = request->total / gso->u.gso.size + 1;
+    return segments < NET_SEGMENTS_MAX ? segments : NET_SEGMENTS_MAX;
+}
+
+/* One batch of packets; true when there may be more. It ends with the packet that makes the segments of all
+ * NET_SEGMENTS_MAX: small ones are as much work as packets. */
 bool netback_tx_run(struct netback_ring *ring)
 {
     struct netback_packet *packets = ring->packets;
-    unsigned int count = 0;
+    unsigned int count = 0, segments = 0;
     RING_IDX producer = __atomic_load_n(&ring->tx.sring->req_prod, __ATOMIC_ACQUIRE);
 
     if (producer - ring->tx.rsp_prod_pvt > RING_SIZE(&ring->tx)) {
@@ -201,7 +214,9 @@ bool netback_tx_run(struct netback_ring *ring)
     }
     ring->tx_seen = producer;
     ring->copy_count = 0;
-    while (count < NETBACK_BATCH / 2 && tx_next(ring, &packets[count], producer)) {
+    while (count < NETBACK_BATCH / 2 && segments < NET_SEGMENTS_MAX &&
+           tx_next(ring, &packets[count], producer)) {
+        segments += segments_claimed(&packets[count].request);
         count++;
     }
     if (ring->broken || count == 0) {

@@ -345,6 +345,33 @@ static void bad_large_packets(void)
     close_all(1);
 }
 
+/* Packets that become 250 segments each: few of them are work for a turn, and their headers count too. */
+static void many_segments(void)
+{
+    struct connection *c = &connections[0];
+    uint32_t headers = tcp_headers(granted[1], false, 250);
+
+    open_one(c);
+    CU_ASSERT_TRUE(netback_rate_read(&c->rate, "1000000,50000", now));
+    delivered = 0;
+    for (unsigned int i = 0; i < 20; i++) {
+        tx_put(c, (struct netif_tx_request){.gref = 1,
+                                            .size = (uint16_t)(headers + 250),
+                                            .flags = NETTXF_extra_info | NETTXF_csum_blank});
+        tx_put_extra(c, (struct netif_extra_info){
+                            .type = XEN_NETIF_EXTRA_TYPE_GSO,
+                            .u.gso = {.size = 1, .type = XEN_NETIF_GSO_TYPE_TCPV4}
+        });
+    }
+    CU_ASSERT_TRUE(netback_tx_run(&c->back));
+    CU_ASSERT_TRUE(delivered >= 1 && delivered * 250 < 2 * NET_SEGMENTS_MAX);
+    while (netback_tx_run(&c->back)) {
+    }
+    CU_ASSERT_EQUAL(delivered, 20);
+    CU_ASSERT_EQUAL(c->rate.credit, 1000000 - 20 * 250 * (headers + 1));
+    close_all(1);
+}
+
 /* Headers that lie: nothing leaves the packet. */
 static void random_large_packets(void)
 {
@@ -531,6 +558,7 @@ static const struct report_case cases[] = {
     REPORT_CASE(silent_front_ends),
     REPORT_CASE(large_packets_from_the_guest),
     REPORT_CASE(bad_large_packets),
+    REPORT_CASE(many_segments),
     REPORT_CASE(random_large_packets),
     REPORT_CASE(large_packets_to_the_guest),
     REPORT_CASE(groups),
