@@ -18,6 +18,7 @@
 #include "dom0/domctl.h"
 #include "dom0/guest_build.h"
 #include "dom0/guest_console.h"
+#include "dom0/netback.h"
 #include "dom0/unpack.h"
 #include "dom0/xenstore_service.h"
 #include "hypercalls/paravane.h"
@@ -26,6 +27,7 @@
 #include "pvguest/errno.h"
 #include "pvguest/event.h"
 #include "pvguest/hypercall.h"
+#include "pvguest/net.h"
 #include "pvguest/thread.h"
 #include "pvguest/time.h"
 
@@ -112,18 +114,23 @@ static void random_bytes(uint8_t *bytes, size_t length)
     }
 }
 
-/* Fills in what the configuration leaves to the toolstack. */
+void domain_uuid_make(uint8_t uuid[16])
+{
+    random_bytes(uuid, 16);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+/* Fills in what the configuration leaves to the toolstack. A restart keeps all of it. */
 static void config_complete(struct domain *domain)
 {
     struct xl_config *config = &domain->config;
 
-    if (config->has_uuid) {
-        memcpy(domain->uuid, config->uuid, sizeof(domain->uuid));
-    } else {
-        random_bytes(domain->uuid, sizeof(domain->uuid));
-        domain->uuid[6] = (uint8_t)((domain->uuid[6] & 0x0f) | 0x40);
-        domain->uuid[8] = (uint8_t)((domain->uuid[8] & 0x3f) | 0x80);
+    if (!config->has_uuid) {
+        domain_uuid_make(config->uuid);
+        config->has_uuid = true;
     }
+    memcpy(domain->uuid, config->uuid, sizeof(domain->uuid));
     for (unsigned int i = 0; i < config->vif_count; i++) {
         struct xl_vif *vif = &config->vifs[i];
         if (!vif->has_mac) {
@@ -211,7 +218,12 @@ static int vif_name_check(const struct xl_config *config, unsigned int index,
                           struct domain_error *error)
 {
     const char *name = config->vifs[index].name;
+    const struct net_device *device = net_find(name);
 
+    /* A card may be one of a domain that has just been destroyed, and goes before this one comes. */
+    if (device && !netback_is_card(device)) {
+        return fail(error, -XEN_EEXIST, "vif %u: %s is an interface of dom0", index, name);
+    }
     if (vif_has_name(config, index, name)) {
         return fail(error, -XEN_EEXIST, "vif %u: another one is called %s too", index, name);
     }

@@ -44,6 +44,8 @@ int domain_start(const struct archive *files, void (*notice)(const char *line));
 /* Takes a copy of the configuration. */
 int domain_create(const struct xl_config *config, unsigned int flags, domid_t *domid,
                   struct domain_error *error);
+/* A random one (RFC 9562, version 4). */
+void domain_uuid_make(uint8_t uuid[16]);
 /* Asks the guest to stop by itself: "poweroff" or "reboot". */
 int domain_request(struct domain *domain, const char *word);
 /* Digits alone are the number of a domain; false for others. */

@@ -17,6 +17,7 @@
 #include "dom0/xenstore_service.h"
 #include "hypercalls/paravane.h"
 #include "pvguest/console.h"
+#include "pvguest/errno.h"
 #include "pvguest/event.h"
 #include "pvguest/hypercall.h"
 #include "pvguest/thread.h"
@@ -187,18 +188,25 @@ static enum xl_action action_of(const struct domain *domain, unsigned int reason
     }
 }
 
-/* The old domain keeps what there is to see, under another name. */
+/* The old domain keeps what there is to see, under another name and UUID; what can be only one domain's is
+ * free for the new one. */
 static void domain_rename(struct domain *domain)
 {
-    char path[64], name[XL_NAME_MAX + 8];
+    char name[XL_NAME_MAX + 8];
+    uint8_t old[16];
 
     snprintf(name, sizeof(name), "%s-%u", domain->config.name, domain->domid);
-    if (!xl_config_rename(&domain->config, name)) {
+    if (domain_find_exact(name) || !xl_config_rename(&domain->config, name)) {
         return; /* the new one then says that the name is in use */
     }
-    domain->config.disk_count = 0; /* free for the new one */
-    snprintf(path, sizeof(path), "/local/domain/%u/name", domain->domid);
-    xs_write(xs, XBT_NULL, path, name, (unsigned int)strlen(name));
+    domain->config.disk_count = domain->config.vif_count = 0;
+    memcpy(old, domain->uuid, sizeof(old));
+    domain_uuid_make(domain->uuid);
+    memcpy(domain->config.uuid, domain->uuid, sizeof(domain->uuid));
+    int rc = domain_store_rename(xs, domain->domid, name, old, domain->uuid);
+    if (rc) {
+        notice("xl: the store does not know %s by its new name: %s", name, errno_name(rc));
+    }
 }
 
 /* A domain that is to be made again, after a moment if the last one did not live long. */

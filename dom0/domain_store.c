@@ -263,6 +263,28 @@ int domain_store_write(struct xs_handle *xs, const struct domain_store *store)
     return -errno_to_xen(errno);
 }
 
+int domain_store_rename(struct xs_handle *xs, domid_t domid, const char *name, const uint8_t old[16],
+                        const uint8_t uuid[16])
+{
+    const struct domain_store store = {.domid = domid};
+    struct writer w = {.xs = xs, .store = &store, .transaction = XBT_NULL};
+    char path[64], text[37];
+
+    domain_store_uuid(old, text);
+    snprintf(path, sizeof(path), "/vm/%s", text);
+    xs_rm(xs, XBT_NULL, path);
+    snprintf(path, sizeof(path), "/local/domain/0/backend/vif/%u", domid);
+    xs_rm(xs, XBT_NULL, path);
+    domain_store_uuid(uuid, text);
+    base(&w, GUEST_READS, "/vm/%s", text);
+    put(&w, "name", "%s", name);
+    put(&w, "uuid", "%s", text);
+    base(&w, GUEST_READS, "/local/domain/%u", domid);
+    put(&w, "vm", "/vm/%s", text);
+    put(&w, "name", "%s", name);
+    return w.failed ? -errno_to_xen(errno) : 0;
+}
+
 void domain_store_remove(struct xs_handle *xs, domid_t domid, const uint8_t uuid[16])
 {
     static const char *const kinds[] = {"vbd", "vif", "console"};

@@ -321,6 +321,11 @@ static void vif_remove(struct xenbus_device *device)
     free(vif);
 }
 
+bool netback_is_card(const struct net_device *device)
+{
+    return device->transmit == vif_transmit;
+}
+
 int netback_init(const char *bridge)
 {
     static struct xenbus_driver driver = {.type = "vif",

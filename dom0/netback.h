@@ -5,5 +5,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
+#include "pvguest/net.h"
+
 /* `bridge` is used where a card's node names none. 0 or -XEN_E*. */
 int netback_init(const char *bridge);
+/* True for the card of a guest. */
+bool netback_is_card(const struct net_device *device);

@@ -358,6 +358,26 @@ def check_shapes(shell):
             destroy_all(shell)
 
 
+def check_rename(shell, own):
+    """Who is kept beside its successor leaves it the UUID, the disks and the interfaces."""
+    shell.check("rename-restart", f"{stay()} 'name=\"kept\"' 'on_reboot=\"rename-restart\"' {own}; sleep 1; "
+                "xl reboot kept; sleep 3; xl list",
+                r"kept runs again as domain \d+", r"^kept-\d+ .* ---sr-", r"^kept +\d+ .* [-r][-b]----")
+    for domain in shell.json("xl list --json") or []:
+        if domain["name"] == "kept":
+            shell.check("card-of-the-successor", f"xenstore-read /local/domain/0/backend/vif/{domain['domid']}/0/state",
+                        r"^2$")
+        elif domain["name"].startswith("kept-"):
+            shell.run(f"xl destroy {domain['name']}")
+    shell.check("uuid-of-the-successor", "xenstore-read /vm/12345678-0000-4000-8000-0123456789ab/name", r"^kept$")
+    stay_same = "xl list -v kept; xl reboot kept; sleep 3; xl list -v kept"
+    shell.run("xl destroy kept")
+    shell.run(f"{stay()} 'name=\"kept\"'; sleep 1")
+    uuids = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "\n".join(shell.run(stay_same)))
+    report(len(uuids) == 2 and uuids[0] == uuids[1], f"{shell.hv}/uuid-stays", str(uuids))
+    shell.run("xl destroy kept")
+
+
 def check_limits(shell):
     """What shares and sets of processors become in the hypervisor."""
     for cpu in (1, 0):
@@ -372,6 +392,9 @@ def check_limits(shell):
                 r"vif 0: an interface of u1 is called mine")
     shell.check("vifname-twice", "xl create -q -p hello.cfg 'name=\"u4\"' 'vif=[\"vifname=mine\",\"vifname=mine\"]'",
                 r"vif 1: another one is called mine too")
+    shell.check("vifname-of-dom0", "xl create -q -p hello.cfg 'name=\"u5\"' 'vif=[\"vifname=xenbr0\"]'",
+                r"vif 0: xenbr0 is an interface of dom0")
+    check_rename(shell, own)
     shell.check("volume-in-use", "xl create -q -p /shapes/plan9.cfg; xl create -q -p /shapes/vdev-number.cfg",
                 r'volume \"vdisk0\" is in use by c12')
     shell.run('xl create -q -p /shapes/tilde.cfg name=\\"77\\"')

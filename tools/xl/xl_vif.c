@@ -85,8 +85,11 @@ static bool set_backend(struct words *w, const char *value)
 
 static bool set_name(struct words *w, const char *value)
 {
-    if (strchr(value, '/') || strlen(value) > 15) {
-        return xl_because(w->why, "vifname: at most 15 characters, and no /");
+    if (strpbrk(value, "/: \t\n\v\f\r") || strlen(value) > 15) {
+        return xl_because(w->why, "vifname: at most 15 characters, no blank, / or :");
+    }
+    if (strcmp(value, ".") == 0 || strcmp(value, "..") == 0) {
+        return xl_because(w->why, "vifname: no interface is called %s", value);
     }
     unsigned int domid, id;
     char rest;
