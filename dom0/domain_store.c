@@ -263,8 +263,8 @@ int domain_store_write(struct xs_handle *xs, const struct domain_store *store)
     return -errno_to_xen(errno);
 }
 
-int domain_store_rename(struct xs_handle *xs, domid_t domid, const char *name, const uint8_t old[16],
-                        const uint8_t uuid[16])
+int domain_store_rename(struct xs_handle *xs, domid_t domid, const char *name,
+                        const uint8_t old[16], const uint8_t uuid[16])
 {
     const struct domain_store store = {.domid = domid};
     struct writer w = {.xs = xs, .store = &store, .transaction = XBT_NULL};

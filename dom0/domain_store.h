@@ -28,7 +28,7 @@ int domain_store_write(struct xs_handle *xs, const struct domain_store *store);
 void domain_store_remove(struct xs_handle *xs, domid_t domid, const uint8_t uuid[16]);
 /* Another name and UUID for a domain that stays beside its successor, which gets the old UUID's nodes; its
  * cards are taken from it. Nothing is undone on an error: 0 or -XEN_E*. */
-int domain_store_rename(struct xs_handle *xs, domid_t domid, const char *name, const uint8_t old[16],
-                        const uint8_t uuid[16]);
+int domain_store_rename(struct xs_handle *xs, domid_t domid, const char *name,
+                        const uint8_t old[16], const uint8_t uuid[16]);
 /* Asks the guest: "poweroff", "reboot". */
 int domain_store_control(struct xs_handle *xs, domid_t domid, const char *word);

@@ -380,7 +380,8 @@ static void vifs(void)
         "mac=x",           "mac=0:1:2:3:4",    "mac=0:1:2:3:4:100",
         "mac=1:0:0:0:0:0", "colour=red",       "bridge",
         "type=ioemu",      "script=vif-route", "backend=net",
-        "vifname=a/b",     "vifname=vif3.0", "vifname=..", "vifname=a b", "vifname=a:b",   "vifname=sixteen-letters-",
+        "vifname=a/b",     "vifname=vif3.0",   "vifname=..",
+        "vifname=a b",     "vifname=a:b",      "vifname=sixteen-letters-",
         "rate=1",          "antispoof=off",    "mtu=9000",
         "mtu=x",           "devid=-1",         "colo_filter_mirror_queue=1"};
     struct xl_vif vif;
